@@ -1,0 +1,104 @@
+//! Where a factorization starts.
+
+mod nndsvd;
+mod random;
+
+use crate::fit::{Start, check_start};
+use crate::{Backend, Element, Error, Problem, Result, SolverKind};
+use std::fmt;
+use std::str::FromStr;
+
+/// How W and H are filled at the start.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Init<T> {
+    /// NNDSVDa where k ≤ min(m, n), random otherwise.
+    Auto,
+    /// Uniform in (0, 1], times √(mean(X)/k), so that the model's mean is right up to a constant.
+    Random,
+    /// Non-negative double SVD, with its zeros.
+    Nndsvd,
+    /// NNDSVD with the zeros set to mean(X).
+    Nndsvda,
+    /// NNDSVD with the zeros set to mean(X)/100 times uniform random numbers.
+    Nndsvdar,
+    /// Given factors.
+    Custom(Start<T>),
+}
+
+impl<T: Element> Init<T> {
+    /// The initialization that `Auto` stands for.
+    #[must_use]
+    pub fn resolve(&self, k: usize, dim: (usize, usize)) -> Init<T> {
+        match self {
+            Init::Auto if k <= dim.0.min(dim.1) => Init::Nndsvda,
+            Init::Auto => Init::Random,
+            other => other.clone(),
+        }
+    }
+
+    /// Refuses what cannot work: NNDSVD beyond min(m, n), plain NNDSVD's zeros under multiplicative updates, given
+    /// factors of the wrong shape or with bad entries.
+    pub fn check(&self, k: usize, dim: (usize, usize), solver: SolverKind) -> Result<()> {
+        let smaller = dim.0.min(dim.1);
+        match self {
+            Init::Nndsvd | Init::Nndsvda | Init::Nndsvdar if k > smaller => Err(Error::Rank {
+                rank: k,
+                reason: format!("{self} needs k ≤ min(m, n) = {smaller}; use init random"),
+            }),
+            Init::Nndsvd if solver == SolverKind::Mu => Err(Error::Unsupported(
+                "multiplicative updates cannot leave the exact zeros of init nndsvd; use init nndsvda or nndsvdar, or another solver".into(),
+            )),
+            Init::Custom(start) => check_start(start, dim, k),
+            _ => Ok(()),
+        }
+    }
+
+    /// The start for `seed`, in the units of X. Results depend on the seed alone, not on threads.
+    pub fn make<B: Backend<Elem = T>>(
+        &self,
+        b: &mut B,
+        data: &B::Data,
+        problem: &Problem<'_, T>,
+        k: usize,
+        seed: u64,
+    ) -> Result<Start<T>> {
+        match self.resolve(k, problem.dim()) {
+            Init::Nndsvd => nndsvd::start(b, data, problem, k, seed, nndsvd::Zeros::Keep),
+            Init::Nndsvdar => nndsvd::start(b, data, problem, k, seed, nndsvd::Zeros::Random),
+            Init::Nndsvda => nndsvd::start(b, data, problem, k, seed, nndsvd::Zeros::Mean),
+            Init::Custom(start) => Ok(start),
+            Init::Random | Init::Auto => Ok(random::start(problem, k, seed)),
+        }
+    }
+}
+
+impl<T> fmt::Display for Init<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Init::Auto => "auto",
+            Init::Random => "random",
+            Init::Nndsvd => "nndsvd",
+            Init::Nndsvda => "nndsvda",
+            Init::Nndsvdar => "nndsvdar",
+            Init::Custom(_) => "custom",
+        })
+    }
+}
+
+impl<T> FromStr for Init<T> {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        Ok(match s {
+            "auto" => Init::Auto,
+            "random" => Init::Random,
+            "nndsvd" => Init::Nndsvd,
+            "nndsvda" => Init::Nndsvda,
+            "nndsvdar" => Init::Nndsvdar,
+            _ => {
+                let expected = "auto, random, nndsvd, nndsvda, nndsvdar";
+                return Err(Error::Parameter { name: "init", value: s.into(), expected });
+            }
+        })
+    }
+}

@@ -1,0 +1,384 @@
+//! The front door: a builder, and what it returns.
+
+mod fitted;
+
+pub use fitted::{Fitted, Norm, Sparseness};
+
+use crate::fit::{Plan, Run, Start, fit};
+use crate::init::Init;
+use crate::observer::{Flow, Observer, Progress, Silent};
+use crate::penalty::Ridge;
+use crate::solver::SolverKind;
+use crate::stop::{Stop, Stopped};
+use crate::{Backend, Element, Error, Loss, MatrixRef, Observed, Penalty, Problem, Result, Rule};
+use ndarray::{Array2, ArrayView2, s};
+use std::time::{Duration, Instant};
+
+/// What to factor X (m×n) into, and how: X ≈ W·H with W m×k, H k×n.
+///
+/// ```
+/// use nmf_core::{Loss, Nmf};
+/// use nmf_cpu::Cpu;
+///
+/// let x = ndarray::array![[1.0, 2.0, 2.0, 0.0, 3.0], [1.0, 0.0, 2.0, 1.0, 2.0], [0.0, 2.0, 0.0, 0.0, 1.0]];
+/// let fitted = Nmf::new(2).loss(Loss::KL).seed(1).fit(&mut Cpu::<f64>::new()?, &x)?;
+/// println!("W = {:?}\nH = {:?}\nobjective {}", fitted.w(), fitted.h(), fitted.objective());
+/// # assert_eq!((fitted.w().dim(), fitted.h().dim()), ((3, 2), (2, 5)));
+/// # Ok::<(), nmf_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Nmf<T: Element = f64> {
+    rank: usize,
+    loss: Loss,
+    solver: SolverKind,
+    init: Init<T>,
+    seed: u64,
+    restarts: usize,
+    stop: Stop,
+    trace_every: usize,
+    kkt: bool,
+    penalty_w: Penalty,
+    penalty_h: Penalty,
+    fixed_w: Option<Array2<T>>,
+    fixed_h: Option<Array2<T>>,
+    observed: Observed,
+}
+
+impl<T: Element> Nmf<T> {
+    /// A factorization of rank `k` with the defaults: Frobenius loss, [`SolverKind::Auto`], [`Init::Auto`], seed 0, one
+    /// start, at most 200 iterations, tolerance 1e-4.
+    pub fn new(k: usize) -> Self {
+        Nmf {
+            rank: k,
+            loss: Loss::FRO,
+            solver: SolverKind::Auto,
+            init: Init::Auto,
+            seed: 0,
+            restarts: 1,
+            stop: Stop::default(),
+            trace_every: 1,
+            kkt: false,
+            penalty_w: Penalty::NONE,
+            penalty_h: Penalty::NONE,
+            fixed_w: None,
+            fixed_h: None,
+            observed: Observed::All,
+        }
+    }
+
+    /// The loss.
+    #[must_use]
+    pub fn loss(mut self, loss: Loss) -> Self {
+        self.loss = loss;
+        self
+    }
+    /// The solver.
+    #[must_use]
+    pub fn solver(mut self, solver: SolverKind) -> Self {
+        self.solver = solver;
+        self
+    }
+    /// The start.
+    #[must_use]
+    pub fn init(mut self, init: Init<T>) -> Self {
+        self.init = init;
+        self
+    }
+    /// Starts from given factors: W m×k and H k×n, in the units of X.
+    #[must_use]
+    pub fn start(self, w: Array2<T>, h: Array2<T>) -> Self {
+        self.init(Init::Custom(Start { w, h: h.reversed_axes() }))
+    }
+    /// Seed of everything random.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+    /// Number of starts, of which the one with the lowest objective is kept. The first uses the chosen
+    /// initialization, the others are random (seed + 1, seed + 2, …).
+    #[must_use]
+    pub fn restarts(mut self, restarts: usize) -> Self {
+        self.restarts = restarts;
+        self
+    }
+    /// All stopping rules at once.
+    #[must_use]
+    pub fn stop(mut self, stop: Stop) -> Self {
+        self.stop = stop;
+        self
+    }
+    /// At most this many iterations.
+    #[must_use]
+    pub fn max_iter(mut self, n: usize) -> Self {
+        self.stop.max_iter = n;
+        self
+    }
+    /// Relative tolerance of the objective, see [`Stop::tol`].
+    #[must_use]
+    pub fn tol(mut self, tol: f64) -> Self {
+        self.stop.tol = tol;
+        self
+    }
+    /// Time limit for each start.
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.stop.time_limit = Some(limit);
+        self
+    }
+    /// Record the objective every `n` iterations (0: start and end only). Default 1.
+    #[must_use]
+    pub fn trace_every(mut self, n: usize) -> Self {
+        self.trace_every = n;
+        self
+    }
+    /// Also compute the KKT residual.
+    #[must_use]
+    pub fn kkt(mut self, on: bool) -> Self {
+        self.kkt = on;
+        self
+    }
+    /// Penalty on W, in the units of X.
+    #[must_use]
+    pub fn penalty_w(mut self, p: Penalty) -> Self {
+        self.penalty_w = p;
+        self
+    }
+    /// Penalty on H, in the units of X.
+    #[must_use]
+    pub fn penalty_h(mut self, p: Penalty) -> Self {
+        self.penalty_h = p;
+        self
+    }
+    /// The first columns of W (m×j) are given and stay as they are.
+    #[must_use]
+    pub fn fix_w(mut self, w: Array2<T>) -> Self {
+        self.fixed_w = Some(w);
+        self
+    }
+    /// The first rows of H (j×n) are given and stay as they are.
+    #[must_use]
+    pub fn fix_h(mut self, h: Array2<T>) -> Self {
+        self.fixed_h = Some(h);
+        self
+    }
+    /// Which entries of X count.
+    #[must_use]
+    pub fn observed(mut self, observed: Observed) -> Self {
+        self.observed = observed;
+        self
+    }
+
+    /// Factors X (m×n).
+    pub fn fit<'a, B: Backend<Elem = T>>(&self, b: &mut B, x: impl Into<MatrixRef<'a, T>>) -> Result<Fitted<T>> {
+        self.fit_observed(b, x, &mut Silent)
+    }
+
+    /// Factors X (m×n) under the eyes of an observer.
+    pub fn fit_observed<'a, B: Backend<Elem = T>>(
+        &self,
+        b: &mut B,
+        x: impl Into<MatrixRef<'a, T>>,
+        observer: &mut dyn Observer,
+    ) -> Result<Fitted<T>> {
+        let problem = Problem::new(x, self.loss.clone(), self.observed)?;
+        self.check(&problem)?;
+        let prepare = Instant::now();
+        let data = b.upload(problem.x(), T::of(problem.units().data()), self.observed)?;
+        b.finish()?;
+        let prepare = prepare.elapsed().as_secs_f64();
+        self.fit_uploaded(b, &data, &problem, prepare, observer)
+    }
+
+    /// Factors a matrix that is on the device already, uploaded with the problem's units: for several
+    /// factorizations of one X.
+    pub fn fit_uploaded<B: Backend<Elem = T>>(
+        &self,
+        b: &mut B,
+        data: &B::Data,
+        problem: &Problem<'_, T>,
+        prepare_seconds: f64,
+        observer: &mut dyn Observer,
+    ) -> Result<Fitted<T>> {
+        let (m, n) = problem.dim();
+        let kind = self.check(problem)?;
+        let mut solver = kind.build(b, m, n, self.rank)?;
+        let mut best: Option<Run<T>> = None;
+        let mut objectives = Vec::new();
+        let mut seconds = 0.0;
+        // an interruption keeps the best run so far, the interrupted one included
+        let mut interrupted = false;
+        for r in 0..self.restarts {
+            let init = if r == 0 { &self.init } else { &Init::Random };
+            let mut start = init.make(b, data, problem, self.rank, self.seed + r as u64)?;
+            self.put_fixed(&mut start);
+            let plan = self.plan(r);
+            let mut watch = |p: &Progress| {
+                let flow = observer.progress(p);
+                interrupted |= flow == Flow::Stop;
+                flow
+            };
+            let run = fit(b, data, problem, &mut *solver, &start, &plan, &mut watch)?;
+            objectives.push(run.objective);
+            seconds += run.seconds;
+            if best.as_ref().is_none_or(|old| run.objective < old.objective) {
+                best = Some(run);
+            }
+            if interrupted {
+                break;
+            }
+        }
+        let Some(mut run) = best else {
+            return Err(Error::Parameter { name: "restarts", value: "0".into(), expected: "at least 1" });
+        };
+        if interrupted {
+            run.stopped = Stopped::Interrupted;
+        }
+        Ok(Fitted {
+            loss: self.loss.clone(),
+            solver: kind,
+            init: self.init.resolve(self.rank, (m, n)).to_string(),
+            seed: self.seed,
+            penalty_w: self.penalty_w,
+            objectives,
+            prepare_seconds,
+            seconds,
+            warnings: self.warnings(problem),
+            run,
+        })
+    }
+
+    fn plan(&self, restart: usize) -> Plan {
+        let ridge = if self.loss.is_kl() { Ridge::Quadratic } else { Ridge::Denominator };
+        let rule = |fixed: Option<usize>, penalty| Rule {
+            fixed: fixed.unwrap_or(0),
+            penalty,
+            exponent: self.loss.exponent(),
+            ridge,
+        };
+        Plan {
+            rule_w: rule(self.fixed_w.as_ref().map(|f| f.ncols()), self.penalty_w),
+            rule_h: rule(self.fixed_h.as_ref().map(|f| f.nrows()), self.penalty_h),
+            stop: self.stop.clone(),
+            trace_every: self.trace_every,
+            kkt: self.kkt,
+            restart: (restart, self.restarts),
+        }
+    }
+
+    fn put_fixed(&self, start: &mut Start<T>) {
+        if let Some(f) = &self.fixed_w {
+            start.w.slice_mut(s![.., ..f.ncols()]).assign(f);
+        }
+        if let Some(f) = &self.fixed_h {
+            start.h.slice_mut(s![.., ..f.nrows()]).assign(&f.t());
+        }
+    }
+
+    /// Everything that can be refused before work starts.
+    fn check(&self, problem: &Problem<'_, T>) -> Result<SolverKind> {
+        let (m, n) = problem.dim();
+        let k = self.rank;
+        if k == 0 {
+            return Err(Error::Rank { rank: 0, reason: "at least one component is needed".into() });
+        }
+        if k > 65_536 {
+            return Err(Error::Rank { rank: k, reason: "at most 65536 components are supported".into() });
+        }
+        if self.restarts == 0 {
+            return Err(Error::Parameter { name: "restarts", value: "0".into(), expected: "at least 1" });
+        }
+        self.stop.check()?;
+        let kind = self.solver.resolve(&self.loss, self.observed)?;
+        self.init.check(k, (m, n), kind)?;
+        for p in [self.penalty_w, self.penalty_h] {
+            p.check()?;
+            let beta = self.loss.beta();
+            if p.l2 > 0.0 && !self.loss.is_kl() && beta.is_none_or(|b| b < 2.0) {
+                return Err(Error::Unsupported(format!(
+                    "an l2 penalty has no descending multiplicative update under {}; it has one under kl, fro and β ≥ 2 (an l1 penalty under every loss)",
+                    self.loss
+                )));
+            }
+        }
+        if let Some(f) = &self.fixed_w {
+            check_fixed("the fixed columns of W", &f.view(), m, k)?;
+        }
+        if let Some(f) = &self.fixed_h {
+            check_fixed("the fixed rows of H (transposed)", &f.t(), n, k)?;
+        }
+        Ok(kind)
+    }
+
+    fn warnings(&self, problem: &Problem<'_, T>) -> Vec<String> {
+        let (m, n) = problem.dim();
+        let mut out = Vec::new();
+        if self.rank > m.min(n) {
+            out.push(format!("k = {} exceeds min(m, n) = {}: X can be reproduced exactly in many ways", self.rank, m.min(n)));
+        }
+        if self.penalty_w.is_none() != self.penalty_h.is_none() && self.fixed_w.is_none() && self.fixed_h.is_none() {
+            out.push("only one factor is penalized: its scale can shrink at the other's expense without changing W·H; penalize both to pin the scale".into());
+        }
+        out
+    }
+}
+
+fn check_fixed<T: Element>(what: &'static str, f: &ArrayView2<'_, T>, rows: usize, k: usize) -> Result<()> {
+    if f.ncols() > k || f.ncols() == 0 {
+        return Err(Error::Rank { rank: k, reason: format!("{what}: {} are given, 1 to k can be fixed", f.ncols()) });
+    }
+    Error::check_shape(what, (rows, f.ncols()), f.dim())?;
+    for ((row, col), v) in f.indexed_iter() {
+        if !v.is_finite() {
+            return Err(Error::NotFinite { what, row, col, value: v.f64() });
+        }
+        if *v < T::zero() {
+            return Err(Error::Negative { what, row, col, value: v.f64() });
+        }
+    }
+    Ok(())
+}
+
+/// W (rows × k) for new rows X given H (k×n) and a loss: the half of a factorization that has one optimum.
+///
+/// For the Frobenius loss the exact non-negative least-squares solution; for the others multiplicative updates
+/// from a flat start until the objective no longer falls by `tol`, at most `max_iter` times.
+pub fn transform<'a, B: Backend>(
+    b: &mut B,
+    x: impl Into<MatrixRef<'a, B::Elem>>,
+    h: ArrayView2<'_, B::Elem>,
+    loss: &Loss,
+    penalty: Penalty,
+    observed: Observed,
+    stop: &Stop,
+) -> Result<Array2<B::Elem>> {
+    let problem = Problem::new(x, loss.clone(), observed)?;
+    let (m, n) = problem.dim();
+    let k = h.nrows();
+    penalty.check()?;
+    check_fixed("H (transposed)", &h.t(), n, k)?;
+    let units = problem.units();
+    let data = b.upload(problem.x(), B::Elem::of(units.data()), observed)?;
+    if loss.is_fro() && observed == Observed::All {
+        // W of the device = W of X / units.w, H of the device = H of X / units.h
+        let to_h = B::Elem::of(1.0 / units.h());
+        let other = b.factor(h.t().mapv(|v| v * to_h).view())?;
+        let mut w = b.factor(Array2::<B::Elem>::zeros((m, k)).view())?;
+        let mut a = b.factor(Array2::<B::Elem>::zeros((m, k)).view())?;
+        let mut g = b.new_gram(k)?;
+        b.cross(&data, crate::Side::Rows, &other, &mut a)?;
+        b.gram(&other, &mut g)?;
+        b.nnls(&a, &g, &mut w, &units.penalty(penalty, units.w()))?;
+        let unit = B::Elem::of(units.w());
+        let mut out = b.read(&w)?;
+        out.mapv_inplace(|v| v * unit);
+        return Ok(out);
+    }
+    // a flat start at the right level: every row's model sums to about the row's mean
+    let level = problem.mean() / (h.iter().map(|v| v.f64()).sum::<f64>() / n as f64).max(f64::MIN_POSITIVE);
+    let start = Start { w: Array2::from_elem((m, k), B::Elem::of(level)), h: h.t().to_owned() };
+    let nmf = Nmf::new(k).loss(loss.clone()).penalty_w(penalty).fix_h(h.to_owned()).observed(observed).stop(stop.clone());
+    let mut solver = SolverKind::Mu.build(b, m, n, k)?;
+    let plan = Plan { trace_every: 0, ..nmf.plan(0) };
+    Ok(fit(b, &data, &problem, &mut *solver, &start, &plan, &mut Silent)?.w)
+}

@@ -1,0 +1,211 @@
+//! Validated input: the one place where shapes, signs and finiteness of X are checked, and where its units are chosen.
+
+use crate::{Element, Error, Loss, MatrixRef, Observed, Penalty, Result};
+
+/// Facts about X gathered while it was validated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stats {
+    /// Rows of X.
+    pub rows: usize,
+    /// Columns of X.
+    pub cols: usize,
+    /// Stored entries (rows·cols when dense).
+    pub stored: u64,
+    /// Entries above zero.
+    pub nonzeros: u64,
+    /// Largest entry.
+    pub max: f64,
+    /// Sum of the entries.
+    pub sum: f64,
+    /// Sum of the squared entries, ‖X‖².
+    pub sum_squares: f64,
+}
+
+/// X, what of it is observed, and the loss: checked once, so that nothing downstream has to.
+#[derive(Debug, Clone)]
+pub struct Problem<'a, T: Element> {
+    x: MatrixRef<'a, T>,
+    observed: Observed,
+    loss: Loss,
+    stats: Stats,
+    units: Units,
+}
+
+impl<'a, T: Element> Problem<'a, T> {
+    /// Checks X (rows × columns): not empty, finite, ≥ 0, not all zero, and no zero where the loss is infinite there.
+    pub fn new(x: impl Into<MatrixRef<'a, T>>, loss: Loss, observed: Observed) -> Result<Self> {
+        let x = x.into();
+        let stats = Self::survey(&x)?;
+        let total = if observed == Observed::Stored { stats.stored } else { stats.rows as u64 * stats.cols as u64 };
+        if stats.max == 0.0 {
+            return Err(Error::AllZero);
+        }
+        if !loss.allows_zero() && stats.nonzeros < total {
+            let (row, col) = first_zero(&x, observed);
+            return Err(Error::ZeroEntry { loss: loss.to_string(), count: total - stats.nonzeros, total, row, col });
+        }
+        let units = Units::new(stats.max, &loss);
+        Ok(Problem { x, observed, loss, stats, units })
+    }
+
+    fn survey(x: &MatrixRef<'_, T>) -> Result<Stats> {
+        let (rows, cols) = x.dim();
+        if rows == 0 || cols == 0 {
+            return Err(Error::Empty { rows, cols });
+        }
+        if rows > u32::MAX as usize || cols > u32::MAX as usize {
+            return Err(Error::Unsupported(format!("{rows}×{cols} is too large: at most 2³²−1 rows and columns")));
+        }
+        let mut s = Stats { rows, cols, stored: x.stored(), nonzeros: 0, max: 0.0, sum: 0.0, sum_squares: 0.0 };
+        let mut bad: Option<(usize, usize, f64)> = None;
+        x.for_each(|i, j, v| {
+            let v = v.f64();
+            if v > 0.0 && v.is_finite() {
+                s.nonzeros += 1;
+                s.max = s.max.max(v);
+                s.sum += v;
+                s.sum_squares += v * v;
+            } else if v != 0.0 && bad.is_none() {
+                bad = Some((i, j, v));
+            }
+        });
+        match bad {
+            Some((row, col, value)) if value < 0.0 && value.is_finite() => {
+                Err(Error::Negative { what: "the matrix", row, col, value })
+            }
+            Some((row, col, value)) => Err(Error::NotFinite { what: "the matrix", row, col, value }),
+            None => Ok(s),
+        }
+    }
+
+    /// The matrix.
+    pub fn x(&self) -> MatrixRef<'a, T> {
+        self.x.clone()
+    }
+    /// Rows and columns.
+    pub fn dim(&self) -> (usize, usize) {
+        (self.stats.rows, self.stats.cols)
+    }
+    /// Which entries count.
+    pub fn observed(&self) -> Observed {
+        self.observed
+    }
+    /// The loss.
+    pub fn loss(&self) -> &Loss {
+        &self.loss
+    }
+    /// What was found in X.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+    /// How the numbers on the device relate to those of X.
+    pub fn units(&self) -> Units {
+        self.units
+    }
+    /// Mean of the observed entries.
+    pub fn mean(&self) -> f64 {
+        match self.observed {
+            Observed::Stored => self.stats.sum / self.stats.stored as f64,
+            Observed::All => self.stats.sum / (self.stats.rows as f64 * self.stats.cols as f64),
+        }
+    }
+}
+
+fn first_zero<T: Element>(x: &MatrixRef<'_, T>, observed: Observed) -> (usize, usize) {
+    let mut found = None;
+    x.for_each(|i, j, v| {
+        if v == T::zero() && found.is_none() {
+            found = Some((i, j));
+        }
+    });
+    if let (None, Observed::All, MatrixRef::Sparse(s)) = (found, observed, x) {
+        let inner = s.inner_dims();
+        for (o, vec) in s.outer_iterator().enumerate() {
+            if vec.nnz() < inner {
+                let gap = vec.indices().iter().enumerate().find(|(p, j)| **j as usize != *p);
+                let j = gap.map_or(vec.nnz(), |(p, _)| p);
+                return if s.is_csr() { (o, j) } else { (j, o) };
+            }
+        }
+    }
+    found.unwrap_or((0, 0))
+}
+
+/// The exact power-of-two scaling between X and what the device sees.
+///
+/// X is multiplied by 2^(−e) so that its largest entry lies in [1, 2): floors are then relative to the data, quiet
+/// sounds are not floored away, and f32 does not overflow. W and H take up 2^(e_w) and 2^(e_h), e_w + e_h = e.
+/// All conversions are exact.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Units {
+    exponent: i32,
+    beta: Option<f64>,
+}
+
+impl Units {
+    fn new(max: f64, loss: &Loss) -> Units {
+        // custom losses promise nothing about scaling: their data stay as they are
+        let exponent = if loss.beta().is_some() { (max.log2().floor() as i32).clamp(-120, 120) } else { 0 };
+        Units { exponent, beta: loss.beta() }
+    }
+
+    /// What X is multiplied by on its way to the device.
+    pub fn data(&self) -> f64 {
+        2f64.powi(-self.exponent)
+    }
+    /// What W on the device is multiplied by to be W of X.
+    pub fn w(&self) -> f64 {
+        2f64.powi(self.exponent.div_euclid(2))
+    }
+    /// What H on the device is multiplied by to be H of X.
+    pub fn h(&self) -> f64 {
+        2f64.powi(self.exponent - self.exponent.div_euclid(2))
+    }
+    /// What a divergence on the device is multiplied by: 2^(eβ).
+    pub fn divergence(&self) -> f64 {
+        2f64.powf(f64::from(self.exponent) * self.beta.unwrap_or(0.0))
+    }
+    /// A penalty on W (`factor` = [`Units::w`]) or H in the device's units.
+    pub fn penalty(&self, p: Penalty, factor: f64) -> Penalty {
+        let d = self.divergence();
+        Penalty { l1: p.l1 * factor / d, l2: p.l2 * factor * factor / d }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array2, array};
+
+    #[test]
+    fn bad_matrices_are_refused_with_their_place() {
+        let check = |x: Array2<f64>| Problem::new(&x, Loss::KL, Observed::All).map(|_| ()).unwrap_err();
+        assert_eq!(check(Array2::zeros((0, 3))), Error::Empty { rows: 0, cols: 3 });
+        assert_eq!(check(Array2::zeros((2, 2))), Error::AllZero);
+        assert!(matches!(check(array![[1.0, 2.0], [-3.0, 1.0]]), Error::Negative { row: 1, col: 0, value: -3.0, .. }));
+        assert!(matches!(check(array![[1.0, f64::NAN]]), Error::NotFinite { row: 0, col: 1, .. }));
+        assert!(matches!(check(array![[1.0], [f64::INFINITY]]), Error::NotFinite { row: 1, col: 0, .. }));
+        assert!(matches!(check(array![[1.0], [f64::NEG_INFINITY]]), Error::NotFinite { row: 1, col: 0, .. }));
+    }
+
+    #[test]
+    fn zeros_are_refused_under_is_only_where_they_are_observed() {
+        let dense = array![[1.0f64, 2.0], [3.0, 0.0]];
+        let err = Problem::new(&dense, Loss::IS, Observed::All).unwrap_err();
+        assert!(matches!(err, Error::ZeroEntry { count: 1, total: 4, row: 1, col: 1, .. }));
+        let sparse = crate::Sparse::<f64>::new((2, 2), vec![0, 2, 3], vec![0, 1, 0], vec![1.0, 2.0, 3.0]);
+        let err = Problem::new(&sparse, Loss::IS, Observed::All).unwrap_err();
+        assert!(matches!(err, Error::ZeroEntry { count: 1, row: 1, col: 1, .. }));
+        assert!(Problem::new(&sparse, Loss::IS, Observed::Stored).is_ok());
+        assert!(Problem::new(&sparse, Loss::KL, Observed::All).is_ok());
+    }
+
+    #[test]
+    fn units_multiply_back_exactly() {
+        for max in [1e-30, 0.7, 1.0, 3.0, 1e5] {
+            let u = Units::new(max, &Loss::KL);
+            assert_eq!(u.w() * u.h() * u.data(), 1.0);
+            assert!((1.0..2.0).contains(&(max * u.data())), "{max}");
+        }
+    }
+}

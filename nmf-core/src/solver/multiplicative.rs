@@ -1,0 +1,47 @@
+//! Multiplicative updates for every loss.
+//!
+//! W ← W ∘ ((V^(β−2) ∘ X)·H ⊘ (V^(β−1)·H + penalties))^γ, then H the same way on Xᵀ. Never increases the
+//! objective with γ = [`Loss::exponent`](crate::Loss::exponent).
+//!
+//! References: D. D. Lee and H. S. Seung, "Algorithms for non-negative matrix factorization", NIPS 2000 (β = 2, 1);
+//! C. Févotte and J. Idier, "Algorithms for nonnegative matrix factorization with the β-divergence", Neural
+//! Computation 23(9), 2011 (every β, and the γ). Derivation: `docs/derivation.md`.
+//!
+//! Requirements: a start without zeros where the solution has none, since a zero stays zero.
+
+use super::{Measure, Measured, Model, Solver};
+use crate::{Backend, Result, Side};
+
+/// Scratch of the multiplicative updates.
+pub struct Multiplicative<B: Backend> {
+    terms_w: B::Terms,
+    terms_h: B::Terms,
+}
+
+impl<B: Backend> Multiplicative<B> {
+    /// For a rows×cols matrix at rank k.
+    pub fn new(b: &mut B, rows: usize, cols: usize, k: usize) -> Result<Self> {
+        Ok(Multiplicative { terms_w: b.new_terms(rows, k)?, terms_h: b.new_terms(cols, k)? })
+    }
+}
+
+impl<B: Backend> Solver<B> for Multiplicative<B> {
+    fn name(&self) -> &'static str {
+        "mu"
+    }
+
+    fn step(&mut self, b: &mut B, m: &mut Model<'_, B>, measure: Measure) -> Result<Option<Measured<B::Scalar>>> {
+        let mut wanted = measure != Measure::No;
+        let mut before = None;
+        if m.w_is_free(b) {
+            let t = &mut self.terms_w;
+            before = b.mu_step(m.loss, m.data, Side::Rows, &mut m.w, &m.h, t, &m.rule_w, wanted)?;
+            wanted = false;
+        }
+        if m.h_is_free(b) {
+            let s = b.mu_step(m.loss, m.data, Side::Cols, &mut m.h, &m.w, &mut self.terms_h, &m.rule_h, wanted)?;
+            before = before.or(s);
+        }
+        Ok(before.map(|scalar| Measured { scalar, offset: 0.0 }))
+    }
+}

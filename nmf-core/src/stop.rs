@@ -1,0 +1,70 @@
+//! When to stop.
+
+use crate::{Error, Result};
+use std::time::Duration;
+
+/// Stopping rules; whichever is met first ends the run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stop {
+    /// At most this many iterations (one update of W and one of H each). Default 200.
+    pub max_iter: usize,
+    /// Stop when the objective fell by less than `tol` × (objective at the start) since the last check.
+    /// 0 switches the rule off. Default 1e-4.
+    pub tol: f64,
+    /// Stop when the KKT residual ‖(min(W, ∇W), min(H, ∇H))‖ fell below `kkt_tol` × its value at the start
+    /// (the projected-gradient criterion of Lin 2007). 0 (the default) switches the rule off.
+    pub kkt_tol: f64,
+    /// Stop after this much time spent iterating.
+    pub time_limit: Option<Duration>,
+    /// Iterations between checks. Default 10.
+    pub every: usize,
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Stop { max_iter: 200, tol: 1e-4, kkt_tol: 0.0, time_limit: None, every: 10 }
+    }
+}
+
+impl Stop {
+    pub(crate) fn check(&self) -> Result<()> {
+        for (name, v) in [("tol", self.tol), ("kkt_tol", self.kkt_tol)] {
+            if !(v >= 0.0 && v.is_finite()) {
+                return Err(Error::Parameter { name, value: v.to_string(), expected: "a finite number ≥ 0" });
+            }
+        }
+        if self.every == 0 {
+            return Err(Error::Parameter { name: "every", value: "0".into(), expected: "at least 1" });
+        }
+        Ok(())
+    }
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stopped {
+    /// The iterations were used up.
+    MaxIter,
+    /// The objective no longer fell.
+    Tol,
+    /// The KKT residual was small enough.
+    Kkt,
+    /// Out of time.
+    Time,
+    /// An observer asked for it.
+    Interrupted,
+}
+
+impl Stopped {
+    /// `max_iter`, `tol`, `kkt`, `time` or `interrupted`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stopped::MaxIter => "max_iter",
+            Stopped::Tol => "tol",
+            Stopped::Kkt => "kkt",
+            Stopped::Time => "time",
+            Stopped::Interrupted => "interrupted",
+        }
+    }
+}
