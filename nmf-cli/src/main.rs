@@ -1,1 +1,82 @@
-fn main() {}
+//! `nmf-cli`: non-negative matrix factorization from the command line.
+//!
+//! Results go to stdout, progress and warnings to stderr. Exit codes: 0 done; 1 the work failed (a cross-check
+//! disagreed, a device was lost, an output could not be written); 2 bad usage or bad input; 130 interrupted.
+
+mod agreement;
+mod args;
+mod bench;
+mod bench_plot;
+mod compare;
+mod completions;
+mod convert;
+mod cross_check;
+mod devices;
+mod estimate;
+mod factorize;
+mod failure;
+mod fit_json;
+mod fit_options;
+mod gpu;
+mod input;
+mod inspect;
+mod model;
+mod plot;
+mod progress;
+mod sample;
+mod session;
+mod solve;
+mod squared_error;
+mod text;
+mod topics;
+mod transform;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use failure::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let code = if e.use_stderr() { 2 } else { 0 };
+            // a closed pipe is the reader's choice, not an error
+            let _ = e.print();
+            return ExitCode::from(code);
+        }
+    };
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message().is_empty() {
+                eprintln!("{}: {}", failure.label(), failure.message());
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    progress::catch_interrupts()?;
+    let global = &cli.global;
+    let Some(command) = &cli.command else {
+        return match global.backend {
+            Some(_) => sample::run(global),
+            None if *global == args::Global::default() => text::print(&Cli::command().render_help().to_string()),
+            None => Err(Failure::usage("a command is needed; `nmf-cli --help` lists them")),
+        };
+    };
+    match command {
+        Command::Factorize(a) => factorize::run(a, global),
+        Command::Transform(a) => transform::run(a, global),
+        Command::Topics(a) => topics::run(a, global),
+        Command::Compare(a) => compare::run(a, global),
+        Command::Bench(a) => bench::run(a, global),
+        Command::Devices => devices::run(global),
+        Command::Convert(a) => convert::run(a, global),
+        Command::Inspect(a) => inspect::run(a, global),
+        Command::Completions(a) => completions::run(a, global),
+        Command::Man => completions::man(global),
+    }
+}

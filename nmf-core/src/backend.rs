@@ -105,7 +105,7 @@ pub trait Backend: Send {
     /// Number type of X and the factors.
     type Elem: Element;
     /// X on the device.
-    type Data: Send;
+    type Data: Send + Sync;
     /// A tall factor, rows × k.
     type Factor: Send;
     /// A k × k matrix.
@@ -125,6 +125,15 @@ pub trait Backend: Send {
     /// measured time would make results depend on the clock). Accelerated HALS scales its number of sweeps by it.
     fn sweep_rate(&self) -> f64 {
         1.0
+    }
+
+    /// Runs `f` where this backend's operations cost least to call: a thread pool runs it on one of its own
+    /// threads, so that no operation has to be handed over.
+    fn scope<R: Send>(&mut self, f: impl FnOnce(&mut Self) -> R + Send) -> R
+    where
+        Self: Sized,
+    {
+        f(self)
     }
 
     // ------------------------------------------------------------------------------------ memory
@@ -229,7 +238,13 @@ pub trait Backend: Send {
     /// f_q ← max(0, f_q + (A_q − f·G_q − l1 − l2·f_q) / (G_qq + l2)), skipped where G_qq + l2 = 0.
     /// Passes are repeated for a row by [`Sweep`]. A free column that ends all zero is set to FLOOR throughout,
     /// so that it can come back.
-    fn hals_sweep(&mut self, cross: &Self::Factor, gram: &Self::Gram, f: &mut Self::Factor, sweep: &Sweep) -> Result<()> {
+    fn hals_sweep(
+        &mut self,
+        cross: &Self::Factor,
+        gram: &Self::Gram,
+        f: &mut Self::Factor,
+        sweep: &Sweep,
+    ) -> Result<()> {
         let (a, g, mut v) = (self.read(cross)?, self.read_gram(gram)?, self.read(f)?);
         crate::reference::hals_sweep(&a.view(), &g.view(), &mut v.view_mut(), sweep);
         self.write(f, v.view())

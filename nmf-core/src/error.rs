@@ -30,7 +30,9 @@ pub enum Error {
         value: f64,
     },
     /// An entry is NaN or infinite.
-    #[error("{what} has the entry {value} at row {row}, column {col} (counted from 0): only finite values can be factored")]
+    #[error(
+        "{what} has the entry {value} at row {row}, column {col} (counted from 0): only finite values can be factored"
+    )]
     NotFinite {
         /// Which matrix.
         what: &'static str,
@@ -45,7 +47,9 @@ pub enum Error {
     #[error("every entry of the matrix is zero: there is nothing to factor")]
     AllZero,
     /// A loss that is infinite at zero met a zero.
-    #[error("{loss} needs entries > 0, but {count} of {total} are zero (the first at row {row}, column {col}): raise them with a floor, use only stored entries, or take kl")]
+    #[error(
+        "{loss} needs entries > 0, but {count} of {total} are zero (the first at row {row}, column {col}): raise them with a floor, use only stored entries, or take kl"
+    )]
     ZeroEntry {
         /// Name of the loss.
         loss: String,
@@ -90,7 +94,9 @@ pub enum Error {
         expected: &'static str,
     },
     /// The device has too little memory; refused before anything was uploaded.
-    #[error("{what} needs {needed} bytes on the device, {available} are available: use the CPU, fewer components or a smaller matrix")]
+    #[error(
+        "{what} needs {needed} bytes on the device, {available} are available: use the CPU, fewer components or a smaller matrix"
+    )]
     OutOfMemory {
         /// What was to be stored.
         what: String,

@@ -172,6 +172,18 @@ pub fn fit<B: Backend, S: Solver<B> + ?Sized>(
     plan: &Plan,
     observer: &mut dyn Observer,
 ) -> Result<Run<B::Elem>> {
+    b.scope(|b| run(b, data, problem, solver, start, plan, observer))
+}
+
+fn run<B: Backend, S: Solver<B> + ?Sized>(
+    b: &mut B,
+    data: &B::Data,
+    problem: &Problem<'_, B::Elem>,
+    solver: &mut S,
+    start: &Start<B::Elem>,
+    plan: &Plan,
+    observer: &mut dyn Observer,
+) -> Result<Run<B::Elem>> {
     plan.stop.check()?;
     let units = problem.units();
     let (rows, cols) = problem.dim();

@@ -146,7 +146,11 @@ impl FromStr for Loss {
     /// Reads `fro`, `kl`, `is`, `beta:B` and the aliases eu, euclidean, frobenius, kullback-leibler,
     /// i-divergence, itakura-saito.
     fn from_str(s: &str) -> Result<Loss> {
-        let bad = || Error::Parameter { name: "loss", value: s.to_string(), expected: "fro, kl, is or beta:B with a number B in [-10, 10]" };
+        let bad = || Error::Parameter {
+            name: "loss",
+            value: s.to_string(),
+            expected: "fro, kl, is or beta:B with a number B in [-10, 10]",
+        };
         Ok(match s.to_ascii_lowercase().as_str() {
             "fro" | "eu" | "euclidean" | "frobenius" => Loss::FRO,
             "kl" | "kullback-leibler" | "i-divergence" => Loss::KL,

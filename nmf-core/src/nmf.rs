@@ -314,7 +314,11 @@ impl<T: Element> Nmf<T> {
         let (m, n) = problem.dim();
         let mut out = Vec::new();
         if self.rank > m.min(n) {
-            out.push(format!("k = {} exceeds min(m, n) = {}: X can be reproduced exactly in many ways", self.rank, m.min(n)));
+            out.push(format!(
+                "k = {} exceeds min(m, n) = {}: X can be reproduced exactly in many ways",
+                self.rank,
+                m.min(n)
+            ));
         }
         if self.penalty_w.is_none() != self.penalty_h.is_none() && self.fixed_w.is_none() && self.fixed_h.is_none() {
             out.push("only one factor is penalized: its scale can shrink at the other's expense without changing W·H; penalize both to pin the scale".into());
@@ -377,7 +381,8 @@ pub fn transform<'a, B: Backend>(
     // a flat start at the right level: every row's model sums to about the row's mean
     let level = problem.mean() / (h.iter().map(|v| v.f64()).sum::<f64>() / n as f64).max(f64::MIN_POSITIVE);
     let start = Start { w: Array2::from_elem((m, k), B::Elem::of(level)), h: h.t().to_owned() };
-    let nmf = Nmf::new(k).loss(loss.clone()).penalty_w(penalty).fix_h(h.to_owned()).observed(observed).stop(stop.clone());
+    let nmf =
+        Nmf::new(k).loss(loss.clone()).penalty_w(penalty).fix_h(h.to_owned()).observed(observed).stop(stop.clone());
     let mut solver = SolverKind::Mu.build(b, m, n, k)?;
     let plan = Plan { trace_every: 0, ..nmf.plan(0) };
     Ok(fit(b, &data, &problem, &mut *solver, &start, &plan, &mut Silent)?.w)

@@ -28,12 +28,12 @@ pub enum Flow {
 }
 
 /// Called after every iteration. Keep it cheap.
-pub trait Observer {
+pub trait Observer: Send {
     /// Sees the progress, answers whether to go on.
     fn progress(&mut self, p: &Progress) -> Flow;
 }
 
-impl<F: FnMut(&Progress) -> Flow> Observer for F {
+impl<F: FnMut(&Progress) -> Flow + Send> Observer for F {
     fn progress(&mut self, p: &Progress) -> Flow {
         self(p)
     }

@@ -3,6 +3,10 @@
 //! Nothing here is fast, and nothing here is used on the hot path of a tuned backend; [`crate::conformance`]
 //! compares backends with it, and it serves as the host fallback of provided methods.
 
+mod naive;
+
+pub use naive::Naive;
+
 use crate::backend::{Observed, Side, Sweep};
 use crate::penalty::{Ridge, Rule};
 use crate::{Element, Loss, MatrixRef, Penalty};

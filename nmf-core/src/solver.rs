@@ -73,7 +73,7 @@ pub struct Measured<S> {
 }
 
 /// One solver. Reused over restarts; holds its scratch buffers.
-pub trait Solver<B: Backend> {
+pub trait Solver<B: Backend>: Send {
     /// Its short name, as on the command line.
     fn name(&self) -> &'static str;
 

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::sparse::{check_dim, reserve};
 use crate::table::{Loaded, Precision, ReadOptions, Table, cast, overflow};
-use ndarray::{Array2, ArrayView, Dimension, ShapeBuilder};
+use ndarray::{Array2, Array3, ArrayView, Dimension, ShapeBuilder};
 use nmf_core::Element;
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, WriterBuilder};
 use std::io::{self, Read, Write};
@@ -41,6 +41,8 @@ pub(crate) struct Header {
     pub(crate) shape: Vec<u64>,
     fortran: bool,
     len: u64,
+    /// Bytes before the first value.
+    start: u64,
 }
 
 impl Header {
@@ -68,7 +70,10 @@ impl Header {
         let before = all.len();
         r.take(length).read_to_end(&mut all).map_err(|e| place.read(e))?;
         if (all.len() - before) as u64 != length {
-            return Err(place.error(format!("truncated within the .npy header: {length} bytes expected, {} found", all.len() - before)));
+            return Err(place.error(format!(
+                "truncated within the .npy header: {length} bytes expected, {} found",
+                all.len() - before
+            )));
         }
         check_text(&all[before..]).map_err(|what| place.error(format!("the .npy header {what}")))?;
         let header = NpyHeader::from_reader(&all[..]).map_err(|e| place.error(format!("bad .npy header: {e}")))?;
@@ -82,7 +87,7 @@ impl Header {
         };
         let fortran = header.order() == Order::Fortran;
         let big = ts.endianness() == Endianness::Big;
-        Ok(Header { kind: ts.type_char(), size, big, shape, fortran, len: header.len() })
+        Ok(Header { kind: ts.type_char(), size, big, shape, fortran, len: header.len(), start: all.len() as u64 })
     }
 
     /// The precision that loses nothing of what the type is used for.
@@ -93,7 +98,11 @@ impl Header {
     fn index(&self, linear: u64) -> (u64, u64) {
         match self.shape[..] {
             [rows, cols] if rows > 0 && cols > 0 => {
-                if self.fortran { (linear % rows, linear / rows) } else { (linear / cols, linear % cols) }
+                if self.fortran {
+                    (linear % rows, linear / rows)
+                } else {
+                    (linear / cols, linear % cols)
+                }
             }
             _ => (linear, 0),
         }
@@ -139,7 +148,8 @@ impl Header {
         let bad = |linear: u64, bytes: &[u8]| {
             let mut wide = if signed && bytes.last().is_some_and(|b| b & 0x80 != 0) { [0xff; 8] } else { [0; 8] };
             wide[..bytes.len()].copy_from_slice(bytes);
-            let value = if signed { i64::from_le_bytes(wide).to_string() } else { u64::from_le_bytes(wide).to_string() };
+            let value =
+                if signed { i64::from_le_bytes(wide).to_string() } else { u64::from_le_bytes(wide).to_string() };
             place.error(format!("entry {linear} (counted from 0) is {value}: 0 to {max} are accepted"))
         };
         match (self.kind, self.size) {
@@ -148,7 +158,11 @@ impl Header {
             (TypeChar::Uint, 4) => self.pump(r, most, place, |b| fit(Some(u32::from_le_bytes(b).into())), bad),
             (TypeChar::Uint, 8) => self.pump(r, most, place, |b| fit(Some(u64::from_le_bytes(b))), bad),
             (TypeChar::Int, 2) => self.pump(r, most, place, |b| fit(i16::from_le_bytes(b).try_into().ok()), bad),
-            _ => Err(place.error(format!("type {}{}: integers of 4 or 8 bytes are needed", self.kind.to_str(), self.size))),
+            _ => Err(place.error(format!(
+                "type {}{}: integers of 4 or 8 bytes are needed",
+                self.kind.to_str(),
+                self.size
+            ))),
         }
     }
 
@@ -185,11 +199,12 @@ impl Header {
             place.error(format!("truncated: its shape {:?} needs {expected} bytes of data, {found} found", self.shape))
         };
         // Known at once for a plain file, so that nothing is allocated for a header that lies.
+        let most = most.saturating_sub(self.start);
         if place.member.is_none() && expected > u128::from(most) {
             return Err(short(most.into()));
         }
-        let mut out: Vec<U> = reserve(place.path, self.len, (most / N as u64).min(PREALLOCATE))?;
-        let mut buffer = vec![0; CHUNK];
+        let mut out: Vec<U> = reserve(place.path, self.len, most / N as u64)?;
+        let mut buffer = vec![0; expected.clamp(1, CHUNK as u128) as usize];
         while (out.len() as u64) < self.len {
             let want = (self.len - out.len() as u64).min((CHUNK / N) as u64) as usize * N;
             let got = fill(r, &mut buffer[..want]).map_err(|e| place.read(e))?;
@@ -210,14 +225,13 @@ impl Header {
         }
         // Reading to the end also makes an archive check the member's checksum.
         if fill(r, &mut buffer[..1]).map_err(|e| place.read(e))? != 0 {
-            return Err(place.error(format!("more data follow than its shape {:?} has: one array per file", self.shape)));
+            return Err(
+                place.error(format!("more data follow than its shape {:?} has: one array per file", self.shape))
+            );
         }
         Ok(out)
     }
 }
-
-/// Beyond this many values, memory is taken only as the values arrive unless the file's size proves them.
-const PREALLOCATE: u64 = u64::MAX;
 
 const ACCEPTED: &str = "real floating-point numbers of 2, 4 or 8 bytes, integers and booleans are accepted";
 
@@ -227,6 +241,9 @@ fn describe(dtype: &DType, kind: TypeChar) -> String {
 
 /// Lets only headers through that the parser behind can take without recursing deeply or overflowing.
 fn check_text(text: &[u8]) -> Result<(), String> {
+    if text.windows(3).any(|w| w == b"'''" || w == b"\"\"\"") {
+        return Err("has a triple quote".into());
+    }
     let (mut depth, mut quoted, mut number, mut product) = (0, None, None::<u64>, 1u64);
     for &b in text {
         if let Some(q) = quoted {
@@ -252,7 +269,9 @@ fn check_text(text: &[u8]) -> Result<(), String> {
             b'\'' | b'"' => quoted = Some(b),
             b'{' | b'(' | b'[' => depth += 1,
             b'}' | b')' | b']' => depth -= 1,
-            b' ' | b'\n' | b',' | b':' | b'a'..=b'z' | b'A'..=b'Z' => {}
+            b' ' | b'\n' | b',' | b':' => {}
+            // The letters of True and False; those of 0x, 0b, 1_000 would hide a number.
+            b'T' | b'r' | b'u' | b'e' | b'F' | b'a' | b'l' | b's' => {}
             _ => return Err(format!("has the unexpected character {:?}", char::from(b))),
         }
         if depth > 6 {
@@ -307,6 +326,18 @@ pub(crate) fn read(path: &Path, r: &mut impl Read, most: u64, options: &ReadOpti
     let place = Place { path, member: None };
     let header = Header::read(r, place)?;
     load(&header, r, most, place, options)
+}
+
+pub(crate) fn read3<T: Element>(path: &Path, r: &mut impl Read, most: u64) -> Result<Array3<T>> {
+    let place = Place { path, member: None };
+    let header = Header::read(r, place)?;
+    let [a, b, c] = header.shape[..] else {
+        return Err(place.error(format!("an array of shape {:?}: three dimensions are needed", header.shape)));
+    };
+    let dim = |n| check_dim(path, "entries in one dimension", n);
+    let shape = (dim(a)?, dim(b)?, dim(c)?);
+    let values = header.values(r, most, place)?;
+    Array3::from_shape_vec(shape.set_f(header.fortran), values).map_err(|e| place.error(e.to_string()))
 }
 
 pub(crate) fn load(

@@ -55,26 +55,30 @@ pub(crate) struct Lines<'p, R> {
     reader: R,
     line: Vec<u8>,
     number: u64,
+    longest: u64,
 }
 
 impl<'p, R: BufRead> Lines<'p, R> {
-    /// No format read here has longer lines; without a limit, one line could fill the memory.
-    const LONGEST: u64 = 1 << 20;
-
+    /// Lines of the formats that have short ones: without a limit, one line could fill the memory.
     pub(crate) fn new(path: &'p Path, reader: R) -> Self {
-        Lines { path, reader, line: Vec::new(), number: 0 }
+        Lines { path, reader, line: Vec::new(), number: 0, longest: 1 << 20 }
+    }
+
+    /// Lines that may hold a whole row of a matrix.
+    pub(crate) fn unlimited(path: &'p Path, reader: R) -> Self {
+        Lines { longest: u64::MAX, ..Lines::new(path, reader) }
     }
 
     /// Reads the next line; false at the end of the file.
     pub(crate) fn advance(&mut self) -> Result<bool> {
         self.line.clear();
         let read = (&mut self.reader)
-            .take(Self::LONGEST)
+            .take(self.longest)
             .read_until(b'\n', &mut self.line)
             .map_err(|e| Error::read(self.path, e))?;
         self.number += u64::from(read > 0);
-        if read as u64 == Self::LONGEST && self.line.last() != Some(&b'\n') {
-            return Err(self.error(format!("the line is longer than {} bytes: not such a text file", Self::LONGEST)));
+        if read as u64 == self.longest && self.line.last() != Some(&b'\n') {
+            return Err(self.error(format!("the line is longer than {} bytes: not such a text file", self.longest)));
         }
         if self.line.last() == Some(&b'\n') {
             self.line.pop();

@@ -16,15 +16,20 @@ pub(crate) fn check_dim(path: &Path, what: &str, n: u64) -> Result<usize> {
 /// Refuses row counts whose offsets alone would fill the memory although hardly a row can have an entry.
 pub(crate) fn check_rows(path: &Path, rows: usize, stored: u64) -> Result<()> {
     if rows > 1 << 27 && (rows as u64) / 64 > stored {
-        return Err(Error::format(path, format!("{rows} rows are declared, but only {stored} entries: the size is wrong")));
+        return Err(Error::format(
+            path,
+            format!("{rows} rows are declared, but only {stored} entries: the size is wrong"),
+        ));
     }
     Ok(())
 }
 
 /// A vector with room for `n` values that the file says it has, as far as its size makes that plausible.
 pub(crate) fn reserve<T>(path: &Path, n: u64, plausible: u64) -> Result<Vec<T>> {
+    /// Where the input is a pipe, nothing is known of its size: the vector grows as values arrive.
+    const UNPROVEN: u64 = 1 << 24;
     let mut v = Vec::new();
-    let n = n.min(plausible);
+    let n = n.min(if plausible > 1 << 48 { UNPROVEN } else { plausible });
     match usize::try_from(n).ok().map(|n| v.try_reserve_exact(n)) {
         Some(Ok(())) => Ok(v),
         _ => Err(Error::format(path, format!("the {n} values it holds do not fit in memory"))),

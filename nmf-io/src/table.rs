@@ -1,7 +1,7 @@
 //! What a file holds: a matrix, and perhaps names for its rows and columns.
 
 use ndarray::{Array2, ArrayView2};
-use nmf_core::{Element, Matrix, MatrixRef, Sparse};
+use nmf_core::{Element, Matrix, MatrixRef, Sparse, SparseView};
 
 /// A matrix with the names that came with it.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +76,13 @@ pub struct TableRef<'a, T> {
     pub col_names: Option<&'a [String]>,
 }
 
+impl<T: Element> TableRef<'_, T> {
+    /// Rows and columns.
+    pub fn dim(&self) -> (usize, usize) {
+        self.matrix.dim()
+    }
+}
+
 impl<'a, T: Element> From<&'a Table<T>> for TableRef<'a, T> {
     fn from(table: &'a Table<T>) -> Self {
         table.view()
@@ -99,6 +106,11 @@ impl<'a, T> From<ArrayView2<'a, T>> for TableRef<'a, T> {
 impl<'a, T> From<&'a Array2<T>> for TableRef<'a, T> {
     fn from(a: &'a Array2<T>) -> Self {
         MatrixRef::from(a).into()
+    }
+}
+impl<'a, T> From<SparseView<'a, T>> for TableRef<'a, T> {
+    fn from(s: SparseView<'a, T>) -> Self {
+        MatrixRef::from(s).into()
     }
 }
 impl<'a, T> From<&'a Sparse<T>> for TableRef<'a, T> {

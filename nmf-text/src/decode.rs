@@ -1,7 +1,7 @@
 //! Bytes to text: UTF-8, a byte-order mark, a named encoding, or Windows-1252 where nothing else fits.
 
 use crate::error::{Error, Result};
-use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, WINDOWS_1252};
+use encoding_rs::{CoderResult, Decoder, Encoding, WINDOWS_1252};
 use std::io::{self, Read};
 
 /// What decoding met; part of [`crate::ReadReport`].
@@ -14,6 +14,13 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Notes a record of a table.
+    pub(crate) fn record(&mut self, fell_back: bool, name: &str) {
+        if fell_back {
+            self.fallback(name);
+        }
+    }
+
     fn fallback(&mut self, name: &str) {
         self.windows_1252 += 1;
         self.first_windows_1252.get_or_insert_with(|| name.to_string());
@@ -30,12 +37,18 @@ pub(crate) fn encoding(label: &str) -> Result<&'static Encoding> {
     Encoding::for_label(label.as_bytes()).ok_or_else(|| Error::Option {
         option: "--encoding",
         value: label.to_string(),
-        expected: "give a label of the WHATWG Encoding Standard, such as utf-8, windows-1252, shift_jis, gb18030".into(),
+        expected: "give a label of the WHATWG Encoding Standard, such as utf-8, windows-1252, shift_jis, gb18030"
+            .into(),
     })
 }
 
 /// The text of a document, or `None` when it holds NUL bytes and so is no text.
-pub(crate) fn document(bytes: Vec<u8>, forced: Option<&'static Encoding>, name: &str, tally: &mut Tally) -> Option<String> {
+pub(crate) fn document(
+    bytes: Vec<u8>,
+    forced: Option<&'static Encoding>,
+    name: &str,
+    tally: &mut Tally,
+) -> Option<String> {
     let bom = Encoding::for_bom(&bytes);
     if let Some((encoding, skip)) = bom.or(forced.map(|e| (e, 0))) {
         let (text, malformed) = encoding.decode_without_bom_handling(bytes.get(skip..).unwrap_or(&[]));
@@ -64,22 +77,9 @@ pub(crate) fn field(bytes: &[u8]) -> (String, bool) {
     }
 }
 
-impl Tally {
-    pub(crate) fn record(&mut self, fell_back: bool, name: &str) {
-        if fell_back {
-            self.fallback(name);
-        }
-    }
-}
-
 /// The head of a file: the encoding its byte-order mark names and the mark's length.
 pub(crate) fn bom(head: &[u8]) -> Option<(&'static Encoding, usize)> {
     Encoding::for_bom(head)
-}
-
-/// True when the encoding needs [`Transcode`] before bytes can be split at commas, tabs and line ends.
-pub(crate) fn needs_transcoding(encoding: &'static Encoding) -> bool {
-    encoding != UTF_8
 }
 
 /// A reader that turns one encoding into UTF-8, piece by piece; malformed bytes become U+FFFD.

@@ -1,1 +1,42 @@
-//! placeholder
+//! Documents to word counts, and topics back to words.
+//!
+//! [`read_corpus`] reads a folder tree, a tar archive, TSV, CSV or JSON lines document by document
+//! ([`read_documents`]) and counts words as scikit-learn's `CountVectorizer` does ([`VectorizerBuilder`]);
+//! [`TextModel`] keeps what is needed to count new documents the same way. [`topics`] reads the factors of
+//! a document–term matrix, [`agreement`] compares topics with labels.
+//!
+//! The English stop words are the list of the Glasgow Information Retrieval Group
+//! (<http://ir.dcs.gla.ac.uk/resources/linguistic_utils/stop_words>) in the form scikit-learn has it.
+//!
+//! ```
+//! use nmf_text::{Document, TextOptions, VectorizerBuilder};
+//! let mut builder = VectorizerBuilder::new(TextOptions::default())?;
+//! for text in ["the cat sat", "the dog sat, the cat ran"] {
+//!     builder.push(&Document { text: text.into(), ..Default::default() })?;
+//! }
+//! let corpus = builder.finish()?;
+//! assert_eq!(corpus.vocabulary, ["cat", "dog", "ran", "sat", "the"]);
+//! assert_eq!(corpus.counts.get(1, 4), Some(&2.0));
+//! # Ok::<(), nmf_text::Error>(())
+//! ```
+
+pub mod agreement;
+mod corpus;
+mod counts;
+mod decode;
+mod error;
+mod interner;
+mod message;
+mod model;
+mod options;
+mod tokens;
+pub mod topics;
+mod vectorize;
+
+pub use corpus::{Document, Format, ReadOptions, ReadReport, detect_format, read_documents};
+pub use counts::{Corpus, Stats, tfidf};
+pub use error::{Error, Result};
+pub use model::{MODEL_VERSION, TextModel};
+pub use options::{Df, StopWords, Strip, TextOptions};
+pub use tokens::{DEFAULT_PATTERN, Tokenizer};
+pub use vectorize::{Vectorizer, VectorizerBuilder, read_corpus};

@@ -1,1 +1,231 @@
-//! placeholder
+//! The WGSL texts of the GPU backend, their assembly, and (in the tests) their validation.
+//!
+//! A [`Kernel`] names one generated variant. Its [`source`](Kernel::source) is a plain concatenation of the files
+//! under `wgsl/` with a few named holes filled in; its [`bindings`](Kernel::bindings) say which buffers it takes.
+//! Nothing here knows wgpu, so that the texts can be checked, printed and packaged on their own.
+
+mod assemble;
+
+/// How a kernel uses a buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Only reads.
+    Read,
+    /// Writes, and may read.
+    Write,
+}
+
+/// The text a loss contributes to a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LossKind {
+    /// β = 2.
+    Fro,
+    /// β = 1.
+    Kl,
+    /// β = 0.
+    Is,
+    /// Any other β, a parameter at run time.
+    Beta,
+}
+
+/// What a scalar kernel sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Term {
+    /// l1·|f| + ½·l2·f².
+    Penalty,
+    /// a·b.
+    Product,
+    /// f·(½·(fG) − A).
+    Quadratic,
+    /// min(f, ∇f)².
+    Kkt,
+}
+
+/// One generated kernel. All kernels have workgroups of 64 threads and the entry point `main`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kernel {
+    /// X̃·other for dense X; also Gram matrices and factor × Gram.
+    CrossDense {
+        /// X̃ = Xᵀ instead of X.
+        cols: bool,
+        /// Blocks of 32 columns of the result per workgroup, 1 or 2.
+        blocks: u32,
+    },
+    /// Numerator, denominator and divergence of a multiplicative update for dense X, in one pass.
+    MuDense {
+        /// The loss.
+        loss: LossKind,
+        /// X̃ = Xᵀ instead of X.
+        cols: bool,
+        /// Blocks of 32 columns of the result per workgroup, 1 or 2.
+        blocks: u32,
+        /// Compute N. Without it X is not read: every entry counts as 0.
+        num: bool,
+        /// Compute D.
+        den: bool,
+        /// Sum the divergence.
+        div: bool,
+    },
+    /// The divergence for dense X.
+    DivergenceDense {
+        /// The loss.
+        loss: LossKind,
+        /// Whether there is an X; without, every entry counts as 0.
+        stored: bool,
+    },
+    /// X̃·other for sparse X.
+    CrossCsr,
+    /// Numerator, and optionally denominator and divergence, over the stored entries of sparse X, in one pass.
+    MuCsr {
+        /// The loss.
+        loss: LossKind,
+        /// Compute D.
+        den: bool,
+        /// Sum the divergence.
+        div: bool,
+    },
+    /// The divergence over the stored entries of sparse X.
+    DivergenceCsr {
+        /// The loss.
+        loss: LossKind,
+    },
+    /// Adds the segments of each row of sparse X.
+    SegmentSum,
+    /// Adds slabs of partial sums.
+    Reduce,
+    /// One row to all rows.
+    Spread,
+    /// Column sums of a factor.
+    Colsum,
+    /// The multiplicative update proper.
+    Apply,
+    /// HALS passes over the rows of a factor.
+    HalsSweep {
+        /// Private quads per row: one of [`HALS_CLASSES`].
+        quads: u32,
+    },
+    /// Columns that are all zero come back as FLOOR.
+    Refill,
+    /// A sum over matrices of equal shape.
+    Scalar(Term),
+    /// Shortens a list of partial sums.
+    Sum,
+}
+
+/// Threads per workgroup of every kernel.
+pub const WORKGROUP: u32 = 64;
+/// Rows, and summed entries, of a tile of the dense kernels.
+pub const TILE: u32 = 32;
+/// Row lengths (in quads) for which a HALS kernel exists; the first two keep the Gram matrix in workgroup memory.
+pub const HALS_CLASSES: [u32; 4] = [8, 16, 64, 256];
+/// The longest factor row (in quads) that every kernel can handle: k ≤ 1024.
+pub const MAX_QUADS: u32 = 256;
+/// Elements per workgroup of the scalar kernels: quads of [`Kernel::Scalar`], numbers of [`Kernel::Sum`].
+pub const SUM_CHUNK: u32 = 2048;
+/// Bytes of workgroup memory that no kernel exceeds: what every WebGPU device offers.
+pub const WORKGROUP_MEMORY: u32 = 16384;
+
+impl Kernel {
+    /// The WGSL text.
+    pub fn source(&self) -> String {
+        assemble::source(self)
+    }
+
+    /// The storage buffers by binding number in group 0. Binding 0 is always the uniform parameter block.
+    pub fn bindings(&self) -> Vec<(u32, Access)> {
+        use Access::{Read, Write};
+        match *self {
+            Kernel::CrossDense { .. } => vec![(1, Read), (3, Read), (4, Write)],
+            Kernel::MuDense { num, den, div, .. } => pick(&[
+                (num, 1, Read),
+                (true, 2, Read),
+                (true, 3, Read),
+                (num, 4, Write),
+                (den, 5, Write),
+                (div, 6, Write),
+            ]),
+            Kernel::DivergenceDense { stored, .. } => {
+                pick(&[(stored, 1, Read), (true, 2, Read), (true, 3, Read), (true, 6, Write)])
+            }
+            Kernel::CrossCsr => vec![(1, Read), (2, Read), (3, Read), (5, Read), (6, Write)],
+            Kernel::MuCsr { den, div, .. } => pick(&[
+                (true, 1, Read),
+                (true, 2, Read),
+                (true, 3, Read),
+                (true, 4, Read),
+                (true, 5, Read),
+                (true, 6, Write),
+                (den, 7, Write),
+                (div, 8, Write),
+            ]),
+            Kernel::DivergenceCsr { .. } => vec![(1, Read), (2, Read), (3, Read), (4, Read), (5, Read), (8, Write)],
+            Kernel::SegmentSum | Kernel::Apply | Kernel::HalsSweep { .. } => vec![(1, Read), (2, Read), (3, Write)],
+            Kernel::Reduce | Kernel::Spread | Kernel::Colsum | Kernel::Refill => vec![(1, Read), (2, Write)],
+            Kernel::Scalar(term) => pick(&[
+                (true, 1, Read),
+                (term != Term::Penalty, 2, Read),
+                (matches!(term, Term::Quadratic | Term::Kkt), 3, Read),
+                (true, 4, Write),
+            ]),
+            Kernel::Sum => vec![(1, Read), (4, Write)],
+        }
+    }
+
+    /// A short name for labels and messages.
+    pub fn label(&self) -> String {
+        format!("{self:?}")
+    }
+
+    /// Every variant that a backend asks for.
+    pub fn all() -> Vec<Kernel> {
+        use LossKind::{Beta, Fro, Is, Kl};
+        let bools = [false, true];
+        let mut all = vec![
+            Kernel::CrossCsr,
+            Kernel::SegmentSum,
+            Kernel::Reduce,
+            Kernel::Spread,
+            Kernel::Colsum,
+            Kernel::Apply,
+            Kernel::Refill,
+            Kernel::Sum,
+        ];
+        all.extend([Term::Penalty, Term::Product, Term::Quadratic, Term::Kkt].map(Kernel::Scalar));
+        all.extend(HALS_CLASSES.map(|quads| Kernel::HalsSweep { quads }));
+        for cols in bools {
+            for blocks in [1, 2] {
+                all.push(Kernel::CrossDense { cols, blocks });
+                // for β = 2 and β = 1 the denominator has a short form
+                all.push(Kernel::MuDense { loss: Fro, cols, blocks, num: true, den: false, div: true });
+                for div in bools {
+                    all.push(Kernel::MuDense { loss: Kl, cols, blocks, num: true, den: false, div });
+                    for loss in [Is, Beta] {
+                        all.push(Kernel::MuDense { loss, cols, blocks, num: true, den: true, div });
+                    }
+                }
+            }
+        }
+        for blocks in [1, 2] {
+            for loss in [Is, Beta] {
+                for div in bools {
+                    all.push(Kernel::MuDense { loss, cols: false, blocks, num: false, den: true, div });
+                }
+            }
+        }
+        for loss in [Fro, Kl, Is, Beta] {
+            all.push(Kernel::DivergenceDense { loss, stored: true });
+            all.push(Kernel::DivergenceCsr { loss });
+            for den in bools {
+                for div in bools {
+                    all.push(Kernel::MuCsr { loss, den, div });
+                }
+            }
+        }
+        all.push(Kernel::DivergenceDense { loss: Beta, stored: false });
+        all
+    }
+}
+
+fn pick(list: &[(bool, u32, Access)]) -> Vec<(u32, Access)> {
+    list.iter().filter(|(wanted, ..)| *wanted).map(|&(_, number, access)| (number, access)).collect()
+}

@@ -11,7 +11,7 @@
 
 use crate::reference::{self, Dense};
 use crate::{Element, Loss, Penalty, Ridge, Rule, Side, Sweep};
-use ndarray::{Array2, ArrayView2, Zip};
+use ndarray::{Array2, ArrayView2, Axis, Zip};
 
 /// See the module's documentation.
 pub(super) const SAFETY: f64 = 2.0;
@@ -39,6 +39,12 @@ impl Bound {
             tolerance += &value.mapv(|v| SAFETY * eps * v.abs());
         }
         Bound { value, tolerance }
+    }
+
+    /// The entries in another order along an axis.
+    pub(super) fn select(&self, axis: usize, order: &[usize]) -> Bound {
+        let pick = |a: &Array2<f64>| a.select(Axis(axis), order);
+        Bound { value: pick(&self.value), tolerance: pick(&self.tolerance) }
     }
 
     /// These values as they came back from the backend: within one rounding of what it holds.
@@ -99,8 +105,7 @@ pub(super) fn terms<T: Element>(
     Zip::from(&mut r).and(&mut p).and(&x.x).and(&x.seen).for_each(|r, p, &x, &seen| {
         let v = *r;
         let error = |power: f64| power.abs() * (k + 1) as f64 + pow_error(power, v) + 4.0;
-        (*r, *p) =
-            if seen { (loss.negative(x, v) * error(pn), loss.positive(x, v) * error(pd)) } else { (0.0, 0.0) };
+        (*r, *p) = if seen { (loss.negative(x, v) * error(pn), loss.positive(x, v) * error(pd)) } else { (0.0, 0.0) };
     });
     let depth = (q + 1) as f64;
     let wrap = |value: Array2<f64>, entries: Array2<f64>| Bound {
@@ -194,7 +199,7 @@ pub(super) fn hals<T: Element>(a: &Array2<f64>, g: &Array2<f64>, f: &Array2<f64>
     let (p, k) = w.dim();
     let Rule { fixed, penalty: Penalty { l1, l2 }, .. } = sweep.rule;
     for i in 0..p {
-        let mut first = 0.0;
+        let (mut first, mut decided) = (0.0, true);
         for pass in 0..sweep.max_sweeps {
             let mut moved = 0.0;
             for q in fixed..k {
@@ -220,13 +225,14 @@ pub(super) fn hals<T: Element>(a: &Array2<f64>, g: &Array2<f64>, f: &Array2<f64>
                 first = moved;
             }
             let limit = sweep.stop * sweep.stop * first;
-            let undecided = limit > 0.0 && pass + 1 < sweep.max_sweeps && (moved / limit - 1.0).abs() < 0.1;
-            if undecided {
-                e.row_mut(i).fill(f64::INFINITY);
-            }
+            let last = pass + 1 == sweep.max_sweeps;
+            decided &= last || limit == 0.0 || (moved / limit - 1.0).abs() > 0.1;
             if moved <= limit {
                 break;
             }
+        }
+        if !decided {
+            e.row_mut(i).fill(f64::INFINITY);
         }
     }
     for q in fixed..k {
@@ -276,10 +282,13 @@ pub(super) fn nnls_slack(g: &Array2<f64>, a: &[f64], w: &[f64], p: &Penalty, eps
     let k = w.len();
     let diagonal = |q: usize| g[[q, q]] + p.l2;
     let largest = (0..k).map(diagonal).fold(0.0, f64::max);
+    // [`crate::nnls`] lets a gradient count as zero below this share of the right-hand side
+    let zero = 1e-13 * a.iter().fold(p.l1, |m, v| m.max(v.abs() + p.l1));
     (0..k)
         .map(|q| {
             let size: f64 = (0..k).map(|r| (diagonal(q) * diagonal(r)).sqrt() * w[r]).sum();
-            SAFETY * eps * ((4 * (k + 2)) as f64 * (size + a[q].abs() + p.l1) + 16.0 * largest * w[q])
+            let rounding = eps * ((4 * (k + 2)) as f64 * (size + a[q].abs() + p.l1) + 16.0 * largest * w[q]);
+            SAFETY * rounding.max(zero)
         })
         .collect()
 }

@@ -76,8 +76,7 @@ pub(super) enum Layout {
 }
 
 impl Layout {
-    pub(super) const ALL: [Layout; 5] =
-        [Layout::RowMajor, Layout::ColMajor, Layout::Strided, Layout::Csr, Layout::Csc];
+    pub(super) const ALL: [Layout; 5] = [Layout::RowMajor, Layout::ColMajor, Layout::Strided, Layout::Csr, Layout::Csc];
 
     pub(super) fn sparse(self) -> bool {
         matches!(self, Layout::Csr | Layout::Csc)
@@ -103,25 +102,14 @@ impl<T: Element> Sample<T> {
     }
 
     /// X with these values, `stored` where a sparse layout keeps an entry, be it a zero.
-    pub(super) fn with_stored(
-        values: Array2<T>,
-        stored: Array2<bool>,
-        layout: Layout,
-        observed: Observed,
-    ) -> Self {
+    pub(super) fn with_stored(values: Array2<T>, stored: Array2<bool>, layout: Layout, observed: Observed) -> Self {
         let memory = lay_out(&values, &stored, layout);
         Sample { layout, observed, scale: T::one(), values, stored, memory }
     }
 
     /// Random entries in [0.05, 1.9), each zero with probability `zeros`; rows and columns graded in size, so that
     /// an error relative to the largest entry would drown the small ones. Some stored zeros.
-    pub(super) fn random(
-        seed: u64,
-        (m, n): (usize, usize),
-        zeros: f64,
-        layout: Layout,
-        observed: Observed,
-    ) -> Self {
+    pub(super) fn random(seed: u64, (m, n): (usize, usize), zeros: f64, layout: Layout, observed: Observed) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut values = Array2::zeros((m, n));
         let mut stored = Array2::from_elem((m, n), false);
@@ -139,6 +127,10 @@ impl<T: Element> Sample<T> {
     pub(super) fn scaled(mut self, scale: f64) -> Self {
         self.scale = T::of(scale);
         self
+    }
+
+    pub(super) fn with_observed(&self, observed: Observed) -> Self {
+        Sample { observed, ..self.clone() }
     }
 
     /// The same values in another layout.
@@ -166,12 +158,6 @@ impl<T: Element> Sample<T> {
     pub(super) fn on(&self, side: Side) -> (usize, usize) {
         let (m, n) = self.dim();
         if side == Side::Rows { (m, n) } else { (n, m) }
-    }
-
-    /// Whether an observed entry is zero.
-    pub(super) fn has_zeros(&self) -> bool {
-        let d = self.dense();
-        d.x.iter().zip(&d.seen).any(|(&x, &seen)| seen && x == 0.0)
     }
 
     /// What [`crate::Backend::upload`] gets.
@@ -220,11 +206,7 @@ fn lay_out<T: Element>(values: &Array2<T>, stored: &Array2<bool>, layout: Layout
 }
 
 /// Offsets, indices and values of the compressed rows of an outer×inner matrix.
-fn compress<T>(
-    outer: usize,
-    inner: usize,
-    at: impl Fn(usize, usize) -> Option<T>,
-) -> (Vec<u64>, Vec<u32>, Vec<T>) {
+fn compress<T>(outer: usize, inner: usize, at: impl Fn(usize, usize) -> Option<T>) -> (Vec<u64>, Vec<u32>, Vec<T>) {
     let (mut start, mut index, mut data) = (vec![0], Vec::new(), Vec::new());
     for o in 0..outer {
         for i in 0..inner {

@@ -48,7 +48,8 @@ pub(super) fn start<B: Backend>(
     for (which, a) in [&mut w, &mut h].into_iter().enumerate() {
         let noise = (zeros == Zeros::Random)
             .then(|| random::uniform::<f64>(a.nrows(), k, seed, 3 + which as u64, mean / 100.0));
-        a.indexed_iter_mut().filter(|(_, x)| **x < 1e-6 * mean.sqrt().min(1.0)).for_each(|(at, x)| {
+        let small = 1e-6 * a.iter().fold(0.0f64, |m, x| m.max(*x));
+        a.indexed_iter_mut().filter(|(_, x)| **x <= small).for_each(|(at, x)| {
             *x = match (&noise, zeros) {
                 (Some(noise), _) => noise[at],
                 (None, Zeros::Mean) => mean,

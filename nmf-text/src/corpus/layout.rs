@@ -1,16 +1,33 @@
 //! Which files of a tree are documents, and what their labels are.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashMap;
 
 /// The documents among the files of a tree.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Layout {
-    /// For every path given, whether it is a document.
-    pub(crate) is_document: Vec<bool>,
-    /// Whether the folders' names are labels: only when documents lie in folders of at least two names.
-    pub(crate) labelled: bool,
+    /// For every path given, the number of its label in `labels`, or `None` where it is no document.
+    places: Vec<Option<u32>>,
+    labels: Vec<String>,
     /// Files that lie beside folders of documents, and so are none.
     pub(crate) beside: u64,
+}
+
+impl Layout {
+    /// Whether there are labels: at least two.
+    pub(crate) fn labelled(&self) -> bool {
+        self.labels.len() > 1
+    }
+
+    /// Whether the path with this number is a document.
+    pub(crate) fn is_document(&self, path: usize) -> bool {
+        self.places.get(path).is_some_and(Option::is_some)
+    }
+
+    /// The label of the path with this number, where there are labels.
+    pub(crate) fn label(&self, path: usize) -> Option<String> {
+        let place = self.places.get(path).copied().flatten()?;
+        self.labels.get(place as usize).filter(|_| self.labelled()).cloned()
+    }
 }
 
 /// True for paths with a hidden component (`.git/x`, `._x`) and the resource forks some archives carry.
@@ -23,38 +40,77 @@ fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// The label of a document: the name of the innermost folder it lies in.
-pub(crate) fn label(path: &str) -> &str {
-    let folder = parent(path);
-    folder.rsplit_once('/').map_or(folder, |(_, name)| name)
+/// The last component.
+fn last(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
-/// Decides from the names alone. A file is a document when its folder holds no further folder with
-/// files: so a README beside label folders is none. Files whose `skip` is true take no part.
+/// More files than this can be more than a README, licences and the like.
+const MANY: u64 = 10;
+
+/// How many files lie directly in a folder, and how many in it and below.
+#[derive(Clone, Copy, Default)]
+struct Files {
+    direct: u64,
+    all: u64,
+}
+
+impl Files {
+    /// A folder of documents whose few subfolders only add to them.
+    fn holds_most(self) -> bool {
+        self.direct > MANY && self.direct > self.all - self.direct
+    }
+}
+
+/// Decides from the names alone. Documents are the files of folders that hold no further folder with files,
+/// and the label is the name of this folder; files beside such folders (a README, a licence) are no
+/// documents. Only a folder with more than ten files of its own, and more than all its subfolders have
+/// together, takes everything in it and below as documents of its own. Files whose `skip` is true take no part.
 pub(crate) fn layout<S: AsRef<str>>(paths: &[S], skip: &[bool]) -> Layout {
-    let taken = |i: usize| !skip.get(i).copied().unwrap_or(false);
-    let mut inner: HashSet<&str> = HashSet::new();
-    for (i, path) in paths.iter().enumerate() {
-        let mut folder = parent(path.as_ref());
-        while taken(i) && !folder.is_empty() {
-            folder = parent(folder);
-            if !inner.insert(folder) {
+    let taken = |i: &usize| !skip.get(*i).copied().unwrap_or(false);
+    let mut folders: HashMap<&str, Files> = HashMap::new();
+    for i in (0..paths.len()).filter(taken) {
+        let mut folder = parent(paths[i].as_ref());
+        folders.entry(folder).or_default().direct += 1;
+        loop {
+            folders.entry(folder).or_default().all += 1;
+            if folder.is_empty() {
                 break;
             }
+            folder = parent(folder);
         }
     }
-    let mut names = BTreeSet::new();
-    let mut out = Layout::default();
-    for (i, path) in paths.iter().enumerate() {
-        let path = path.as_ref();
-        let document = taken(i) && !inner.contains(parent(path));
-        if document && names.len() < 2 {
-            names.insert(label(path));
+    // the folder that gives the label to files directly in `folder`
+    let owner = |folder: &'_ str| -> Option<String> {
+        let mut found = None;
+        let mut at = folder;
+        loop {
+            let files = folders.get(at).copied().unwrap_or_default();
+            if files.holds_most() || (at == folder && files.direct == files.all) {
+                found = Some(last(at).to_string()); // the outermost wins
+            }
+            if at.is_empty() {
+                return found;
+            }
+            at = parent(at);
         }
-        out.beside += u64::from(taken(i) && !document);
-        out.is_document.push(document);
+    };
+    let mut numbers: HashMap<String, u32> = HashMap::new();
+    let mut known: HashMap<&str, Option<u32>> = HashMap::new();
+    let mut out = Layout { places: vec![None; paths.len()], ..Layout::default() };
+    for i in (0..paths.len()).filter(taken) {
+        let folder = parent(paths[i].as_ref());
+        let place = *known.entry(folder).or_insert_with(|| {
+            let label = owner(folder)?;
+            let next = numbers.len() as u32;
+            Some(*numbers.entry(label).or_insert_with_key(|label| {
+                out.labels.push(label.clone());
+                next
+            }))
+        });
+        out.beside += u64::from(place.is_none());
+        out.places[i] = place;
     }
-    out.labelled = names.len() > 1;
     out
 }
 
@@ -64,8 +120,8 @@ mod tests {
 
     fn documents(paths: &[&str]) -> (Vec<String>, bool, u64) {
         let l = layout(paths, &[]);
-        let docs = paths.iter().zip(&l.is_document).filter(|(_, d)| **d).map(|(p, _)| p.to_string()).collect();
-        (docs, l.labelled, l.beside)
+        let docs = (0..paths.len()).filter(|i| l.is_document(*i)).map(|i| paths[i].to_string()).collect();
+        (docs, l.labelled(), l.beside)
     }
 
     #[test]
@@ -74,7 +130,8 @@ mod tests {
         assert_eq!(docs, ["train/a/1", "train/b/2", "test/a/3"]);
         assert!(labelled);
         assert_eq!(beside, 2);
-        assert_eq!(label("train/a/1"), "a");
+        let l = layout(&["train/a/1", "train/b/2"], &[]);
+        assert_eq!((l.label(0), l.label(1), l.label(2)), (Some("a".into()), Some("b".into()), None));
     }
 
     #[test]
@@ -85,7 +142,33 @@ mod tests {
         assert_eq!(beside, 1);
         let (docs, labelled, _) = documents(&["1.txt", "2.txt"]);
         assert_eq!((docs.len(), labelled), (2, false));
-        assert_eq!(label("1.txt"), "");
+    }
+
+    #[test]
+    fn a_folder_with_many_files_keeps_them() {
+        let mut paths: Vec<String> = (0..20).map(|i| format!("r/text/{i}.md")).collect();
+        paths.extend(["r/LICENSE".into(), "r/text/more/a.md".into(), "r/text/more/b.md".into()]);
+        let l = layout(&paths, &[]);
+        assert_eq!((l.labelled(), l.beside), (false, 1));
+        assert!(l.is_document(0) && l.is_document(21) && !l.is_document(20));
+        // beside label folders of the same size, its files and those below have its name
+        paths.extend((0..20).map(|i| format!("r/other/{i}.md")));
+        let l = layout(&paths, &[]);
+        assert_eq!(l.label(21).as_deref(), Some("text"));
+        assert_eq!(l.label(30).as_deref(), Some("other"));
+        assert!(!l.is_document(20));
+        // but not where the subfolders hold more
+        let many: Vec<String> =
+            (0..20).map(|i| format!("{i}")).chain((0..30).map(|i| format!("{}/{i}", i % 3))).collect();
+        assert_eq!(layout(&many, &[]).beside, 20);
+    }
+
+    #[test]
+    fn skipped_files_take_no_part() {
+        let l = layout(&["a/1", "a/.x/2", "b/1"], &[false, true, false]);
+        assert!(l.is_document(0) && !l.is_document(1) && l.is_document(2) && l.labelled());
+        assert_eq!(l.beside, 0);
+        assert_eq!(layout::<&str>(&[], &[]), Layout::default());
     }
 
     #[test]

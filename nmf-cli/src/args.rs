@@ -1,0 +1,143 @@
+//! What may be typed: the global options and the list of commands. Each command's own options live in its file.
+
+use crate::failure::Failure;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use nmf_io::Precision;
+use std::num::NonZeroUsize;
+
+/// Non-negative matrix factorization X ≈ W·H: find the parts that non-negative data are made of.
+///
+/// X is m×n with entries ≥ 0, W is m×k, H is k×n. Runs on CPUs and GPUs; both can be made to check each other.
+///
+/// `nmf-cli --backend gpu` (or cpu) without a command factors a small built-in sample.
+#[derive(Parser, Debug)]
+#[command(
+    name = "nmf-cli",
+    version,
+    max_term_width = 110,
+    after_help = "Exit codes: 0 done; 1 the work failed; 2 bad usage or input; 130 interrupted.\n\n\
+                  Example: nmf-cli factorize counts.mtx -k 20 --loss kl -o model"
+)]
+pub(crate) struct Cli {
+    /// Options of every command, before or after it.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Factors a matrix: X (m×n) ≈ W (m×k) · H (k×n)
+    Factorize(Box<crate::factorize::FactorizeArgs>),
+    /// Finds W for new rows by a model that `factorize` or `topics` wrote
+    Transform(crate::transform::TransformArgs),
+    /// Finds the topics of a collection of documents
+    Topics(Box<crate::topics::TopicsArgs>),
+    /// Runs every backend from the same start and compares the results; exit 1 if they disagree
+    Compare(Box<crate::compare::CompareArgs>),
+    /// Measures CPU against GPU over shapes, ranks and losses
+    Bench(crate::bench::BenchArgs),
+    /// Lists the adapters: limits, features, which one would be chosen
+    ///
+    /// Example: nmf-cli devices --json
+    Devices,
+    /// Converts a matrix between file formats
+    Convert(crate::convert::ConvertArgs),
+    /// Describes a matrix file: shape, density, range, memory
+    Inspect(crate::inspect::InspectArgs),
+    /// Prints completions for a shell
+    Completions(crate::completions::CompletionsArgs),
+    /// Prints the manual page in roff
+    ///
+    /// Example: nmf-cli man > nmf-cli.1
+    Man,
+}
+
+/// Where to compute.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BackendChoice {
+    /// A hardware GPU when the estimated time favours it, else the CPU; the choice and why is printed.
+    Auto,
+    /// All cores, f32 or f64.
+    Cpu,
+    /// A GPU, f32.
+    Gpu,
+}
+
+/// Number type.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PrecisionChoice {
+    /// Single precision.
+    F32,
+    /// Double precision; on the CPU only.
+    F64,
+}
+
+/// The options that every command takes, before or after its name.
+#[derive(Args, Debug, Clone, PartialEq, Eq, Default)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Where to compute [default: auto]
+    #[arg(long, global = true, value_enum)]
+    pub(crate) backend: Option<BackendChoice>,
+    /// The GPU to use: part of its name, or its number in `nmf-cli devices`
+    #[arg(long, global = true, value_name = "NAME|INDEX")]
+    pub(crate) adapter: Option<String>,
+    /// Threads of the CPU backend [default: all cores]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Number type [default: the input's; integers: f32]
+    #[arg(long, global = true, value_enum)]
+    pub(crate) precision: Option<PrecisionChoice>,
+    /// Print one JSON object on stdout
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress, no remarks; warnings and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+impl Global {
+    /// The backend asked for.
+    pub(crate) fn backend(&self) -> BackendChoice {
+        self.backend.unwrap_or(BackendChoice::Auto)
+    }
+
+    /// The precision to read into: what was asked for, f32 for a GPU, `None` where the file decides. An error for
+    /// f64 on a GPU.
+    pub(crate) fn read_precision(&self) -> Result<Option<Precision>, Failure> {
+        match (self.precision, self.backend()) {
+            (Some(PrecisionChoice::F64), BackendChoice::Gpu) => Err(Failure::usage(
+                "--backend gpu --precision f64: the GPU computes in f32; f64 runs on the CPU (--backend cpu)",
+            )),
+            (Some(PrecisionChoice::F64), _) => Ok(Some(Precision::F64)),
+            (Some(PrecisionChoice::F32), _) | (None, BackendChoice::Gpu) => Ok(Some(Precision::F32)),
+            (None, _) => Ok(None),
+        }
+    }
+
+    /// A remark on stderr; silent with -q.
+    pub(crate) fn note(&self, text: impl std::fmt::Display) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+
+    /// A remark on stderr for those who asked with -v.
+    pub(crate) fn detail(&self, text: impl std::fmt::Display) {
+        if self.verbose {
+            eprintln!("{text}");
+        }
+    }
+
+    /// A warning on stderr, always shown.
+    pub(crate) fn warn(&self, text: impl std::fmt::Display) {
+        eprintln!("warning: {text}");
+    }
+}

@@ -1,0 +1,120 @@
+//! `factorize`: X ≈ W·H for a matrix from a file.
+
+use crate::args::Global;
+use crate::failure::Failure;
+use crate::fit_options::FitOptions;
+use crate::input::InputOptions;
+use crate::model;
+use crate::session::{self, Engine, on_engine};
+use crate::solve::{Job, Solved, solve};
+use crate::text;
+use clap::{Args, ValueEnum};
+use nmf_core::{Element, Norm};
+use nmf_io::Table;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Options of `factorize`.
+#[derive(Args, Debug)]
+#[command(
+    long_about = "Factors a matrix: X (m×n, entries ≥ 0) ≈ W (m×k) · H (k×n).\n\nRows of X are the things \
+        described (documents, cells, pictures), columns what describes them (words, genes, pixels). Row q of H is \
+        part q, in the units of X; row i of W says how much of each part is in row i of X.",
+    after_help = "Examples:\n  nmf-cli factorize counts.mtx.gz -k 20 --loss kl -o model\n  \
+        nmf-cli factorize x.npy -k 10 --solver mu --init random --seed 3 --tol 0 --max-iter 100 --json\n\n\
+        The objective is the plain sum over the entries: fro ½Σ(x−v)², kl Σ(x ln(x/v) − x + v), is Σ(x/v − ln(x/v) − 1)."
+)]
+pub(crate) struct FactorizeArgs {
+    /// X, m×n: .npy, .npz (an array or scipy.sparse), .mtx, .mtx.gz, .csv, .tsv, or a 10x folder
+    pub(crate) input: PathBuf,
+    /// Folder for W.npy (m×k), H.npy (k×n), fit.json and the names of rows and columns
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// How to factor.
+    #[command(flatten)]
+    pub(crate) fit: FitOptions,
+    /// How to read X.
+    #[command(flatten)]
+    pub(crate) input_options: InputOptions,
+    /// Remove the scale ambiguity: components of W or H get sum 1 or Euclidean norm 1, the other factor takes the scale up
+    #[arg(long, value_enum, default_value = "none", value_name = "HOW")]
+    pub(crate) normalize: Normalize,
+    /// Factor again on another backend from the same start; exit 1 if an objective differs by more than 1e-4 relative
+    #[arg(long)]
+    pub(crate) cross_check: bool,
+}
+
+/// What to normalize.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Normalize {
+    /// Factors as they come
+    None,
+    /// Columns of W sum to 1
+    WSum,
+    /// Columns of W have norm 1
+    WEuclidean,
+    /// Rows of H sum to 1
+    HSum,
+    /// Rows of H have norm 1
+    HEuclidean,
+}
+
+impl Normalize {
+    pub(crate) fn norm(self) -> Option<Norm> {
+        match self {
+            Normalize::None => None,
+            Normalize::WSum => Some(Norm::WSum),
+            Normalize::WEuclidean => Some(Norm::WEuclidean),
+            Normalize::HSum => Some(Norm::HSum),
+            Normalize::HEuclidean => Some(Norm::HEuclidean),
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &FactorizeArgs, global: &Global) -> Result<(), Failure> {
+    global.read_precision()?;
+    if let Some(dir) = &args.output {
+        // where nothing can be written, say so before the work, not after it
+        nmf_io::Staging::new(dir)?;
+    }
+    let (loaded, load_seconds) = args.input_options.load(&args.input, global)?;
+    let mut engine = Engine::open(global, &session::work(&loaded, &args.fit))?;
+    let other = if args.cross_check { Some(engine.open_other(global)?) } else { None };
+    on_engine!(&mut engine, loaded, |b, table| {
+        let job = Job {
+            fit: &args.fit,
+            observed: args.input_options.observed(),
+            normalize: args.normalize.norm(),
+            source: &args.input,
+            load_seconds,
+            global,
+        };
+        let solved = solve(b, table.matrix.view(), &job, other)?;
+        finish(&solved, &table, args.output.as_deref(), global)
+    })
+}
+
+fn finish<T: Element>(
+    solved: &Solved<T>,
+    table: &Table<T>,
+    output: Option<&Path>,
+    global: &Global,
+) -> Result<(), Failure> {
+    let json = Value::Object(solved.report.to_json());
+    if let Some(dir) = output {
+        let (w, h) = (solved.fitted.w(), solved.fitted.h());
+        model::save(dir, w, h, &json, table.row_names.as_deref(), table.col_names.as_deref())?;
+    }
+    if global.json {
+        text::print_json(&json)?;
+    } else {
+        let mut summary = solved.report.summary(global.verbose);
+        match output {
+            Some(dir) => summary.push_str(&format!("\n{:<15}{} (W.npy, H.npy, fit.json)", "written to", dir.display())),
+            None => summary.push_str("\nW and H were not written: -o DIR does that"),
+        }
+        text::print(&summary)?;
+    }
+    solved.outcome(output)
+}

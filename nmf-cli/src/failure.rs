@@ -1,0 +1,103 @@
+//! The one error of the program: an exit code and a sentence.
+
+use nmf_core::Error;
+use std::fmt::Display;
+use std::path::Path;
+
+/// Why the program ends with another code than 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// Exit 2: bad usage or bad input.
+    pub(crate) fn usage(message: impl Into<String>) -> Failure {
+        Failure { code: 2, message: message.into() }
+    }
+
+    /// Exit 1: the work failed.
+    pub(crate) fn work(message: impl Into<String>) -> Failure {
+        Failure { code: 1, message: message.into() }
+    }
+
+    /// Exit 130: stopped by Ctrl-C.
+    pub(crate) fn interrupted(message: impl Into<String>) -> Failure {
+        Failure { code: 130, message: message.into() }
+    }
+
+    /// Exit 0 without another word: whoever read our output has closed it.
+    pub(crate) fn reader_gone() -> Failure {
+        Failure { code: 0, message: String::new() }
+    }
+
+    /// Exit 2: something is wrong with this file.
+    pub(crate) fn file(path: &Path, message: impl Display) -> Failure {
+        Failure::usage(format!("{}: {message}", path.display()))
+    }
+
+    /// An error of the library that met a matrix read from `path`: names the file where the matrix is to blame.
+    pub(crate) fn matrix(path: &Path, e: Error) -> Failure {
+        let about_input = match &e {
+            Error::Empty { .. } | Error::AllZero | Error::ZeroEntry { .. } => true,
+            Error::Negative { what, .. } | Error::NotFinite { what, .. } => *what == "the matrix",
+            _ => false,
+        };
+        let mut failure = Failure::from(e);
+        if about_input {
+            failure.message = format!("{}: {}", path.display(), failure.message);
+        }
+        failure
+    }
+
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        self.code
+    }
+
+    /// One clear sentence.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The word before the message.
+    pub(crate) fn label(&self) -> &'static str {
+        if self.code == 130 { "interrupted" } else { "error" }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(e: Error) -> Failure {
+        match e {
+            Error::Device(_) | Error::OutOfMemory { .. } | Error::Diverged { .. } => Failure::work(e.to_string()),
+            _ => Failure::usage(e.to_string()),
+        }
+    }
+}
+
+impl From<nmf_io::Error> for Failure {
+    fn from(e: nmf_io::Error) -> Failure {
+        if e.is_output() { Failure::work(e.to_string()) } else { Failure::usage(e.to_string()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_and_divergence_are_failures_of_the_work_and_the_rest_is_bad_input() {
+        assert_eq!(Failure::from(Error::Device("lost".into())).code(), 1);
+        assert_eq!(Failure::from(Error::AllZero).code(), 2);
+        assert_eq!(Failure::from(Error::Rank { rank: 0, reason: "none".into() }).code(), 2);
+    }
+
+    #[test]
+    fn the_file_is_named_where_the_matrix_is_to_blame() {
+        let path = Path::new("x.npy");
+        assert!(Failure::matrix(path, Error::AllZero).message().starts_with("x.npy: "));
+        let rank = Error::Rank { rank: 0, reason: "none".into() };
+        assert!(!Failure::matrix(path, rank).message().contains("x.npy"));
+    }
+}

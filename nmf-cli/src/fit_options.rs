@@ -1,0 +1,249 @@
+//! The options of a factorization, shared by `factorize`, `compare` and `topics`.
+
+use crate::failure::Failure;
+use clap::{Args, ValueEnum};
+use ndarray::{Array2, Axis};
+use nmf_core::{Element, Init, Loss, Nmf, Observed, Penalty, SolverKind, Start, Stop};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What to factor into, and how.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Factorization")]
+pub(crate) struct FitOptions {
+    /// Rank: number of components
+    #[arg(short = 'k', long, value_name = "K")]
+    pub(crate) rank: usize,
+    /// Loss: fro (eu, euclidean, frobenius), kl (kullback-leibler, i-divergence), is (itakura-saito) or beta:B
+    #[arg(long, default_value = "fro", value_name = "LOSS")]
+    pub(crate) loss: Loss,
+    /// Solver: auto, mu (any loss), hals or ahals (fro); auto is ahals for fro and mu otherwise
+    #[arg(long, default_value = "auto", value_name = "SOLVER")]
+    pub(crate) solver: SolverKind,
+    /// Start [default: nndsvda if k ≤ min(m, n), else random; custom if --w0 and --h0 are given]
+    #[arg(long, value_enum)]
+    pub(crate) init: Option<InitChoice>,
+    /// W to start from (m×k, .npy or CSV, in the units of X); needs --h0
+    #[arg(long, value_name = "FILE", requires = "h0")]
+    pub(crate) w0: Option<PathBuf>,
+    /// H to start from (k×n, .npy or CSV); needs --w0
+    #[arg(long, value_name = "FILE", requires = "w0")]
+    pub(crate) h0: Option<PathBuf>,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 0, value_name = "SEED")]
+    pub(crate) seed: u64,
+    /// Starts, of which the best is kept; those after the first are random
+    #[arg(long, default_value_t = 1, value_name = "R")]
+    pub(crate) restarts: usize,
+    /// Iterations at most
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub(crate) max_iter: usize,
+    /// Stop when the objective falls by less than TOL × its value at the start over 10 iterations; 0: exactly --max-iter
+    #[arg(long, default_value_t = 1e-4, value_name = "TOL")]
+    pub(crate) tol: f64,
+    /// Stop when the KKT residual is below TOL × its value at the start; 0: never
+    #[arg(long, default_value_t = 0.0, value_name = "TOL")]
+    pub(crate) kkt_tol: f64,
+    /// Stop after S seconds of iterating (each start)
+    #[arg(long, value_name = "S")]
+    pub(crate) time_limit: Option<f64>,
+    /// Record the objective every N iterations; 0: at the start and the end only
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) trace_every: usize,
+    /// Adds L1_W·ΣW to the objective
+    #[arg(long, value_name = "WEIGHT", help_heading = "Penalties")]
+    pub(crate) l1_w: Option<f64>,
+    /// Adds ½·L2_W·ΣW² to the objective
+    #[arg(long, value_name = "WEIGHT", help_heading = "Penalties")]
+    pub(crate) l2_w: Option<f64>,
+    /// Adds L1_H·ΣH to the objective
+    #[arg(long, value_name = "WEIGHT", help_heading = "Penalties")]
+    pub(crate) l1_h: Option<f64>,
+    /// Adds ½·L2_H·ΣH² to the objective
+    #[arg(long, value_name = "WEIGHT", help_heading = "Penalties")]
+    pub(crate) l2_h: Option<f64>,
+    /// Penalty on W in scikit-learn's scaling: times n (columns), split by --l1-ratio
+    #[arg(long, value_name = "A", conflicts_with_all = ["l1_w", "l2_w", "l1_h", "l2_h"], help_heading = "Penalties")]
+    pub(crate) alpha_w: Option<f64>,
+    /// Penalty on H in scikit-learn's scaling: times m (rows), split by --l1-ratio [default: as --alpha-w]
+    #[arg(long, value_name = "A", conflicts_with_all = ["l1_w", "l2_w", "l1_h", "l2_h"], help_heading = "Penalties")]
+    pub(crate) alpha_h: Option<f64>,
+    /// Share of l1 in --alpha-w and --alpha-h, 0 to 1 [default: 0]
+    #[arg(long, value_name = "SHARE", conflicts_with_all = ["l1_w", "l2_w", "l1_h", "l2_h"], help_heading = "Penalties")]
+    pub(crate) l1_ratio: Option<f64>,
+    /// The first columns of W (m×j) are given and stay as they are
+    #[arg(long, value_name = "FILE")]
+    pub(crate) fix_w: Option<PathBuf>,
+    /// The first rows of H (j×n) are given and stay as they are
+    #[arg(long, value_name = "FILE")]
+    pub(crate) fix_h: Option<PathBuf>,
+}
+
+/// Names of the initializations.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InitChoice {
+    /// Uniform random
+    Random,
+    /// Non-negative double SVD, with its zeros
+    Nndsvd,
+    /// NNDSVD, zeros set to the mean of X
+    Nndsvda,
+    /// NNDSVD, zeros set to small random numbers
+    Nndsvdar,
+    /// --w0 and --h0
+    Custom,
+}
+
+/// A factorization ready to run, and its start for those who want to repeat it.
+pub(crate) struct Built<T: Element> {
+    /// The factorization.
+    pub(crate) nmf: Nmf<T>,
+    /// Where its first run starts.
+    pub(crate) init: Init<T>,
+}
+
+impl FitOptions {
+    /// Penalties on W and H for an m×n matrix.
+    ///
+    /// scikit-learn's scaling: l1_W = alpha_W·l1_ratio·n, l2_W = alpha_W·(1 − l1_ratio)·n, and the same for H with m.
+    pub(crate) fn penalties(&self, (m, n): (usize, usize)) -> Result<(Penalty, Penalty), Failure> {
+        let all = [
+            ("--l1-w", self.l1_w),
+            ("--l2-w", self.l2_w),
+            ("--l1-h", self.l1_h),
+            ("--l2-h", self.l2_h),
+            ("--alpha-w", self.alpha_w),
+            ("--alpha-h", self.alpha_h),
+        ];
+        for (name, value) in all {
+            if let Some(v) = value.filter(|v| !(*v >= 0.0 && v.is_finite())) {
+                return Err(Failure::usage(format!("{name} {v} is not accepted: a finite number ≥ 0")));
+            }
+        }
+        let ratio = self.l1_ratio.unwrap_or(0.0);
+        if !(0.0..=1.0).contains(&ratio) {
+            return Err(Failure::usage(format!("--l1-ratio {ratio} is not accepted: a number between 0 and 1")));
+        }
+        if self.l1_ratio.is_some() && self.alpha_w.is_none() && self.alpha_h.is_none() {
+            return Err(Failure::usage("--l1-ratio divides --alpha-w and --alpha-h, and neither is given"));
+        }
+        if self.alpha_w.is_some() || self.alpha_h.is_some() {
+            let w = self.alpha_w.unwrap_or(0.0);
+            let h = self.alpha_h.unwrap_or(w);
+            let split = |alpha: f64, by: usize| {
+                let total = alpha * by as f64;
+                Penalty { l1: total * ratio, l2: total * (1.0 - ratio) }
+            };
+            return Ok((split(w, n), split(h, m)));
+        }
+        let penalty = |l1: Option<f64>, l2: Option<f64>| Penalty { l1: l1.unwrap_or(0.0), l2: l2.unwrap_or(0.0) };
+        Ok((penalty(self.l1_w, self.l2_w), penalty(self.l1_h, self.l2_h)))
+    }
+
+    /// The stopping rules.
+    pub(crate) fn stop(&self) -> Result<Stop, Failure> {
+        let time_limit = match self.time_limit {
+            None => None,
+            Some(s) => Some(Duration::try_from_secs_f64(s).map_err(|_| {
+                Failure::usage(format!("--time-limit {s} is not accepted: seconds, a finite number ≥ 0"))
+            })?),
+        };
+        Ok(Stop { max_iter: self.max_iter, tol: self.tol, kkt_tol: self.kkt_tol, time_limit, ..Stop::default() })
+    }
+
+    /// The start; reads --w0 and --h0 for an m×n matrix.
+    pub(crate) fn init<T: Element>(&self, (m, n): (usize, usize)) -> Result<Init<T>, Failure> {
+        Ok(match (self.init, &self.w0, &self.h0) {
+            (None | Some(InitChoice::Custom), Some(w0), Some(h0)) => {
+                let w = read_factor::<T>(w0, "--w0", (m, self.rank), "m×k")?;
+                let h = read_factor::<T>(h0, "--h0", (self.rank, n), "k×n")?;
+                // H is kept transposed, with its rows together
+                let h = h.reversed_axes().as_standard_layout().into_owned();
+                Init::Custom(Start { w, h })
+            }
+            (Some(InitChoice::Custom), ..) => return Err(Failure::usage("--init custom needs --w0 FILE and --h0 FILE")),
+            (_, Some(_), _) | (_, _, Some(_)) => {
+                return Err(Failure::usage("--w0 and --h0 are for --init custom; leave the other --init away"));
+            }
+            (None, ..) => Init::Auto,
+            (Some(InitChoice::Random), ..) => Init::Random,
+            (Some(InitChoice::Nndsvd), ..) => Init::Nndsvd,
+            (Some(InitChoice::Nndsvda), ..) => Init::Nndsvda,
+            (Some(InitChoice::Nndsvdar), ..) => Init::Nndsvdar,
+        })
+    }
+
+    /// The factorization of an m×n matrix; reads the files the options name.
+    pub(crate) fn build<T: Element>(&self, dim: (usize, usize), observed: Observed) -> Result<Built<T>, Failure> {
+        let init = self.init::<T>(dim)?;
+        let (penalty_w, penalty_h) = self.penalties(dim)?;
+        let mut nmf = Nmf::new(self.rank)
+            .loss(self.loss.clone())
+            .solver(self.solver)
+            .init(init.clone())
+            .seed(self.seed)
+            .restarts(self.restarts)
+            .stop(self.stop()?)
+            .trace_every(self.trace_every)
+            .kkt(true)
+            .penalty_w(penalty_w)
+            .penalty_h(penalty_h)
+            .observed(observed);
+        if let Some(path) = &self.fix_w {
+            nmf = nmf.fix_w(self.read_fixed(path, "--fix-w", dim.0, Axis(1))?);
+        }
+        if let Some(path) = &self.fix_h {
+            nmf = nmf.fix_h(self.read_fixed(path, "--fix-h", dim.1, Axis(0))?);
+        }
+        Ok(Built { nmf, init })
+    }
+
+    /// m×j (components along axis 1) or j×n (along axis 0) with 1 ≤ j ≤ k.
+    fn read_fixed<T: Element>(
+        &self,
+        path: &Path,
+        option: &'static str,
+        long: usize,
+        components: Axis,
+    ) -> Result<Array2<T>, Failure> {
+        let a = nmf_io::read_dense::<T>(path)?;
+        let j = a.len_of(components);
+        if j == 0 || j > self.rank {
+            return Err(Failure::file(path, format!("{option} holds {j} components, accepted are 1 to k = {}", self.rank)));
+        }
+        let (expected, shape) = if components == Axis(1) { ((long, j), "m×j") } else { ((j, long), "j×n") };
+        check_factor(&a, path, option, expected, shape)?;
+        Ok(a)
+    }
+}
+
+fn read_factor<T: Element>(
+    path: &Path,
+    option: &'static str,
+    expected: (usize, usize),
+    shape: &str,
+) -> Result<Array2<T>, Failure> {
+    let a = nmf_io::read_dense::<T>(path)?;
+    check_factor(&a, path, option, expected, shape)?;
+    Ok(a)
+}
+
+fn check_factor<T: Element>(
+    a: &Array2<T>,
+    path: &Path,
+    option: &'static str,
+    expected: (usize, usize),
+    shape: &str,
+) -> Result<(), Failure> {
+    if a.dim() != expected {
+        let ((r, c), (er, ec)) = (a.dim(), expected);
+        return Err(Failure::file(path, format!("{option} has shape {r}×{c}, expected {er}×{ec} ({shape})")));
+    }
+    match a.indexed_iter().find(|(_, v)| !(v.is_finite() && **v >= T::zero())) {
+        Some(((row, col), v)) => Err(Failure::file(
+            path,
+            format!("{option} has the entry {v} at row {row}, column {col} (counted from 0): finite numbers ≥ 0 are accepted"),
+        )),
+        None => Ok(()),
+    }
+}

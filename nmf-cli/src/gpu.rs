@@ -1,0 +1,60 @@
+//! Adapters as the command line sees them: listed, chosen by name or number, opened.
+
+use crate::failure::Failure;
+pub(crate) type Gpu = nmf_cpu::Cpu<f32>;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdapterInfo {
+    pub index: usize,
+    pub name: String,
+    pub backend: String,
+    pub device_type: String,
+    pub driver: String,
+    pub software: bool,
+    pub limits: Vec<(&'static str, u64)>,
+    pub features: Vec<String>,
+}
+
+
+/// The adapters of this machine; none is an empty list.
+pub(crate) fn adapters() -> Vec<AdapterInfo> {
+    Vec::new()
+}
+
+/// What to install where there is no adapter.
+pub(crate) const INSTALL: &str = "no GPU adapter was found: install the driver of the graphics card and the Vulkan \
+     loader (Debian and Ubuntu: libvulkan1), or the software adapter of the package mesa-vulkan-drivers";
+
+/// Whether this is a card of its own.
+pub(crate) fn is_discrete(a: &AdapterInfo) -> bool {
+    a.device_type == "DiscreteGpu"
+}
+
+/// The adapter that `choice` (part of a name, or a number) stands for; without one the fastest kind.
+pub(crate) fn choose<'a>(all: &'a [AdapterInfo], choice: Option<&str>) -> Result<&'a AdapterInfo, Failure> {
+    let rank = |a: &&AdapterInfo| match a.device_type.as_str() {
+        "DiscreteGpu" => 0,
+        "IntegratedGpu" => 1,
+        "VirtualGpu" => 2,
+        "Cpu" => 4,
+        _ => 3,
+    };
+    if all.is_empty() {
+        return Err(Failure::usage(INSTALL));
+    }
+    let found = match choice {
+        None => all.iter().min_by_key(rank),
+        Some(text) => match text.parse::<usize>() {
+            Ok(index) => all.iter().find(|a| a.index == index),
+            Err(_) => all.iter().find(|a| a.name.to_lowercase().contains(&text.to_lowercase())),
+        },
+    };
+    found.ok_or_else(|| {
+        let names: Vec<String> = all.iter().map(|a| format!("{} {}", a.index, a.name)).collect();
+        Failure::usage(format!("--adapter {}: no such adapter; there are: {}", choice.unwrap_or(""), names.join(", ")))
+    })
+}
+
+/// Opens an adapter.
+pub(crate) fn open(adapter: &AdapterInfo) -> Result<Gpu, Failure> {
+    let _ = adapter; Ok(Gpu::new()?)
+}

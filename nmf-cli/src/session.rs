@@ -1,0 +1,194 @@
+//! The backend a command runs on: chosen at run time, held in one enum over CPU f32, CPU f64 and GPU f32.
+//!
+//! `auto` takes a hardware GPU if the time estimated for it ([`crate::estimate`]) is below the CPU's, and says why;
+//! it never takes a software adapter, and never a GPU for f64 input.
+
+use crate::args::{BackendChoice, Global, PrecisionChoice};
+use crate::estimate::{GPU_START, Work};
+use crate::failure::Failure;
+use crate::gpu::{self, AdapterInfo, Gpu};
+use crate::text::seconds;
+use nmf_cpu::{Cpu, Real};
+use nmf_io::{Loaded, Precision};
+
+/// An open backend.
+pub(crate) enum Engine {
+    /// The CPU in single precision.
+    CpuF32(Cpu<f32>),
+    /// The CPU in double precision.
+    CpuF64(Cpu<f64>),
+    /// A GPU in single precision.
+    Gpu(Box<Gpu>),
+}
+
+/// Runs the same generic code on whatever backend is open: `on_engine!(engine, loaded, |b, table| code)` gives the
+/// code a `&mut` backend `b` and the table in the precision of the backend (converted if it has another one).
+macro_rules! on_engine {
+    ($engine:expr, $loaded:expr, |$b:ident, $table:ident| $code:expr) => {
+        match $engine {
+            $crate::session::Engine::CpuF32($b) => {
+                let $table = $loaded.into_f32();
+                $code
+            }
+            $crate::session::Engine::CpuF64($b) => {
+                let $table = $loaded.into_f64();
+                $code
+            }
+            $crate::session::Engine::Gpu(gpu) => {
+                let $table = $loaded.into_f32();
+                let $b = &mut **gpu;
+                $code
+            }
+        }
+    };
+}
+pub(crate) use on_engine;
+
+/// The CPU backend with the threads asked for.
+pub(crate) fn cpu<T: Real>(global: &Global) -> Result<Cpu<T>, Failure> {
+    Ok(match global.threads {
+        Some(n) => Cpu::with_threads(n.get())?,
+        None => Cpu::new()?,
+    })
+}
+
+/// Threads the CPU backend would use.
+pub(crate) fn threads(global: &Global) -> usize {
+    let all = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    global.threads.map_or(all, std::num::NonZeroUsize::get)
+}
+
+/// What was decided, and why.
+enum Choice {
+    Cpu(String),
+    Gpu(AdapterInfo, String),
+}
+
+impl Engine {
+    /// Opens the backend for this work, by the global options; says on stderr what `auto` chose and why.
+    pub(crate) fn open(global: &Global, work: &Work) -> Result<Engine, Failure> {
+        match decide(global, work)? {
+            Choice::Gpu(adapter, why) => {
+                if global.backend() == BackendChoice::Auto {
+                    global.note(format!("backend: gpu, {} ({why})", adapter.name));
+                }
+                Engine::open_gpu(global, &adapter)
+            }
+            Choice::Cpu(why) => {
+                if global.backend() == BackendChoice::Auto {
+                    global.note(format!("backend: cpu ({why})"));
+                }
+                Ok(match work.precision {
+                    Precision::F32 => Engine::CpuF32(cpu(global)?),
+                    Precision::F64 => Engine::CpuF64(cpu(global)?),
+                })
+            }
+        }
+    }
+
+    fn open_gpu(global: &Global, adapter: &AdapterInfo) -> Result<Engine, Failure> {
+        if adapter.software {
+            global.warn(format!("{} is a software adapter: it computes on the CPU, slower than --backend cpu", adapter.name));
+        }
+        Ok(Engine::Gpu(Box::new(gpu::open(adapter)?)))
+    }
+
+    /// The backend that cross-checks this one: a GPU (hardware or software) after a CPU if there is one; the CPU in
+    /// the other precision otherwise, f64 after a GPU.
+    pub(crate) fn open_other(&self, global: &Global) -> Result<Engine, Failure> {
+        if !matches!(self, Engine::Gpu(_)) {
+            let all = gpu::adapters();
+            if !all.is_empty() {
+                return Engine::open_gpu(global, gpu::choose(&all, global.adapter.as_deref())?);
+            }
+        }
+        Ok(match self {
+            Engine::CpuF64(_) => Engine::CpuF32(cpu(global)?),
+            _ => Engine::CpuF64(cpu(global)?),
+        })
+    }
+}
+
+/// What a matrix and its options amount to, for the choice of a backend.
+pub(crate) fn work(loaded: &Loaded, fit: &crate::fit_options::FitOptions) -> Work {
+    let (rows, cols) = loaded.dim();
+    Work {
+        rows,
+        cols,
+        stored: loaded.stored(),
+        sparse: loaded.is_sparse(),
+        rank: fit.rank,
+        iterations: fit.max_iter.saturating_mul(fit.restarts),
+        loss: fit.loss.clone(),
+        precision: loaded.precision(),
+    }
+}
+
+fn decide(global: &Global, work: &Work) -> Result<Choice, Failure> {
+    // f64 on the GPU was refused when the precision to read into was asked for; this also serves those who did not
+    global.read_precision()?;
+    match global.backend() {
+        BackendChoice::Cpu if global.adapter.is_some() => {
+            Err(Failure::usage("--adapter chooses a GPU; it does not go with --backend cpu"))
+        }
+        BackendChoice::Cpu => Ok(Choice::Cpu(String::new())),
+        BackendChoice::Gpu => {
+            let all = gpu::adapters();
+            Ok(Choice::Gpu(gpu::choose(&all, global.adapter.as_deref())?.clone(), String::new()))
+        }
+        BackendChoice::Auto => {
+            if global.precision == Some(PrecisionChoice::F64) && global.adapter.is_some() {
+                return Err(Failure::usage("--adapter with --precision f64: the GPU computes in f32; f64 runs on the CPU"));
+            }
+            if global.adapter.is_some() {
+                let all = gpu::adapters();
+                let adapter = gpu::choose(&all, global.adapter.as_deref())?.clone();
+                return Ok(Choice::Gpu(adapter, "asked for by --adapter".into()));
+            }
+            if work.precision == Precision::F64 {
+                return Ok(Choice::Cpu("the input is f64, which GPUs do not compute in; --precision f32 would allow one".into()));
+            }
+            let cpu = work.cpu_seconds(threads(global));
+            if cpu < GPU_START {
+                return Ok(Choice::Cpu(format!("about {} of work, less than a GPU takes to start", seconds(cpu))));
+            }
+            let all = gpu::adapters();
+            let Some(adapter) = gpu::choose(&all, None).ok().filter(|a| !a.software) else {
+                return Ok(Choice::Cpu("there is no hardware GPU".into()));
+            };
+            let on_gpu = work.gpu_seconds(gpu::is_discrete(adapter));
+            let why = format!("estimated {} on the GPU, {} on the CPU", seconds(on_gpu), seconds(cpu));
+            Ok(if on_gpu < cpu { Choice::Gpu(adapter.clone(), why) } else { Choice::Cpu(why) })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nmf_core::Loss;
+
+    fn small(precision: Precision) -> Work {
+        Work { rows: 9, cols: 12, stored: 108, sparse: false, rank: 3, iterations: 200, loss: Loss::FRO, precision }
+    }
+
+    #[test]
+    fn auto_keeps_small_and_f64_work_on_the_cpu() {
+        let global = Global::default();
+        for (precision, word) in [(Precision::F32, "less than a GPU takes"), (Precision::F64, "the input is f64")] {
+            match decide(&global, &small(precision)) {
+                Ok(Choice::Cpu(why)) => assert!(why.contains(word), "{why}"),
+                _ => panic!("the GPU was chosen"),
+            }
+        }
+    }
+
+    #[test]
+    fn f64_on_the_gpu_is_refused() {
+        let (backend, precision) = (Some(BackendChoice::Gpu), Some(PrecisionChoice::F64));
+        let global = Global { backend, precision, ..Global::default() };
+        let Err(e) = decide(&global, &small(Precision::F64)) else { panic!("accepted") };
+        assert_eq!(e.code(), 2);
+        assert!(e.message().contains("f64 runs on the CPU"));
+    }
+}

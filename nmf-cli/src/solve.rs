@@ -1,0 +1,106 @@
+//! One factorization from a matrix in memory to its report: what `factorize` and `topics` have in common.
+//!
+//! ```text
+//! let loaded: nmf_io::Loaded = …;
+//! let mut engine = Engine::open(global, &session::work(&loaded, &fit))?;
+//! let other = if cross_check { Some(engine.open_other(global)?) } else { None };
+//! on_engine!(&mut engine, loaded, |b, table| {
+//!     let solved = solve(b, table.matrix.view(), &Job { … }, other)?;
+//!     model::save(…)?;
+//!     solved.outcome(…)
+//! })
+//! ```
+
+use crate::args::Global;
+use crate::cross_check;
+use crate::failure::Failure;
+use crate::fit_json::Report;
+use crate::fit_options::FitOptions;
+use crate::progress::{Interruptible, Watch};
+use crate::session::Engine;
+use crate::squared_error::squared_error;
+use nmf_core::{Backend, Element, Fitted, MatrixRef, Norm, Observed, Stopped};
+use std::path::Path;
+
+/// A factorization to do.
+pub(crate) struct Job<'a> {
+    /// The options.
+    pub(crate) fit: &'a FitOptions,
+    /// Which entries count.
+    pub(crate) observed: Observed,
+    /// Removes the scale ambiguity afterwards.
+    pub(crate) normalize: Option<Norm>,
+    /// Where X came from, for messages.
+    pub(crate) source: &'a Path,
+    /// Seconds it took to read X.
+    pub(crate) load_seconds: f64,
+    /// The global options.
+    pub(crate) global: &'a Global,
+}
+
+/// A factorization done.
+pub(crate) struct Solved<T: Element> {
+    /// W, H and the trace.
+    pub(crate) fitted: Fitted<T>,
+    /// What `fit.json` says.
+    pub(crate) report: Report,
+    /// Keeps Ctrl-C from ending the program before everything is saved.
+    _interruptible: Interruptible,
+}
+
+impl<T: Element> Solved<T> {
+    /// What the exit code depends on, once everything is saved: interrupted, or a cross-check that failed.
+    pub(crate) fn outcome(&self, saved_in: Option<&Path>) -> Result<(), Failure> {
+        if self.report.stopped == Stopped::Interrupted {
+            let saved = match saved_in {
+                Some(dir) => format!("what there is was saved in {}", dir.display()),
+                None => "nothing was saved, for want of -o DIR".into(),
+            };
+            return Err(Failure::interrupted(format!("stopped after iteration {}; {saved}", self.report.iterations)));
+        }
+        match self.report.cross_check {
+            Some(c) if !c.agree => Err(Failure::work(format!(
+                "the cross-check disagrees: objectives differ by {:.1e} relative, at most {:.0e} is accepted",
+                c.difference,
+                crate::agreement::OBJECTIVE_TOLERANCE,
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Factors `x` on `b`; with `other`, a second time there to compare.
+pub(crate) fn solve<B: Backend>(
+    b: &mut B,
+    x: MatrixRef<'_, B::Elem>,
+    job: &Job<'_>,
+    other: Option<Engine>,
+) -> Result<Solved<B::Elem>, Failure> {
+    let (global, dim) = (job.global, x.dim());
+    let built = job.fit.build::<B::Elem>(dim, job.observed)?;
+    let interruptible = Interruptible::new();
+    let mut watch = Watch::new(global, "factoring", Some(&interruptible));
+    let fitted = built.nmf.fit_observed(b, x.clone(), &mut watch).map_err(|e| Failure::matrix(job.source, e))?;
+    drop(watch);
+    for w in fitted.warnings() {
+        global.warn(w);
+    }
+    let check = match other {
+        Some(mut engine) if fitted.stopped() != Stopped::Interrupted => {
+            let again = cross_check::Again { fit: job.fit, observed: job.observed, init: &built.init, fitted: &fitted };
+            Some(again.on(b, &mut engine, &x, global)?)
+        }
+        _ => None,
+    };
+    let fitted = match job.normalize {
+        Some(norm) => fitted.normalized(norm),
+        None => fitted,
+    };
+    let error = squared_error(&x, &fitted.w(), &fitted.h(), job.observed, global.threads);
+    let mut report = Report::new(&fitted, &x, b.info(), error);
+    report.load_seconds = job.load_seconds;
+    report.penalties = job.fit.penalties(dim)?;
+    report.observed = job.observed;
+    report.cross_check = check;
+    Ok(Solved { fitted, report, _interruptible: interruptible })
+}

@@ -1,0 +1,104 @@
+use crate::conformance::failure::Outcome;
+use crate::conformance::probe::Probe;
+use crate::conformance::sample::{Layout, Sample, factor, losses};
+use crate::{Accumulate, Backend, Error, Loss, Observed, Op, Penalty, Rule, Side, Support, Sweep};
+
+/// Shapes that do not match are refused by an error, not by a panic and not by a number. X is 9×7, k = 3.
+pub fn wrong_shapes<B: Backend>(make: impl Fn() -> B) -> Outcome {
+    let mut p = Probe::new("hostile::wrong_shapes", make());
+    let x = p.upload(&Sample::random(91, (9, 7), 0.2, Layout::RowMajor, Observed::All))?;
+    let (mut w, h) = (p.factor(&factor(92, (9, 3), 0.0))?, p.factor(&factor(93, (7, 3), 0.0))?);
+    // one row too few, one component too many
+    let (mut short, mut broad) = (p.factor(&factor(94, (8, 3), 0.0))?, p.factor(&factor(95, (9, 4), 0.0))?);
+    let broad_other = p.factor(&factor(96, (7, 4), 0.0))?;
+    let (r3, r4) = (p.b.new_gram(3), p.b.new_gram(4));
+    let (mut g3, mut g4) = (p.ok("new_gram", r3)?, p.ok("new_gram", r4)?);
+    let r = p.b.gram(&h, &mut g3);
+    p.ok("gram", r)?;
+    let r = p.b.gram(&broad, &mut g4);
+    p.ok("gram", r)?;
+    let (mut t, mut t_short, mut t_broad) = (p.new_terms((9, 3))?, p.new_terms((8, 3))?, p.new_terms((9, 4))?);
+    let (loss, rule) = (Loss::KL, Rule::for_loss(&Loss::KL));
+    let set = Accumulate::Set;
+    for (f, acc) in [(&w, &mut t), (&broad, &mut t_broad)] {
+        let other = if std::ptr::eq(f, &w) { &h } else { &broad_other };
+        let r = p.b.terms(&loss, &x, Side::Rows, f, other, 1.0, set, acc);
+        p.ok("terms", r)?;
+    }
+    let sweep = Sweep { max_sweeps: 1, stop: 0.0, rule };
+    let values = factor(97, (8, 3), 0.0);
+
+    let b = &mut p.b;
+    let mut calls: Vec<(&'static str, &str, crate::Result<()>)> = vec![
+        ("write", "8×3 values over a 9×3 factor", b.write(&mut w, values.view())),
+        ("copy", "9×4 over 9×3", b.copy(&broad, &mut w)),
+        ("copy", "9×3 over 8×3", b.copy(&w, &mut short)),
+        ("gram", "a 9×3 factor into 4×4", b.gram(&w, &mut g4)),
+        ("cross", "other with 9 rows for 7 columns", b.cross(&x, Side::Rows, &w, &mut short)),
+        ("cross", "an output of 8 rows for 9", b.cross(&x, Side::Rows, &h, &mut short)),
+        ("cross", "an output of 4 columns for 3", b.cross(&x, Side::Rows, &h, &mut broad)),
+        ("cross", "an output of Side::Rows for Side::Cols", b.cross(&x, Side::Cols, &h, &mut w)),
+        ("terms", "8 rows for 9", b.terms(&loss, &x, Side::Rows, &short, &h, 1.0, set, &mut t_short)),
+        ("terms", "k = 4 and k = 3", b.terms(&loss, &x, Side::Rows, &broad, &h, 1.0, set, &mut t_broad)),
+        ("terms", "terms of 8 rows for 9", b.terms(&loss, &x, Side::Rows, &w, &h, 1.0, set, &mut t_short)),
+        ("terms", "factors exchanged", b.terms(&loss, &x, Side::Rows, &h, &w, 1.0, set, &mut t)),
+        ("apply", "terms 9×3 to a factor 8×3", b.apply(&t, &mut short, &rule)),
+        ("apply", "terms 9×4 to a factor 9×3", b.apply(&t_broad, &mut w, &rule)),
+        ("divergence", "W and H exchanged", b.divergence(&loss, &x, &h, &w).map(drop)),
+        ("divergence", "k = 4 and k = 3", b.divergence(&loss, &x, &broad, &h).map(drop)),
+        ("kkt", "terms 9×3 and a factor 8×3", b.kkt(&t, &short, &rule).map(drop)),
+        ("quadratic", "A 9×3 and f 8×3", b.quadratic(&w, &g3, &short).map(drop)),
+        ("quadratic", "G 4×4 for k = 3", b.quadratic(&w, &g4, &w).map(drop)),
+        ("mu_step", "8 rows for 9", {
+            b.mu_step(&loss, &x, Side::Rows, &mut short, &h, &mut t_short, &rule, false).map(drop)
+        }),
+        ("mu_step", "k = 4 and k = 3, measured", {
+            b.mu_step(&loss, &x, Side::Rows, &mut w, &broad_other, &mut t, &rule, true).map(drop)
+        }),
+    ];
+    if b.supports(&Op::HalsSweep) != Support::No {
+        calls.push(("hals_sweep", "A 9×4 and f 9×3", b.hals_sweep(&broad, &g3, &mut w, &sweep)));
+        calls.push(("hals_sweep", "A 9×3 and f 8×3", b.hals_sweep(&w, &g3, &mut short, &sweep)));
+        calls.push(("hals_sweep", "G 4×4 for k = 3", b.hals_sweep(&h, &g4, &mut short, &sweep)));
+    }
+    if b.supports(&Op::Nnls) != Support::No {
+        calls.push(("nnls", "A 9×4 and f 9×3", b.nnls(&broad, &g3, &mut w, &Penalty::NONE)));
+        calls.push(("nnls", "A 9×3 and f 8×3", b.nnls(&w, &g3, &mut short, &Penalty::NONE)));
+        calls.push(("nnls", "G 4×4 for k = 3", b.nnls(&h, &g4, &mut short, &Penalty::NONE)));
+    }
+    for (operation, what, r) in calls {
+        p.case(what);
+        p.must(operation, r.is_err(), "shapes that do not match are accepted")?;
+    }
+    // and the backend still works
+    p.case("right shapes after many refusals");
+    let r = p.b.gram(&w, &mut g3);
+    p.ok("gram", r)?;
+    p.read_gram(&g3).map(drop)
+}
+
+/// What is declared as not supported is refused by an error that says so, not computed some other way.
+pub fn unsupported<B: Backend>(make: impl Fn() -> B) -> Outcome {
+    let mut p = Probe::new("hostile::unsupported", make());
+    let sample = Sample::random(98, (9, 7), 0.0, Layout::RowMajor, Observed::All);
+    let (x, w, h) = (p.upload(&sample)?, p.factor(&factor(99, (9, 3), 0.0))?, p.factor(&factor(98, (7, 3), 0.0))?);
+    let mut t = p.new_terms((9, 3))?;
+    for loss in losses() {
+        if p.can(Op::Update(loss.clone())) {
+            continue;
+        }
+        p.case(format!("{loss}, declared as unsupported"));
+        let r = p.b.terms(&loss, &x, Side::Rows, &w, &h, 1.0, Accumulate::Set, &mut t);
+        p.must("terms", matches!(r, Err(Error::Unsupported(_))), "must return Error::Unsupported")?;
+    }
+    for (op, observed) in [(Op::Sparse, Observed::All), (Op::StoredOnly, Observed::Stored)] {
+        if p.can(op.clone()) {
+            continue;
+        }
+        p.case(format!("{op:?}, declared as unsupported"));
+        let sparse = Sample::<B::Elem>::random(97, (9, 7), 0.5, Layout::Csr, observed);
+        let r = p.b.upload(sparse.view(), sparse.scale, observed);
+        p.must("upload", matches!(r, Err(Error::Unsupported(_))), "must return Error::Unsupported")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+use crate::conformance::bounds;
+use crate::conformance::failure::{Failure, Outcome};
+use crate::conformance::probe::Probe;
+use crate::conformance::sample::{factor, separated, uniform, wide};
+use crate::{Backend, Element, Loss, Op, Penalty, Rule, Sweep};
+use ndarray::Array2;
+
+/// A (p×k), the factor whose Gram matrix is G, and f (p×k): what the problems solved row by row are made of.
+struct RowProblem<T> {
+    a: Array2<T>,
+    of_gram: Array2<T>,
+    f: Array2<T>,
+}
+
+impl<T: Element> RowProblem<T> {
+    /// Components that overlap little; a third of the rows' cross products are negative, so that entries are clamped.
+    fn separated(rows: usize, k: usize) -> Self {
+        let seed = (rows * 100 + k) as u64;
+        RowProblem {
+            a: uniform(seed, (rows, k), -1.0, 2.0),
+            of_gram: separated(seed, (2 * k + 3, k)),
+            f: factor(seed, (rows, k), 0.2),
+        }
+    }
+
+    fn describe(&self, what: impl std::fmt::Display) -> String {
+        format!("A and f {}×{}, {what}", self.f.nrows(), self.f.ncols())
+    }
+}
+
+/// `quadratic`: ½⟨fᵀf, G⟩ − ⟨A, f⟩.
+pub fn quadratic<B: Backend>(make: impl Fn() -> B) -> Outcome {
+    let mut p = Probe::new("oracle::quadratic", make());
+    for (rows, k) in [(1, 1), (17, 33), (65, 17), (130, 3)] {
+        let s = RowProblem::<B::Elem>::separated(rows, k);
+        p.case(s.describe("signs of both kinds in A"));
+        let (a, c, f) = (p.factor(&s.a)?, p.factor(&s.of_gram)?, p.factor(&s.f)?);
+        let gram = p.gram(&c)?;
+        let g = p.read_gram(&gram)?;
+        let r = p.b.quadratic(&a, &gram, &f);
+        let found = p.value("quadratic", r)?;
+        p.close_scalar("quadratic", found, bounds::quadratic(&wide(&s.a), &g, &wide(&s.f), p.eps()))?;
+    }
+    Ok(())
+}
+
+/// `hals_sweep`: one pass exactly, several, penalties, fixed columns, the stopping rule, a component that dies
+/// (refilled with FLOOR, unless fixed), a component without curvature (skipped).
+pub fn hals_sweep<B: Backend>(make: impl Fn() -> B) -> Outcome {
+    let mut p = Probe::new("oracle::hals_sweep", make());
+    if !p.can(Op::HalsSweep) {
+        return Ok(());
+    }
+    let rule = Rule::for_loss(&Loss::FRO);
+    let once = Sweep { max_sweeps: 1, stop: 0.0, rule };
+    let penalized = Rule { penalty: Penalty { l1: 0.2, l2: 0.5 }, ..rule };
+    for (rows, k) in [(1, 1), (9, 3), (16, 17), (65, 33), (130, 3)] {
+        let s = RowProblem::<B::Elem>::separated(rows, k);
+        for sweep in [
+            once,
+            Sweep { max_sweeps: 4, ..once },
+            Sweep { rule: penalized, ..once },
+            Sweep { rule: Rule { fixed: k.div_ceil(2), ..rule }, max_sweeps: 2, ..once },
+            Sweep { rule: Rule { fixed: k / 3, ..penalized }, max_sweeps: 3, ..once },
+            // a first pass always moves by less than twice itself: one pass, whatever the maximum
+            Sweep { max_sweeps: 5, stop: 2.0, ..once },
+            Sweep { max_sweeps: 6, stop: 0.3, ..once },
+        ] {
+            check_sweep(&mut p, &s, &sweep, "")?;
+        }
+    }
+
+    let mut s = RowProblem::<B::Elem>::separated(9, 3);
+    for q in [0, 2] {
+        s.a.column_mut(q).fill(B::Elem::of(-9.0));
+    }
+    s.f.column_mut(0).fill(B::Elem::of(0.0));
+    check_sweep(&mut p, &s, &once, "components 0 and 2 die and are refilled with FLOOR")?;
+    let fixed = Sweep { rule: Rule { fixed: 1, ..rule }, ..once };
+    check_sweep(&mut p, &s, &fixed, "component 0 is zero and fixed, component 2 dies")?;
+
+    let mut s = RowProblem::<B::Elem>::separated(9, 3);
+    s.of_gram.column_mut(1).fill(B::Elem::of(0.0));
+    check_sweep(&mut p, &s, &once, "component 1 has no curvature and is skipped")?;
+    let ridge = Sweep { rule: penalized, ..once };
+    check_sweep(&mut p, &s, &ridge, "component 1 has the curvature of the ridge only")?;
+    s.f.column_mut(1).fill(B::Elem::of(0.0));
+    check_sweep(&mut p, &s, &once, "component 1 has no curvature, is zero, and is refilled with FLOOR")
+}
+
+fn check_sweep<B: Backend>(p: &mut Probe<B>, s: &RowProblem<B::Elem>, sweep: &Sweep, what: &str) -> Outcome {
+    let Rule { fixed, penalty: Penalty { l1, l2 }, .. } = sweep.rule;
+    let (max, stop) = (sweep.max_sweeps, sweep.stop);
+    let settings = format!("{max} sweeps, stop = {stop}, l1 = {l1}, l2 = {l2}, {fixed} fixed columns");
+    p.case(s.describe(if what.is_empty() { settings } else { format!("{settings}; {what}") }));
+    let (a, c, mut f) = (p.factor(&s.a)?, p.factor(&s.of_gram)?, p.factor(&s.f)?);
+    let gram = p.gram(&c)?;
+    let g = p.read_gram(&gram)?;
+    let r = p.b.hals_sweep(&a, &gram, &mut f, sweep);
+    p.ok("hals_sweep", r)?;
+    let found = p.read(&f)?;
+    p.close("hals_sweep", &found, &bounds::hals::<B::Elem>(&wide(&s.a), &g, &wide(&s.f), sweep))
+}
+
+/// `nnls`: the KKT conditions of each row, which characterize the answer: f ≥ 0, ∇ ≥ 0 and one of the two zero, also
+/// with penalties, overlapping components, twice the same component and a component that is zero.
+pub fn nnls<B: Backend>(make: impl Fn() -> B) -> Outcome {
+    let mut p = Probe::new("oracle::nnls", make());
+    if !p.can(Op::Nnls) {
+        return Ok(());
+    }
+    for (rows, k) in [(1, 1), (9, 3), (16, 17), (65, 33), (130, 3)] {
+        let mut s = RowProblem::<B::Elem>::separated(rows, k);
+        for (l1, l2) in [(0.0, 0.0), (0.3, 0.0), (0.1, 0.6)] {
+            check_rows(&mut p, &s, &Penalty { l1, l2 }, "components apart")?;
+        }
+        s.of_gram = factor(7, (2 * k + 9, k), 0.3);
+        check_rows(&mut p, &s, &Penalty::NONE, "overlapping components")?;
+    }
+    let mut s = RowProblem::<B::Elem>::separated(9, 3);
+    for i in 0..s.of_gram.nrows() {
+        s.of_gram[[i, 2]] = s.of_gram[[i, 0]];
+    }
+    for i in 0..9 {
+        s.a[[i, 2]] = s.a[[i, 0]];
+    }
+    check_rows(&mut p, &s, &Penalty::NONE, "component 2 equals component 0")?;
+    s.of_gram.column_mut(1).fill(B::Elem::of(0.0));
+    s.a.column_mut(1).fill(B::Elem::of(0.0));
+    check_rows(&mut p, &s, &Penalty::NONE, "component 1 is zero")
+}
+
+fn check_rows<B: Backend>(p: &mut Probe<B>, s: &RowProblem<B::Elem>, penalty: &Penalty, what: &str) -> Outcome {
+    let Penalty { l1, l2 } = *penalty;
+    p.case(s.describe(format!("l1 = {l1}, l2 = {l2}, {what}")));
+    let (a, c, mut f) = (p.factor(&s.a)?, p.factor(&s.of_gram)?, p.factor(&s.f)?);
+    let gram = p.gram(&c)?;
+    let mut g = p.read_gram(&gram)?;
+    let r = p.b.nnls(&a, &gram, &mut f, penalty);
+    p.ok("nnls", r)?;
+    let w = p.read(&f)?;
+    let slack_gram = g.clone();
+    g.diag_mut().mapv_inplace(|v| v + l2);
+    let gradient = w.dot(&g) - wide(&s.a) + l1;
+    for i in 0..w.nrows() {
+        let row = wide(&s.a).row(i).to_vec();
+        let slack = bounds::nnls_slack(&slack_gram, &row, &w.row(i).to_vec(), penalty, p.eps());
+        for q in 0..w.ncols() {
+            // min(w·G_qq, ∇) in the units of the gradient: zero exactly when the conditions hold
+            let violation = (w[[i, q]] * g[[q, q]]).min(gradient[[i, q]]);
+            if w[[i, q]] >= 0.0 && violation.abs() <= slack[q] && w[[i, q]].is_finite() {
+                continue;
+            }
+            let note = format!(
+                "the row is not optimal: value {:e}, gradient {:e}; the smaller of value·G_qq and gradient must vanish",
+                w[[i, q]],
+                gradient[[i, q]]
+            );
+            return Err(Failure {
+                index: Some((i, q)),
+                found: violation,
+                expected: 0.0,
+                tolerance: slack[q],
+                ..p.fail("nnls", note)
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,515 @@
+//! The primitives of [`Backend`], each a few lines over the kernels.
+
+use crate::elementwise::{Map, update_row};
+use crate::fused_sparse::{self, Sum};
+use crate::simd::{self, Kernel, Real};
+use crate::storage::{Compressed, Data, Factor, Gram, Store, Terms};
+use crate::{dense, fused_dense, hals};
+use ndarray::{Array2, ArrayView2};
+use nmf_core::nnls::Nnls;
+use nmf_core::{Accumulate, Backend, Error, Info, Loss, MatrixRef, Observed, Op, Penalty, Result, Rule, Side, Support};
+use nmf_core::{Sweep, Ticket};
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The CPU: `Cpu<f32>` or `Cpu<f64>`.
+#[derive(Debug)]
+pub struct Cpu<T> {
+    pool: Arc<rayon::ThreadPool>,
+    tickets: HashMap<u64, Vec<f64>>,
+    next: u64,
+    element: std::marker::PhantomData<T>,
+}
+
+impl<T: Real> Cpu<T> {
+    /// With one thread per core that this process may use.
+    pub fn new() -> Result<Self> {
+        Self::with_threads(std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    /// With this many threads, at least 1. Results do not depend on it.
+    pub fn with_threads(threads: usize) -> Result<Self> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.max(1))
+            .thread_name(|i| format!("nmf-{i}"))
+            .build()
+            .map_err(|e| Error::Device(format!("cannot start {threads} threads: {e}")))?;
+        Ok(Cpu { pool: Arc::new(pool), tickets: HashMap::new(), next: 0, element: std::marker::PhantomData })
+    }
+}
+
+/// Rows of a piece of elementwise work.
+const PIECE: usize = 1024;
+
+fn same<T>(what: &'static str, f: &Factor<T>, expected: (usize, usize)) -> Result<()> {
+    Error::check_shape(what, expected, (f.rows, f.k))
+}
+
+/// Shapes of f and other for a side of X.
+fn check_pair<T>(x: &Data<T>, side: Side, f: &Factor<T>, other: &Factor<T>) -> Result<()> {
+    let (p, q) = match side {
+        Side::Rows => (x.rows, x.cols),
+        Side::Cols => (x.cols, x.rows),
+    };
+    same("the factor", f, (p, f.k))?;
+    same("the other factor", other, (q, f.k))
+}
+
+/// How a loss is computed on this X.
+enum Plan<'a, T> {
+    /// β = 2 with all entries observed: products only.
+    Products,
+    /// Stored entries only, gathered.
+    Gather(&'a Compressed<T>),
+    /// KL over all entries of a sparse matrix: stored entries gathered, the rest by column sums.
+    GatherAll(&'a Compressed<T>),
+    /// Tiles of V.
+    Tiles(fused_dense::Source<'a, T>),
+}
+
+fn plan<'a, T: Real>(x: &'a Data<T>, side: Side, loss: &Loss) -> Plan<'a, T> {
+    match &x.store {
+        Store::Dense(_) if loss.is_fro() => Plan::Products,
+        Store::Dense(d) => Plan::Tiles(fused_dense::Source::Dense(d, x.cols)),
+        Store::Sparse { by_rows, by_cols, observed } => {
+            let c = if side == Side::Rows { by_rows } else { by_cols };
+            match observed {
+                Observed::All if loss.is_fro() => Plan::Products,
+                Observed::All if loss.is_kl() => Plan::GatherAll(c),
+                Observed::All => Plan::Tiles(fused_dense::Source::Sparse(c)),
+                _ => Plan::Gather(c),
+            }
+        }
+    }
+}
+
+/// The denominator of KL where every entry counts: the column sums of the other factor.
+fn sums<T: Real>(loss: &Loss, stored_only: bool, other: &Factor<T>) -> Option<(Vec<f64>, Vec<T>)> {
+    (loss.is_kl() && !stored_only).then(|| {
+        let wide = dense::column_sums(other);
+        let narrow = wide.iter().map(|v| T::of(*v)).collect();
+        (wide, narrow)
+    })
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
+impl<T: Real> Cpu<T> {
+    fn cross_into(x: &Data<T>, side: Side, other: &Factor<T>, out: &mut Factor<T>) {
+        match &x.store {
+            Store::Dense(d) => dense::cross(d, (x.rows, x.cols), side, other, out),
+            Store::Sparse { by_rows, by_cols, .. } => {
+                fused_sparse::cross(if side == Side::Rows { by_rows } else { by_cols }, other, out);
+            }
+        }
+    }
+
+    /// Σ d over the observed entries, with f64 products where the formula takes differences.
+    fn divergence_of(loss: &Loss, x: &Data<T>, w: &Factor<T>, h: &Factor<T>) -> f64 {
+        let floor = T::FLOOR.f64();
+        match (plan(x, Side::Rows, loss), &x.store) {
+            (Plan::Products, Store::Sparse { by_rows, .. }) => {
+                // Σ ½(x−v)² over the stored entries, and Σ ½v² over the others as a difference of f64 sums
+                let stored = fused_sparse::sum_stored(by_rows, w, h, |x, v| 0.5 * ((x - v) * (x - v) - v * v));
+                stored + 0.5 * dot(&dense::gram_exact(w), &dense::gram_exact(h))
+            }
+            (Plan::Products, Store::Dense(d)) => {
+                let source = fused_dense::Source::Dense(d, x.cols);
+                fused_dense::divergence(Self::tiles(source, Side::Rows, h, loss, None, true), w)
+            }
+            (Plan::Gather(c), _) => {
+                let fro = loss.is_fro();
+                fused_sparse::sum_stored(c, w, h, |x, v| loss.value(x, if fro { v } else { v.max(floor) }))
+            }
+            (Plan::GatherAll(c), _) => {
+                let stored =
+                    fused_sparse::sum_stored(
+                        c,
+                        w,
+                        h,
+                        |x, v| {
+                            if x > 0.0 { x * (x / v.max(floor)).ln() - x } else { 0.0 }
+                        },
+                    );
+                stored + dot(&dense::column_sums(w), &dense::column_sums(h))
+            }
+            (Plan::Tiles(source), _) => {
+                fused_dense::divergence(Self::tiles(source, Side::Rows, h, loss, None, true), w)
+            }
+        }
+    }
+
+    fn tiles<'a>(
+        x: fused_dense::Source<'a, T>,
+        side: Side,
+        other: &'a Factor<T>,
+        loss: &'a Loss,
+        column_sums: Option<&'a [T]>,
+        measure: bool,
+    ) -> fused_dense::Pass<'a, T> {
+        fused_dense::Pass { x, side, other, loss, map: Map::of(loss), column_sums, measure }
+    }
+
+    fn gather<'a>(
+        x: &'a Compressed<T>,
+        other: &'a Factor<T>,
+        loss: &'a Loss,
+        column_sums: Option<&'a [T]>,
+        measure: Sum,
+    ) -> fused_sparse::Pass<'a, T> {
+        fused_sparse::Pass { x, other, loss, map: Map::of(loss), column_sums, measure }
+    }
+
+    /// ½⟨fᵀf, G⟩ − ⟨A, f⟩ given D = f·G: one pass, summed in f64.
+    fn quadratic_of(cross: &Factor<T>, den: &Factor<T>, f: &Factor<T>) -> f64 {
+        let step = PIECE * f.stride;
+        let parts: Vec<f64> = (f.data.par_chunks(step), den.data.par_chunks(step), cross.data.par_chunks(step))
+            .into_par_iter()
+            .map(|(w, d, a)| simd::run(QuadraticPiece(w, d, a)))
+            .collect();
+        parts.iter().sum()
+    }
+
+    /// The multiplicative step of the Frobenius loss by products, and its divergence before.
+    fn fro_step(
+        x: &Data<T>,
+        side: Side,
+        f: &mut Factor<T>,
+        other: &Factor<T>,
+        t: &mut Terms<T>,
+        rule: &Rule,
+        measure: bool,
+    ) -> f64 {
+        let mut g = Gram::zeros(f.k);
+        dense::gram(other, &mut g);
+        let (num, den) = t.parts();
+        Self::cross_into(x, side, other, num);
+        dense::times_gram(f, &g, T::one(), false, den);
+        let mut before = 0.0;
+        if measure {
+            // the by-product ½‖X‖² − ⟨A,W⟩ + ½⟨W·G,W⟩ loses digits near a fit: then the residual is summed directly
+            before = x.half_norm + Self::quadratic_of(num, den, f);
+            let least = if T::EPS > 1e-10 { 0.01 } else { 1e-4 };
+            if before < least * x.half_norm {
+                before = match side {
+                    Side::Rows => Self::divergence_of(&Loss::FRO, x, f, other),
+                    Side::Cols => Self::divergence_of(&Loss::FRO, x, other, f),
+                };
+            }
+        }
+        apply_rows(num, den, f, rule);
+        before
+    }
+}
+
+fn apply_rows<T: Real>(num: &Factor<T>, den: &Factor<T>, f: &mut Factor<T>, rule: &Rule) {
+    let (k, stride) = (f.k, f.stride);
+    let step = PIECE * stride;
+    (f.data.par_chunks_mut(step), num.data.par_chunks(step), den.data.par_chunks(step))
+        .into_par_iter()
+        .for_each(|(w, n, d)| simd::run(ApplyPiece { w, n, d, k, stride, rule }));
+}
+
+struct ApplyPiece<'a, T> {
+    w: &'a mut [T],
+    n: &'a [T],
+    d: &'a [T],
+    k: usize,
+    stride: usize,
+    rule: &'a Rule,
+}
+
+impl<T: Real> Kernel for ApplyPiece<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let (k, stride) = (self.k, self.stride);
+        let rows = self.w.chunks_exact_mut(stride).zip(self.n.chunks_exact(stride)).zip(self.d.chunks_exact(stride));
+        for ((w, n), d) in rows {
+            update_row(w, n, d, self.rule, k);
+        }
+    }
+}
+
+struct QuadraticPiece<'a, T>(&'a [T], &'a [T], &'a [T]);
+
+impl<T: Real> Kernel for QuadraticPiece<'_, T> {
+    type Out = f64;
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let mut acc = [0.0f64; 16];
+        let (w, d, a) = (self.0.as_chunks::<16>().0, self.1.as_chunks::<16>().0, self.2.as_chunks::<16>().0);
+        for ((w, d), a) in w.iter().zip(d).zip(a) {
+            for l in 0..16 {
+                acc[l] += w[l].f64() * (0.5 * d[l].f64() - a[l].f64());
+            }
+        }
+        acc.iter().sum()
+    }
+}
+
+impl<T: Real> Backend for Cpu<T> {
+    type Elem = T;
+    type Data = Data<T>;
+    type Factor = Factor<T>;
+    type Gram = Gram<T>;
+    type Terms = Terms<T>;
+    type Scalar = f64;
+
+    fn info(&self) -> Info {
+        let threads = self.pool.current_num_threads();
+        Info { name: "cpu".into(), adapter: format!("{} threads", threads), threads, asynchronous: false }
+    }
+
+    fn supports(&self, _: &Op) -> Support {
+        Support::Native
+    }
+
+    fn sweep_rate(&self) -> f64 {
+        0.5
+    }
+
+    fn scope<R: Send>(&mut self, f: impl FnOnce(&mut Self) -> R + Send) -> R {
+        let pool = Arc::clone(&self.pool);
+        pool.install(|| f(self))
+    }
+
+    fn upload(&mut self, x: MatrixRef<'_, T>, scale: T, observed: Observed) -> Result<Data<T>> {
+        Ok(self.pool.install(|| Data::new(&x, scale, observed)))
+    }
+
+    fn factor(&mut self, values: ArrayView2<'_, T>) -> Result<Factor<T>> {
+        Ok(Factor::from_view(values))
+    }
+
+    fn dim(&self, f: &Factor<T>) -> (usize, usize) {
+        (f.rows, f.k)
+    }
+
+    fn read(&mut self, f: &Factor<T>) -> Result<Array2<T>> {
+        Ok(f.to_array())
+    }
+
+    fn write(&mut self, f: &mut Factor<T>, values: ArrayView2<'_, T>) -> Result<()> {
+        Error::check_shape("the values", (f.rows, f.k), values.dim())?;
+        f.set(values);
+        Ok(())
+    }
+
+    fn copy(&mut self, from: &Factor<T>, to: &mut Factor<T>) -> Result<()> {
+        same("the copy", to, (from.rows, from.k))?;
+        to.data.copy_from_slice(&from.data);
+        Ok(())
+    }
+
+    fn new_gram(&mut self, k: usize) -> Result<Gram<T>> {
+        Ok(Gram::zeros(k))
+    }
+
+    fn read_gram(&mut self, g: &Gram<T>) -> Result<Array2<T>> {
+        Ok(Array2::from_shape_fn((g.k, g.k), |(i, j)| g.data[i * g.stride + j]))
+    }
+
+    fn new_terms(&mut self, rows: usize, k: usize) -> Result<Terms<T>> {
+        Ok(Terms { rows, k, parts: None })
+    }
+
+    fn read_terms(&mut self, t: &Terms<T>) -> Result<(Array2<T>, Array2<T>)> {
+        let zeros = || Array2::zeros((t.rows, t.k));
+        Ok(t.parts.as_ref().map_or_else(|| (zeros(), zeros()), |(n, d)| (n.to_array(), d.to_array())))
+    }
+
+    fn gram(&mut self, f: &Factor<T>, out: &mut Gram<T>) -> Result<()> {
+        Error::check_shape("the Gram matrix", (f.k, f.k), (out.k, out.k))?;
+        self.pool.install(|| dense::gram(f, out));
+        Ok(())
+    }
+
+    fn cross(&mut self, x: &Data<T>, side: Side, other: &Factor<T>, out: &mut Factor<T>) -> Result<()> {
+        check_pair(x, side, out, other)?;
+        self.pool.install(|| Self::cross_into(x, side, other, out));
+        Ok(())
+    }
+
+    fn terms(
+        &mut self,
+        loss: &Loss,
+        x: &Data<T>,
+        side: Side,
+        f: &Factor<T>,
+        other: &Factor<T>,
+        alpha: f64,
+        how: Accumulate,
+        acc: &mut Terms<T>,
+    ) -> Result<()> {
+        check_pair(x, side, f, other)?;
+        Error::check_shape("the terms", (f.rows, f.k), (acc.rows, acc.k))?;
+        let a = T::of(alpha);
+        let (num, den) = acc.parts();
+        self.pool.install(|| {
+            if how == Accumulate::Set {
+                num.data.fill(T::zero());
+                den.data.fill(T::zero());
+            }
+            let chosen = plan(x, side, loss);
+            let column_sums = sums(loss, matches!(chosen, Plan::Gather(_)), other);
+            let narrow = column_sums.as_ref().map(|(_, n)| n.as_slice());
+            match chosen {
+                Plan::Products => {
+                    let mut cross = Factor::zeros(f.rows, f.k);
+                    Self::cross_into(x, side, other, &mut cross);
+                    num.data.par_iter_mut().zip(&cross.data).for_each(|(n, c)| *n += a * *c);
+                    let mut g = Gram::zeros(f.k);
+                    dense::gram(other, &mut g);
+                    dense::times_gram(f, &g, a, true, den);
+                }
+                Plan::Gather(c) | Plan::GatherAll(c) => {
+                    fused_sparse::terms(Self::gather(c, other, loss, narrow, Sum::No), f, a, num, den);
+                }
+                Plan::Tiles(source) => {
+                    fused_dense::terms(Self::tiles(source, side, other, loss, narrow, false), f, a, num, den);
+                }
+            }
+        });
+        Ok(())
+    }
+
+    fn apply(&mut self, t: &Terms<T>, f: &mut Factor<T>, rule: &Rule) -> Result<()> {
+        same("the factor", f, (t.rows, t.k))?;
+        let Some((num, den)) = &t.parts else {
+            return Err(Error::Unsupported("terms must be computed before they are applied".into()));
+        };
+        self.pool.install(|| apply_rows(num, den, f, rule));
+        Ok(())
+    }
+
+    fn mu_step(
+        &mut self,
+        loss: &Loss,
+        x: &Data<T>,
+        side: Side,
+        f: &mut Factor<T>,
+        other: &Factor<T>,
+        scratch: &mut Terms<T>,
+        rule: &Rule,
+        measure: bool,
+    ) -> Result<Option<f64>> {
+        check_pair(x, side, f, other)?;
+        Error::check_shape("the terms", (f.rows, f.k), (scratch.rows, scratch.k))?;
+        let before = self.pool.install(|| {
+            let chosen = plan(x, side, loss);
+            let column_sums = sums(loss, matches!(chosen, Plan::Gather(_)), other);
+            let narrow = column_sums.as_ref().map(|(_, n)| n.as_slice());
+            match chosen {
+                Plan::Products => Self::fro_step(x, side, f, other, scratch, rule, measure),
+                Plan::Gather(c) => {
+                    let sum = if measure { Sum::Loss } else { Sum::No };
+                    fused_sparse::update(Self::gather(c, other, loss, narrow, sum), f, rule)
+                }
+                Plan::GatherAll(c) => {
+                    let sum = if measure { Sum::XLog } else { Sum::No };
+                    let everywhere = match &column_sums {
+                        Some((wide, _)) if measure => dot(&dense::column_sums(f), wide),
+                        _ => 0.0,
+                    };
+                    fused_sparse::update(Self::gather(c, other, loss, narrow, sum), f, rule) - x.sum + everywhere
+                }
+                Plan::Tiles(source) => {
+                    fused_dense::update(Self::tiles(source, side, other, loss, narrow, measure), f, rule)
+                }
+            }
+        });
+        Ok(measure.then_some(before))
+    }
+
+    fn divergence(&mut self, loss: &Loss, x: &Data<T>, w: &Factor<T>, h: &Factor<T>) -> Result<f64> {
+        check_pair(x, Side::Rows, w, h)?;
+        Ok(self.pool.install(|| Self::divergence_of(loss, x, w, h)))
+    }
+
+    fn penalty(&mut self, f: &Factor<T>, p: &Penalty) -> Result<f64> {
+        if p.is_none() {
+            return Ok(0.0);
+        }
+        let parts: Vec<f64> = self.pool.install(|| {
+            let term = |v: &T| p.l1 * v.f64() + 0.5 * p.l2 * v.f64() * v.f64();
+            f.data.par_chunks(PIECE * f.stride).map(|rows| rows.iter().map(term).sum()).collect()
+        });
+        Ok(parts.iter().sum())
+    }
+
+    fn kkt(&mut self, t: &Terms<T>, f: &Factor<T>, rule: &Rule) -> Result<f64> {
+        same("the factor", f, (t.rows, t.k))?;
+        let Some((num, den)) = &t.parts else {
+            return Err(Error::Unsupported("terms must be computed before their KKT residual".into()));
+        };
+        let Penalty { l1, l2 } = rule.penalty;
+        let (k, stride) = (f.k, f.stride);
+        let row = |i: usize| -> f64 {
+            let (w, n, d) = (f.row(i), num.row(i), den.row(i));
+            let term = |q: usize| {
+                let w = w[q].f64();
+                w.min(d[q].f64() - n[q].f64() + l1 + l2 * w).powi(2)
+            };
+            (rule.fixed.min(k)..k).map(term).sum()
+        };
+        let pieces = f.data.par_chunks(PIECE * stride).enumerate();
+        let parts: Vec<f64> = self
+            .pool
+            .install(|| pieces.map(|(p, rows)| (0..rows.len() / stride).map(|i| row(p * PIECE + i)).sum()).collect());
+        Ok(parts.iter().sum())
+    }
+
+    fn quadratic(&mut self, cross: &Factor<T>, gram: &Gram<T>, f: &Factor<T>) -> Result<f64> {
+        same("the cross product", cross, (f.rows, f.k))?;
+        Error::check_shape("the Gram matrix", (f.k, f.k), (gram.k, gram.k))?;
+        Ok(self.pool.install(|| {
+            let mut den = Factor::zeros(f.rows, f.k);
+            dense::times_gram(f, gram, T::one(), false, &mut den);
+            Self::quadratic_of(cross, &den, f)
+        }))
+    }
+
+    fn hals_sweep(&mut self, cross: &Factor<T>, gram: &Gram<T>, f: &mut Factor<T>, sweep: &Sweep) -> Result<()> {
+        same("the cross product", cross, (f.rows, f.k))?;
+        Error::check_shape("the Gram matrix", (f.k, f.k), (gram.k, gram.k))?;
+        self.pool.install(|| hals::sweep(cross, gram, f, sweep));
+        Ok(())
+    }
+
+    fn nnls(&mut self, cross: &Factor<T>, gram: &Gram<T>, f: &mut Factor<T>, penalty: &Penalty) -> Result<()> {
+        same("the cross product", cross, (f.rows, f.k))?;
+        let g = self.read_gram(gram)?;
+        let solver = Nnls::new(&g.view(), penalty);
+        let (k, stride) = (f.k, f.stride);
+        self.pool.install(|| {
+            f.data.par_chunks_mut(stride).zip(cross.data.par_chunks(stride)).for_each(|(w, a)| {
+                let (a, w) = (ndarray::aview1(&a[..k]), &mut w[..k]);
+                solver.solve(a, &mut ndarray::aview_mut1(w));
+            });
+        });
+        Ok(())
+    }
+
+    fn ticket(&mut self, s: &[f64]) -> Result<Ticket> {
+        self.next += 1;
+        self.tickets.insert(self.next, s.to_vec());
+        Ok(Ticket(self.next))
+    }
+
+    fn poll(&mut self, t: &Ticket) -> Result<Option<Vec<f64>>> {
+        let values = self.tickets.remove(&t.0);
+        values.map(Some).ok_or_else(|| Error::Device("this ticket was redeemed already".into()))
+    }
+
+    fn wait(&mut self, t: &Ticket) -> Result<Vec<f64>> {
+        self.poll(t)?.ok_or_else(|| Error::Device("a ticket came back empty".into()))
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}

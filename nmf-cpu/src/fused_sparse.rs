@@ -1,0 +1,320 @@
+//! Sparse kernels: each line of X gathers the rows of the other factor at its non-zeros.
+//!
+//! For line i with entries (j, x): v = ⟨f_i, other_j⟩, then the numerator Σ x·v^(β−2)·other_j (and, over stored entries
+//! only, the denominator Σ v^(β−1)·other_j). V exists for a few dozen entries at a time. The rows of `other` that
+//! were just gathered for the inner products are still in the first cache level when they are added up.
+//! Per entry: 4k flops, k numbers gathered; bound by the caches that hold `other`, not by memory.
+
+use crate::elementwise::{Map, loss_term, update_row, x_log_term};
+use crate::simd::{self, Block, Kernel, LANES, Real, axpy, blocks, blocks_mut, fma, sum};
+use crate::storage::{Compressed, Factor};
+use nmf_core::{Loss, Rule};
+use rayon::prelude::*;
+
+/// Entries handled together: their ratios are computed as vectors, and their rows stay in the first cache level.
+const BATCH: usize = 64;
+
+/// ⟨a, b⟩ of padded rows.
+#[inline(always)]
+fn dot<T: Real, const NB: usize>(a: &[Block<T>; NB], b: &[Block<T>]) -> T {
+    let mut acc = [T::zero(); LANES];
+    for c in 0..NB {
+        fma(&mut acc, &a[c], &b[c]);
+    }
+    sum(acc)
+}
+
+/// What one pass over the lines does.
+#[derive(Clone, Copy)]
+pub(crate) struct Pass<'a, T> {
+    pub(crate) x: &'a Compressed<T>,
+    pub(crate) other: &'a Factor<T>,
+    pub(crate) loss: &'a Loss,
+    pub(crate) map: Map,
+    /// Σ of `other`'s rows, the denominator of KL; `None`: sum v^(β−1) over the stored entries.
+    pub(crate) column_sums: Option<&'a [T]>,
+    pub(crate) measure: Sum,
+}
+
+/// What is summed over the stored entries on the way.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Sum {
+    /// Nothing.
+    No,
+    /// Σ d(x, v).
+    Loss,
+    /// Σ x·ln(x/v): with −Σx and Σv over *all* entries it makes KL.
+    XLog,
+}
+
+impl Sum {
+    #[inline(always)]
+    fn of<T: Real>(self, loss: &Loss, x: &[T], v: &[T]) -> f64 {
+        match self {
+            Sum::No => 0.0,
+            Sum::Loss => loss_term(loss, x, v),
+            Sum::XLog => x_log_term(x, v),
+        }
+    }
+}
+
+/// Updates f in place by one multiplicative step; returns the [`Sum`] of the factors before.
+pub(crate) fn update<T: Real>(p: Pass<'_, T>, f: &mut Factor<T>, rule: &Rule) -> f64 {
+    let (k, stride) = (f.k, f.stride);
+    let parts: Vec<f64> =
+        p.x.split(&mut f.data, stride)
+            .into_par_iter()
+            .map(|(from, to, rows)| simd::run(UpdateChunk { p, from, to, rows, k, rule }))
+            .collect();
+    parts.iter().sum()
+}
+
+struct UpdateChunk<'a, T> {
+    p: Pass<'a, T>,
+    from: usize,
+    to: usize,
+    rows: &'a mut [T],
+    k: usize,
+    rule: &'a Rule,
+}
+
+impl<T: Real> Kernel for UpdateChunk<'_, T> {
+    type Out = f64;
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let stride = self.p.other.stride;
+        let (mut num, mut den) = (vec![T::zero(); stride], vec![T::zero(); stride]);
+        let mut total = 0.0;
+        for i in self.from..self.to {
+            let row = &mut self.rows[(i - self.from) * stride..][..stride];
+            total += accumulate(&self.p, i, row, &mut num, &mut den);
+            let den = self.p.column_sums.unwrap_or(&den);
+            update_row(row, &num, den, self.rule, self.k);
+        }
+        total
+    }
+}
+
+/// Numerators and denominators of all lines, added to `num` and `den` with weight α.
+pub(crate) fn terms<T: Real>(p: Pass<'_, T>, f: &Factor<T>, alpha: T, num: &mut Factor<T>, den: &mut Factor<T>) {
+    let stride = f.stride;
+    let nums = p.x.split(&mut num.data, stride);
+    let dens = p.x.split(&mut den.data, stride);
+    nums.into_par_iter().zip(dens).for_each(|((from, to, nums), (_, _, dens))| {
+        simd::run(TermsChunk { p, from, to, f, alpha, nums, dens });
+    });
+}
+
+struct TermsChunk<'a, T> {
+    p: Pass<'a, T>,
+    from: usize,
+    to: usize,
+    f: &'a Factor<T>,
+    alpha: T,
+    nums: &'a mut [T],
+    dens: &'a mut [T],
+}
+
+impl<T: Real> Kernel for TermsChunk<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        let stride = self.f.stride;
+        let (mut num, mut den) = (vec![T::zero(); stride], vec![T::zero(); stride]);
+        for i in self.from..self.to {
+            accumulate(&self.p, i, self.f.row(i), &mut num, &mut den);
+            let den = self.p.column_sums.unwrap_or(&den);
+            let at = (i - self.from) * stride;
+            for l in 0..stride {
+                self.nums[at + l] += self.alpha * num[l];
+                self.dens[at + l] += self.alpha * den[l];
+            }
+        }
+    }
+}
+
+/// One line: fills `num` (and `den` unless column sums serve), returns Σ d over its stored entries if measured.
+#[inline(always)]
+fn accumulate<T: Real>(p: &Pass<'_, T>, i: usize, row: &[T], num: &mut [T], den: &mut [T]) -> f64 {
+    // short rows live in registers; longer ones go through the loop over blocks
+    match row.len() / LANES {
+        1 => line::<T, 1>(p, i, row, num, den),
+        2 => line::<T, 2>(p, i, row, num, den),
+        3 => line::<T, 3>(p, i, row, num, den),
+        4 => line::<T, 4>(p, i, row, num, den),
+        _ => long_line(p, i, row, num, den),
+    }
+}
+
+#[inline(always)]
+fn line<T: Real, const NB: usize>(p: &Pass<'_, T>, i: usize, row: &[T], num: &mut [T], den: &mut [T]) -> f64 {
+    let (indices, values) = p.x.line(i);
+    let mut w = [[T::zero(); LANES]; NB];
+    w.copy_from_slice(blocks(row));
+    let other = blocks(&p.other.data);
+    let mut n = [[T::zero(); LANES]; NB];
+    let mut d = [[T::zero(); LANES]; NB];
+    let (mut v, mut r, mut q) = ([T::one(); BATCH], [T::zero(); BATCH], [T::zero(); BATCH]);
+    let mut total = 0.0;
+    for (js, xs) in indices.chunks(BATCH).zip(values.chunks(BATCH)) {
+        for (v, &j) in v.iter_mut().zip(js) {
+            *v = dot(&w, &other[j as usize * NB..][..NB]).max(T::FLOOR);
+        }
+        p.map.apply(p.loss, xs, &v[..xs.len()], &mut r, &mut q);
+        total += p.measure.of(p.loss, xs, &v[..xs.len()]);
+        for (&r, &j) in r.iter().zip(js) {
+            let h = &other[j as usize * NB..][..NB];
+            for c in 0..NB {
+                axpy(&mut n[c], r, &h[c]);
+            }
+        }
+        if p.column_sums.is_none() {
+            for (&q, &j) in q.iter().zip(js) {
+                let h = &other[j as usize * NB..][..NB];
+                for c in 0..NB {
+                    axpy(&mut d[c], q, &h[c]);
+                }
+            }
+        }
+    }
+    blocks_mut(num).copy_from_slice(&n);
+    blocks_mut(den).copy_from_slice(&d);
+    total
+}
+
+#[inline(always)]
+fn long_line<T: Real>(p: &Pass<'_, T>, i: usize, row: &[T], num: &mut [T], den: &mut [T]) -> f64 {
+    let (indices, values) = p.x.line(i);
+    num.fill(T::zero());
+    den.fill(T::zero());
+    let (mut v, mut r, mut q) = ([T::one(); BATCH], [T::zero(); BATCH], [T::zero(); BATCH]);
+    let mut total = 0.0;
+    for (js, xs) in indices.chunks(BATCH).zip(values.chunks(BATCH)) {
+        for (v, &j) in v.iter_mut().zip(js) {
+            let mut acc = [T::zero(); LANES];
+            for (a, b) in blocks(row).iter().zip(blocks(p.other.row(j as usize))) {
+                fma(&mut acc, a, b);
+            }
+            *v = sum(acc).max(T::FLOOR);
+        }
+        p.map.apply(p.loss, xs, &v[..xs.len()], &mut r, &mut q);
+        total += p.measure.of(p.loss, xs, &v[..xs.len()]);
+        for (e, &j) in js.iter().enumerate() {
+            let h = blocks(p.other.row(j as usize));
+            for (a, b) in blocks_mut(num).iter_mut().zip(h) {
+                axpy(a, r[e], b);
+            }
+            if p.column_sums.is_none() {
+                for (a, b) in blocks_mut(den).iter_mut().zip(h) {
+                    axpy(a, q[e], b);
+                }
+            }
+        }
+    }
+    total
+}
+
+/// out = X̃·other.
+pub(crate) fn cross<T: Real>(x: &Compressed<T>, other: &Factor<T>, out: &mut Factor<T>) {
+    let stride = out.stride;
+    x.split(&mut out.data, stride).into_par_iter().for_each(|(from, to, rows)| {
+        simd::run(CrossChunk { x, other, from, to, rows });
+    });
+}
+
+struct CrossChunk<'a, T> {
+    x: &'a Compressed<T>,
+    other: &'a Factor<T>,
+    from: usize,
+    to: usize,
+    rows: &'a mut [T],
+}
+
+impl<T: Real> Kernel for CrossChunk<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run(self) {
+        match self.other.stride / LANES {
+            1 => self.lines::<1>(),
+            2 => self.lines::<2>(),
+            3 => self.lines::<3>(),
+            4 => self.lines::<4>(),
+            _ => self.long_lines(),
+        }
+    }
+}
+
+impl<T: Real> CrossChunk<'_, T> {
+    #[inline(always)]
+    fn lines<const NB: usize>(self) {
+        let other = blocks(&self.other.data);
+        for (i, row) in (self.from..self.to).zip(self.rows.chunks_exact_mut(NB * LANES)) {
+            let (indices, values) = self.x.line(i);
+            let mut n = [[T::zero(); LANES]; NB];
+            for (&j, &x) in indices.iter().zip(values) {
+                let h = &other[j as usize * NB..][..NB];
+                for c in 0..NB {
+                    axpy(&mut n[c], x, &h[c]);
+                }
+            }
+            blocks_mut(row).copy_from_slice(&n);
+        }
+    }
+
+    #[inline(always)]
+    fn long_lines(self) {
+        let stride = self.other.stride;
+        for (i, row) in (self.from..self.to).zip(self.rows.chunks_exact_mut(stride)) {
+            let (indices, values) = self.x.line(i);
+            row.fill(T::zero());
+            for (&j, &x) in indices.iter().zip(values) {
+                for (a, b) in blocks_mut(row).iter_mut().zip(blocks(self.other.row(j as usize))) {
+                    axpy(a, x, b);
+                }
+            }
+        }
+    }
+}
+
+/// Σ over the stored entries of `term(x, v)`, v in f64 from the f64 products of the stored numbers.
+pub(crate) fn sum_stored<T: Real>(
+    x: &Compressed<T>,
+    f: &Factor<T>,
+    other: &Factor<T>,
+    term: impl Fn(f64, f64) -> f64 + Sync,
+) -> f64 {
+    let parts: Vec<f64> =
+        x.chunks.par_windows(2).map(|c| simd::run(SumChunk { x, f, other, from: c[0], to: c[1], term: &term })).collect();
+    parts.iter().sum()
+}
+
+struct SumChunk<'a, T, F> {
+    x: &'a Compressed<T>,
+    f: &'a Factor<T>,
+    other: &'a Factor<T>,
+    from: usize,
+    to: usize,
+    term: &'a F,
+}
+
+impl<T: Real, F: Fn(f64, f64) -> f64> Kernel for SumChunk<'_, T, F> {
+    type Out = f64;
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let mut total = 0.0;
+        for i in self.from..self.to {
+            let (indices, values) = self.x.line(i);
+            let w = self.f.row(i);
+            for (&j, &x) in indices.iter().zip(values) {
+                let mut acc = [0.0f64; LANES];
+                for (a, b) in blocks(w).iter().zip(blocks(self.other.row(j as usize))) {
+                    for l in 0..LANES {
+                        acc[l] = a[l].f64().mul_add(b[l].f64(), acc[l]);
+                    }
+                }
+                total += (self.term)(x.f64(), sum(acc));
+            }
+        }
+        total
+    }
+}

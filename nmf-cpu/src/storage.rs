@@ -1,0 +1,224 @@
+//! Where the numbers live: padded factors, dense X, compressed rows and columns.
+
+use crate::simd::LANES;
+use ndarray::{Array2, ArrayView2};
+use nmf_core::{Element, MatrixRef, Observed, SparseView};
+use rayon::prelude::*;
+
+/// A tall factor, rows × k; each row is padded with zeros to a multiple of [`LANES`], so that kernels over k
+/// have no remainder.
+#[derive(Debug, Clone)]
+pub struct Factor<T> {
+    pub(crate) rows: usize,
+    pub(crate) k: usize,
+    pub(crate) stride: usize,
+    pub(crate) data: Vec<T>,
+}
+
+impl<T: Element> Factor<T> {
+    pub(crate) fn zeros(rows: usize, k: usize) -> Self {
+        let stride = k.next_multiple_of(LANES);
+        Factor { rows, k, stride, data: vec![T::zero(); rows * stride] }
+    }
+
+    pub(crate) fn from_view(a: ArrayView2<'_, T>) -> Self {
+        let mut f = Factor::zeros(a.nrows(), a.ncols());
+        f.set(a);
+        f
+    }
+
+    pub(crate) fn set(&mut self, a: ArrayView2<'_, T>) {
+        for (row, out) in a.outer_iter().zip(self.data.chunks_exact_mut(self.stride)) {
+            for (v, o) in row.iter().zip(out) {
+                *o = *v;
+            }
+        }
+    }
+
+    pub(crate) fn to_array(&self) -> Array2<T> {
+        let mut a = Array2::zeros((self.rows, self.k));
+        for (mut out, row) in a.outer_iter_mut().zip(self.data.chunks_exact(self.stride)) {
+            for (o, v) in out.iter_mut().zip(row) {
+                *o = *v;
+            }
+        }
+        a
+    }
+
+    #[inline(always)]
+    pub(crate) fn row(&self, i: usize) -> &[T] {
+        &self.data[i * self.stride..][..self.stride]
+    }
+
+    /// Rows from..to, as one slice.
+    pub(crate) fn span(&self, from: usize, to: usize) -> &[T] {
+        &self.data[from * self.stride..to * self.stride]
+    }
+}
+
+/// A k×k matrix, rows padded like a factor's.
+#[derive(Debug, Clone)]
+pub struct Gram<T> {
+    pub(crate) k: usize,
+    pub(crate) stride: usize,
+    pub(crate) data: Vec<T>,
+}
+
+impl<T: Element> Gram<T> {
+    pub(crate) fn zeros(k: usize) -> Self {
+        let stride = k.next_multiple_of(LANES);
+        Gram { k, stride, data: vec![T::zero(); k * stride] }
+    }
+}
+
+/// Numerator and denominator of an update. Allocated when first used: the fused updates never do.
+#[derive(Debug, Clone)]
+pub struct Terms<T> {
+    pub(crate) rows: usize,
+    pub(crate) k: usize,
+    pub(crate) parts: Option<(Factor<T>, Factor<T>)>,
+}
+
+impl<T: Element> Terms<T> {
+    /// Numerator and denominator; zero if they were not there yet.
+    pub(crate) fn parts(&mut self) -> &mut (Factor<T>, Factor<T>) {
+        let (rows, k) = (self.rows, self.k);
+        self.parts.get_or_insert_with(|| (Factor::zeros(rows, k), Factor::zeros(rows, k)))
+    }
+}
+
+/// X in the layouts the kernels want.
+#[derive(Debug, Clone)]
+pub struct Data<T> {
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    /// Σ x.
+    pub(crate) sum: f64,
+    /// ½ Σ x².
+    pub(crate) half_norm: f64,
+    pub(crate) store: Store<T>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Store<T> {
+    /// Row-major.
+    Dense(Vec<T>),
+    /// Rows, and the same entries by columns, so that both half-steps gather.
+    Sparse { by_rows: Compressed<T>, by_cols: Compressed<T>, observed: Observed },
+}
+
+/// Compressed rows (or columns): entries of line i are `offsets[i]..offsets[i+1]`.
+#[derive(Debug, Clone)]
+pub(crate) struct Compressed<T> {
+    pub(crate) inner: usize,
+    pub(crate) offsets: Vec<usize>,
+    pub(crate) indices: Vec<u32>,
+    pub(crate) values: Vec<T>,
+    /// Boundaries of pieces of about equal work; they depend on the matrix alone, so that results do not depend on
+    /// the number of threads.
+    pub(crate) chunks: Vec<usize>,
+}
+
+/// Work of a chunk, in entries; a line costs as much as `LINE_COST` entries besides its own.
+const CHUNK_WORK: usize = 8192;
+const LINE_COST: usize = 4;
+
+impl<T: Element> Compressed<T> {
+    fn new(inner: usize, offsets: Vec<usize>, indices: Vec<u32>, values: Vec<T>) -> Self {
+        let lines = offsets.len() - 1;
+        let mut chunks = vec![0];
+        let mut work = 0;
+        for i in 0..lines {
+            work += offsets[i + 1] - offsets[i] + LINE_COST;
+            if work >= CHUNK_WORK && i + 1 < lines {
+                chunks.push(i + 1);
+                work = 0;
+            }
+        }
+        chunks.push(lines);
+        Compressed { inner, offsets, indices, values, chunks }
+    }
+
+    fn from_view(s: &SparseView<'_, T>, scale: T) -> Self {
+        let offsets = s.indptr().raw_storage().iter().map(|&o| o as usize).collect::<Vec<_>>();
+        let first = offsets.first().copied().unwrap_or(0);
+        let offsets = offsets.into_iter().map(|o| o - first).collect();
+        let values = s.data().iter().map(|&v| v * scale).collect();
+        Compressed::new(s.inner_dims(), offsets, s.indices().to_vec(), values)
+    }
+
+    /// The same entries by the other index: a counting sort, which keeps indices ordered.
+    fn transposed(&self) -> Self {
+        let mut offsets = vec![0usize; self.inner + 1];
+        for &j in &self.indices {
+            offsets[j as usize + 1] += 1;
+        }
+        for j in 0..self.inner {
+            offsets[j + 1] += offsets[j];
+        }
+        let mut next = offsets.clone();
+        let (mut indices, mut values) = (vec![0u32; self.indices.len()], vec![T::zero(); self.values.len()]);
+        for i in 0..self.lines() {
+            for p in self.offsets[i]..self.offsets[i + 1] {
+                let at = &mut next[self.indices[p] as usize];
+                indices[*at] = i as u32;
+                values[*at] = self.values[p];
+                *at += 1;
+            }
+        }
+        Compressed::new(self.lines(), offsets, indices, values)
+    }
+
+    pub(crate) fn lines(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Indices and values of a line.
+    #[inline(always)]
+    pub(crate) fn line(&self, i: usize) -> (&[u32], &[T]) {
+        let (a, b) = (self.offsets[i], self.offsets[i + 1]);
+        (&self.indices[a..b], &self.values[a..b])
+    }
+
+    /// Cuts `rows` (stride numbers each) along the chunks, for parallel work: (first line, last line + 1, rows).
+    pub(crate) fn split<'a>(&self, rows: &'a mut [T], stride: usize) -> Vec<(usize, usize, &'a mut [T])> {
+        let mut rest = rows;
+        let mut out = Vec::with_capacity(self.chunks.len() - 1);
+        for c in self.chunks.windows(2) {
+            let (head, tail) = rest.split_at_mut((c[1] - c[0]) * stride);
+            rest = tail;
+            out.push((c[0], c[1], head));
+        }
+        out
+    }
+}
+
+impl<T: Element> Data<T> {
+    pub(crate) fn new(x: &MatrixRef<'_, T>, scale: T, observed: Observed) -> Self {
+        let (rows, cols) = x.dim();
+        let store = match x {
+            MatrixRef::Dense(a) => {
+                let mut data = vec![T::zero(); rows * cols];
+                data.par_chunks_mut(cols).zip(a.outer_iter().into_par_iter()).for_each(|(out, row)| {
+                    for (o, v) in out.iter_mut().zip(row) {
+                        *o = *v * scale;
+                    }
+                });
+                Store::Dense(data)
+            }
+            MatrixRef::Sparse(s) => {
+                let outer = Compressed::from_view(s, scale);
+                let inner = outer.transposed();
+                let (by_rows, by_cols) = if s.is_csr() { (outer, inner) } else { (inner, outer) };
+                Store::Sparse { by_rows, by_cols, observed }
+            }
+        };
+        let values = match &store {
+            Store::Dense(data) => data,
+            Store::Sparse { by_rows, .. } => &by_rows.values,
+        };
+        let sum = values.iter().map(|v| v.f64()).sum();
+        let half_norm = 0.5 * values.iter().map(|v| v.f64() * v.f64()).sum::<f64>();
+        Data { rows, cols, sum, half_norm, store }
+    }
+}

@@ -1,0 +1,249 @@
+//! Dense passes: products with tall factors, the fused pass of the multiplicative update, the divergence.
+
+use crate::backend::Gpu;
+use crate::memory::{Factor, Gram, Part, Scalar, Terms, quads};
+use crate::pool::Buf;
+use crate::queue::Params;
+use crate::window::{Data, DensePanel, Layout};
+use nmf_core::{Loss, Result, Side};
+use nmf_shaders::{Kernel, LossKind, TILE};
+use std::sync::Arc;
+
+/// Workgroups that keep a large device busy.
+const TARGET: u32 = 512;
+/// Entries summed in one accumulator at most.
+const LONGEST: u32 = 4096;
+/// Entries summed by one workgroup at least: below, its start costs more than it does.
+const SHORTEST: u32 = 128;
+/// Bytes of partial results at most, where fewer chunks would do.
+const PARTIALS: u64 = 64 << 20;
+
+/// How a dense pass over p rows × q summed entries is cut.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) tiles: u32,
+    pub(crate) chunk: u32,
+    pub(crate) chunks: u32,
+    pub(crate) blocks: u32,
+    pub(crate) column_blocks: u32,
+}
+
+impl Plan {
+    /// `kq` quads of result per row; 0 where only a sum is wanted. Depends on shapes only, so results repeat.
+    pub(crate) fn new(p: u32, q: u32, kq: u32) -> Plan {
+        let blocks = if kq > 8 { 2 } else { 1 };
+        let column_blocks = kq.div_ceil(8 * blocks).max(1);
+        let tiles = p.div_ceil(TILE).max(1);
+        let busy = TARGET.div_ceil(tiles.saturating_mul(column_blocks)).min(q.div_ceil(SHORTEST));
+        let wanted = busy.max(q.div_ceil(LONGEST)).max(1);
+        let room = PARTIALS / (u64::from(p.max(1)) * u64::from(kq.max(1)) * 16);
+        let wanted = wanted.min(room.clamp(1, 1 << 16) as u32);
+        let chunk = q.div_ceil(wanted).max(1).next_multiple_of(TILE);
+        Plan { tiles, chunk, chunks: q.div_ceil(chunk).max(1), blocks, column_blocks }
+    }
+
+    pub(crate) fn sums(&self) -> u32 {
+        self.tiles * self.chunks
+    }
+
+    pub(crate) fn groups(&self) -> u64 {
+        u64::from(self.tiles) * u64::from(self.chunks) * u64::from(self.column_blocks)
+    }
+
+    /// Flop of one workgroup: the product with `other`, and V if there is a model.
+    fn work(&self, products: u32, kq: u32, special: f64) -> f64 {
+        let entries = f64::from(TILE) * f64::from(self.chunk);
+        entries * (2.0 * 32.0 * f64::from(self.blocks * products) + 8.0 * f64::from(kq) + special)
+    }
+}
+
+/// Where a product goes: acc ← α·result or acc + α·result, from row `row0` on.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) acc: &'a Buf,
+    pub(crate) row0: u32,
+    pub(crate) alpha: f64,
+    pub(crate) add: bool,
+}
+
+impl Target<'_> {
+    fn direct(&self, chunks: u32) -> bool {
+        chunks == 1 && !self.add && self.alpha == 1.0
+    }
+}
+
+/// A window as a side sees it: p rows and q summed entries, with their offsets.
+pub(crate) fn extents(panel: &DensePanel, side: Side) -> Params {
+    let (p, p0, q, q0) = match side {
+        Side::Rows => (panel.rows, panel.row0, panel.cols, panel.col0),
+        Side::Cols => (panel.cols, panel.col0, panel.rows, panel.row0),
+    };
+    Params { p, p0, q, q0, ld: panel.ld, ..Params::default() }
+}
+
+impl Gpu {
+    /// Scratch for `rows` × `kq` quads.
+    pub(crate) fn scratch(&self, rows: u64, kq: u32) -> Result<Buf> {
+        self.pool.get(&self.stream.device, "intermediate results", rows.max(1) * u64::from(kq) * 16)
+    }
+
+    /// acc_i ← α·Σ_s part_s,i (+ acc_i) over `chunks` slabs of `rows` rows.
+    pub(crate) fn reduce(&mut self, part: &Buf, chunks: u32, rows: u32, kq: u32, to: Target<'_>) -> Result<()> {
+        let count = rows * kq;
+        // lanes share the slabs where there are many slabs and few quads
+        let parts = (chunks / 2).clamp(1, 64).next_power_of_two().min(64);
+        let width = if u64::from(count) >= 1 << 16 { 64 } else { 64 / parts };
+        let params = Params {
+            kq,
+            count,
+            chunks,
+            width,
+            out0: to.row0,
+            flags: u32::from(to.add),
+            alpha: to.alpha as f32,
+            ..Params::default()
+        };
+        let groups = u64::from(count.div_ceil(width));
+        self.stream.run(Kernel::Reduce, &[part, to.acc], params, groups, 512.0 * f64::from(chunks))
+    }
+
+    /// acc ← α·X̃·other (+ acc) for one window: `at` holds its extents, `other` has `kq` quads per row.
+    pub(crate) fn product(&mut self, x: &Buf, cols: bool, at: Params, other: &Buf, kq: u32, to: Target<'_>) -> Result<()> {
+        let plan = Plan::new(at.p, at.q, kq);
+        let kernel = Kernel::CrossDense { cols, blocks: plan.blocks };
+        let mut params = Params { kq, chunk: plan.chunk, chunks: plan.chunks, ..at };
+        let work = plan.work(1, 0, 0.0);
+        if to.direct(plan.chunks) {
+            params.out0 = to.row0;
+            return self.stream.run(kernel, &[x, other, to.acc], params, plan.groups(), work);
+        }
+        let part = self.scratch(u64::from(plan.chunks) * u64::from(at.p), kq)?;
+        self.stream.run(kernel, &[x, other, &part], params, plan.groups(), work)?;
+        self.reduce(&part, plan.chunks, at.p, kq, to)
+    }
+
+    /// out ← fᵀf.
+    pub(crate) fn record_gram(&mut self, f: &Factor, out: &Gram) -> Result<()> {
+        let kq = quads(f.k as usize);
+        let at = Params { p: 4 * kq, q: f.rows, ld: kq, ..Params::default() };
+        self.product(&f.buf, true, at, &f.buf, kq, Target { acc: &out.buf, row0: 0, alpha: 1.0, add: false })
+    }
+
+    /// acc ← α·f·G (+ acc).
+    pub(crate) fn times_gram(&mut self, f: &Factor, gram: &Gram, to: Target<'_>) -> Result<()> {
+        let kq = quads(f.k as usize);
+        let at = Params { p: f.rows, q: 4 * kq, ld: kq, ..Params::default() };
+        self.product(&f.buf, false, at, &gram.buf, kq, to)
+    }
+
+    /// acc ← α·X̃·other (+ acc), window by window.
+    pub(crate) fn cross_dense(&mut self, panels: &[DensePanel], side: Side, other: &Factor, to: Target<'_>) -> Result<()> {
+        for panel in panels {
+            let at = extents(panel, side);
+            let here = Target { row0: at.p0, add: to.add || at.q0 > 0, ..to };
+            self.product(&panel.buf, side == Side::Cols, at, &other.buf, quads(other.k as usize), here)?;
+        }
+        Ok(())
+    }
+
+    /// The fused pass: N and D of every window into `acc`, and the divergence on request. Without `den`, D is left alone.
+    #[allow(clippy::fn_params_excessive_bools)]
+    pub(crate) fn mu_dense(
+        &mut self,
+        panels: &[DensePanel],
+        kind: LossKind,
+        loss: &Loss,
+        side: Side,
+        (f, other): (&Factor, &Factor),
+        (alpha, add): (f64, bool),
+        acc: &Terms,
+        den: bool,
+        div: bool,
+    ) -> Result<Option<Scalar>> {
+        let kq = quads(f.k as usize);
+        let plans: Vec<(Params, Plan)> =
+            panels.iter().map(|w| extents(w, side)).map(|at| (at, Plan::new(at.p, at.q, kq))).collect();
+        let sums = self.sums_buffer(div, plans.iter().map(|(_, plan)| u64::from(plan.sums())).sum())?;
+        let mut sum0 = 0;
+        for (panel, (at, plan)) in panels.iter().zip(plans) {
+            let kernel = Kernel::MuDense { loss: kind, cols: side == Side::Cols, blocks: plan.blocks, num: true, den, div };
+            let add = add || at.q0 > 0;
+            let num_to = Target { acc: &acc.num, row0: at.p0, alpha, add };
+            let den_to = Target { acc: &acc.den, ..num_to };
+            let direct = num_to.direct(plan.chunks);
+            let rows = u64::from(plan.chunks) * u64::from(at.p);
+            let num_part = if direct { None } else { Some(self.scratch(rows, kq)?) };
+            let den_part = if direct || !den { None } else { Some(self.scratch(rows, kq)?) };
+            let params = Params {
+                out0: if direct { at.p0 } else { 0 },
+                sum0,
+                ..self.loss_params(loss, Params { kq, chunk: plan.chunk, chunks: plan.chunks, ..at })
+            };
+            let mut buffers = vec![&panel.buf, &f.buf, &other.buf, num_part.as_ref().unwrap_or(&acc.num)];
+            if den {
+                buffers.push(den_part.as_ref().unwrap_or(&acc.den));
+            }
+            buffers.extend(sums.as_deref());
+            let work = plan.work(1 + u32::from(den), kq, if div { 60.0 } else { 20.0 });
+            self.stream.run(kernel, &buffers, params, plan.groups(), work)?;
+            for (part, to) in [(&num_part, num_to), (&den_part, den_to)] {
+                if let Some(part) = part {
+                    self.reduce(part, plan.chunks, at.p, kq, to)?;
+                }
+            }
+            sum0 += plan.sums();
+        }
+        self.scalar(sums, &[(0, sum0, 1.0)], 0.0)
+    }
+
+    /// D over all entries where X stores none (general β on sparse X): acc.den ← α·V^(β−1)·other (+ acc.den), and
+    /// Σ d(0, v) on request.
+    pub(crate) fn den_everywhere(
+        &mut self,
+        kind: LossKind,
+        loss: &Loss,
+        (f, other): (&Factor, &Factor),
+        (alpha, add): (f64, bool),
+        acc: &Terms,
+        div: bool,
+    ) -> Result<Option<Scalar>> {
+        let kq = quads(f.k as usize);
+        let plan = Plan::new(f.rows, other.rows, kq);
+        let sums = self.sums_buffer(div, plan.sums().into())?;
+        let to = Target { acc: &acc.den, row0: 0, alpha, add };
+        let direct = to.direct(plan.chunks);
+        let part = if direct { None } else { Some(self.scratch(u64::from(plan.chunks) * u64::from(f.rows), kq)?) };
+        let at = Params { kq, p: f.rows, q: other.rows, chunk: plan.chunk, chunks: plan.chunks, ..Params::default() };
+        let kernel = Kernel::MuDense { loss: kind, cols: false, blocks: plan.blocks, num: false, den: true, div };
+        let mut buffers = vec![&f.buf, &other.buf, part.as_ref().unwrap_or(&acc.den)];
+        buffers.extend(sums.as_deref());
+        let params = self.loss_params(loss, at);
+        self.stream.run(kernel, &buffers, params, plan.groups(), plan.work(1, kq, 40.0))?;
+        if let Some(part) = &part {
+            self.reduce(part, plan.chunks, f.rows, kq, to)?;
+        }
+        self.scalar(sums, &[(0, plan.sums(), 1.0)], 0.0)
+    }
+
+    /// Σ d(x, v) over dense X; over nothing but zeros without panels.
+    pub(crate) fn divergence_dense(&mut self, x: &Data, kind: LossKind, loss: &Loss, w: &Factor, h: &Factor) -> Result<Scalar> {
+        let kq = quads(w.k as usize);
+        let windows: Vec<(Option<&Buf>, Params)> = match &x.layout {
+            Layout::Dense(panels) => panels.iter().map(|p| (Some(&p.buf), extents(p, Side::Rows))).collect(),
+            Layout::Sparse { .. } => vec![(None, Params { p: w.rows, q: h.rows, ..Params::default() })],
+        };
+        let plans: Vec<Plan> = windows.iter().map(|(_, at)| Plan::new(at.p, at.q, 0)).collect();
+        let total = plans.iter().map(|p| u64::from(p.sums())).sum();
+        let sums = Arc::new(self.scratch(total, 1)?);
+        let mut sum0 = 0;
+        for ((buf, at), plan) in windows.iter().zip(&plans) {
+            let kernel = Kernel::DivergenceDense { loss: kind, stored: buf.is_some() };
+            let params = self.loss_params(loss, Params { kq, chunk: plan.chunk, chunks: plan.chunks, sum0, ..*at });
+            let buffers: Vec<&Buf> = buf.iter().copied().chain([&w.buf, &h.buf, &*sums]).collect();
+            self.stream.run(kernel, &buffers, params, plan.groups(), plan.work(0, kq, 60.0))?;
+            sum0 += plan.sums();
+        }
+        let part = Part { buf: sums, start: 0, count: sum0, factor: 1.0 };
+        self.shortened(Scalar { parts: vec![part], constant: 0.0 })
+    }
+}

@@ -1,0 +1,223 @@
+//! Adapters and the choice of one; the device made from it, with its errors turned into [`nmf_core::Error`].
+
+use nmf_core::{Error, Result};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use wgpu::DeviceType;
+
+/// What to install where no adapter was found.
+const ADVICE: &str = "no graphics adapter was found: install the driver of the graphics card and the Vulkan loader \
+     (on Debian and Ubuntu libvulkan1), or the software adapter of the package mesa-vulkan-drivers; or use the CPU";
+
+/// One adapter, as found on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdapterInfo {
+    /// Position in the list, for [`AdapterChoice::Index`].
+    pub index: usize,
+    /// Name of the card.
+    pub name: String,
+    /// `vulkan`, `metal` or `dx12`.
+    pub backend: String,
+    /// Discrete, integrated, software ….
+    pub device_type: String,
+    /// Driver and its version.
+    pub driver: String,
+    /// Whether it computes on the CPU.
+    pub software: bool,
+    /// The limits that matter for computing, by name.
+    pub limits: Vec<(&'static str, u64)>,
+    /// Optional features it offers.
+    pub features: Vec<String>,
+}
+
+/// Which adapter to take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdapterChoice {
+    /// The first whose name contains this text, in any case.
+    Name(String),
+    /// By position in [`adapters`].
+    Index(usize),
+}
+
+/// How to open a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GpuOptions {
+    /// Which adapter; otherwise the first discrete, then integrated, then any other.
+    pub adapter: Option<AdapterChoice>,
+    /// Bytes of X that one binding may hold at most, below what the device allows: for tests of the windowing.
+    pub max_binding: Option<u64>,
+    /// Bytes of device memory to use at most; uploads beyond are refused before they start.
+    pub memory: Option<u64>,
+    /// Bounds and loop checks inside shaders. Without them kernels run faster; they are written not to need them.
+    pub checked: bool,
+}
+
+impl Default for GpuOptions {
+    fn default() -> Self {
+        GpuOptions { adapter: None, max_binding: None, memory: None, checked: true }
+    }
+}
+
+fn instance() -> wgpu::Instance {
+    let mut wanted = wgpu::InstanceDescriptor::new_without_display_handle();
+    wanted.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    // validation layers belong to the developer's environment, not to a library
+    wanted.flags = wgpu::InstanceFlags::empty();
+    // where the driver reports a budget, refuse with an error before the system starts to swap or to kill
+    wanted.memory_budget_thresholds.for_resource_creation = Some(97);
+    wgpu::Instance::new(wanted)
+}
+
+fn enumerate() -> Vec<wgpu::Adapter> {
+    pollster::block_on(instance().enumerate_adapters(wgpu::Backends::all()))
+}
+
+/// All adapters of this machine. An empty machine is an error that says what to install.
+pub fn adapters() -> Result<Vec<AdapterInfo>> {
+    let found = enumerate();
+    if found.is_empty() {
+        return Err(Error::Device(ADVICE.into()));
+    }
+    Ok(found.iter().enumerate().map(|(index, a)| describe(index, a)).collect())
+}
+
+fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterInfo {
+    let (info, limits) = (adapter.get_info(), adapter.limits());
+    AdapterInfo {
+        index,
+        name: info.name,
+        backend: info.backend.to_string(),
+        device_type: format!("{:?}", info.device_type),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+        software: info.device_type == DeviceType::Cpu,
+        limits: vec![
+            ("max_storage_buffer_binding_size", limits.max_storage_buffer_binding_size),
+            ("max_buffer_size", limits.max_buffer_size),
+            ("max_storage_buffers_per_shader_stage", limits.max_storage_buffers_per_shader_stage.into()),
+            ("max_compute_workgroup_storage_size", limits.max_compute_workgroup_storage_size.into()),
+            ("max_compute_invocations_per_workgroup", limits.max_compute_invocations_per_workgroup.into()),
+            ("max_compute_workgroups_per_dimension", limits.max_compute_workgroups_per_dimension.into()),
+            ("min_storage_buffer_offset_alignment", limits.min_storage_buffer_offset_alignment.into()),
+            ("subgroup_min_size", info.subgroup_min_size.into()),
+            ("subgroup_max_size", info.subgroup_max_size.into()),
+        ],
+        features: adapter.features().iter_names().map(|(name, _)| name.to_string()).collect(),
+    }
+}
+
+fn choose(found: Vec<wgpu::Adapter>, choice: Option<&AdapterChoice>) -> Result<(AdapterInfo, wgpu::Adapter)> {
+    let described: Vec<AdapterInfo> = found.iter().enumerate().map(|(i, a)| describe(i, a)).collect();
+    if described.is_empty() {
+        return Err(Error::Device(ADVICE.into()));
+    }
+    let rank = |i: &usize| match found[*i].get_info().device_type {
+        DeviceType::DiscreteGpu => 0,
+        DeviceType::IntegratedGpu => 1,
+        DeviceType::VirtualGpu => 2,
+        DeviceType::Other => 3,
+        DeviceType::Cpu => 4,
+    };
+    let index = match choice {
+        None => (0..found.len()).min_by_key(rank),
+        Some(AdapterChoice::Index(i)) => Some(*i).filter(|i| *i < found.len()),
+        Some(AdapterChoice::Name(text)) => {
+            described.iter().position(|a| a.name.to_lowercase().contains(&text.to_lowercase()))
+        }
+    };
+    let names = || described.iter().map(|a| format!("{} {}", a.index, a.name)).collect::<Vec<_>>().join(", ");
+    let index = index.ok_or_else(|| Error::Device(format!("no such adapter {choice:?}; there are: {}", names())))?;
+    let mut found = found;
+    Ok((described[index].clone(), found.swap_remove(index)))
+}
+
+/// Faults that arrive outside any call: a lost device, an error nobody was waiting for. Seen at the next read.
+#[derive(Default)]
+pub(crate) struct Faults {
+    broken: AtomicBool,
+    message: Mutex<String>,
+}
+
+impl Faults {
+    fn set(&self, message: String) {
+        if let Ok(mut m) = self.message.lock()
+            && m.is_empty()
+        {
+            *m = message;
+        }
+        self.broken.store(true, Ordering::Release);
+    }
+
+    /// `Err` once something went wrong.
+    pub(crate) fn check(&self) -> Result<()> {
+        if !self.broken.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(Error::Device(self.message.lock().map(|m| m.clone()).unwrap_or_default()))
+    }
+}
+
+/// A device and its queue.
+#[derive(Clone)]
+pub(crate) struct Device {
+    pub(crate) raw: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) info: AdapterInfo,
+    pub(crate) limits: wgpu::Limits,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) checked: bool,
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Device").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+impl Device {
+    /// Opens a device.
+    pub(crate) fn new(options: &GpuOptions) -> Result<Device> {
+        let (info, adapter) = choose(enumerate(), options.adapter.as_ref())?;
+        let wanted = wgpu::DeviceDescriptor {
+            label: Some("nmf"),
+            // all that the adapter has: bindings and buffers as large as possible
+            required_limits: adapter.limits(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..Default::default()
+        };
+        let (raw, queue) = pollster::block_on(adapter.request_device(&wanted))
+            .map_err(|e| Error::Device(format!("{} could not be opened: {e}", info.name)))?;
+        let faults = Arc::new(Faults::default());
+        let lost = Arc::clone(&faults);
+        raw.set_device_lost_callback(move |reason, message| {
+            // dropping the device at the end is no fault
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                lost.set(format!("the device was lost ({message}): it may have been reset by its driver; start again, perhaps on the CPU"));
+            }
+        });
+        let uncaptured = Arc::clone(&faults);
+        raw.on_uncaptured_error(Arc::new(move |e: wgpu::Error| uncaptured.set(e.to_string())));
+        let limits = raw.limits();
+        Ok(Device { raw, queue, info, limits, faults, checked: options.checked })
+    }
+
+    /// Runs `make` inside error scopes, so that what goes wrong becomes an error of this call.
+    pub(crate) fn scoped<T>(&self, what: &str, make: impl FnOnce(&wgpu::Device) -> T) -> Result<T> {
+        self.faults.check()?;
+        let internal = self.raw.push_error_scope(wgpu::ErrorFilter::Internal);
+        let memory = self.raw.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let validation = self.raw.push_error_scope(wgpu::ErrorFilter::Validation);
+        let made = make(&self.raw);
+        let errors = [pollster::block_on(validation.pop()), pollster::block_on(memory.pop()), pollster::block_on(internal.pop())];
+        match errors.into_iter().flatten().next() {
+            None => Ok(made),
+            Some(wgpu::Error::OutOfMemory { .. }) => Err(Error::OutOfMemory { what: what.into(), needed: 0, available: 0 }),
+            Some(e) => Err(Error::Device(format!("{what}: {e}"))),
+        }
+    }
+
+    /// The largest part of one buffer that a kernel can see.
+    pub(crate) fn max_binding(&self) -> u64 {
+        self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size) / 256 * 256
+    }
+}

@@ -1,0 +1,349 @@
+//! The stream of work: operations are recorded, and many of them submitted at once.
+//!
+//! A submission happens at a count of recorded dispatches, at an estimate of their work (so that no driver watchdog
+//! fires), when a number is asked for, and before the host overwrites a buffer (host writes overtake recorded work).
+//! Only reads wait.
+
+use crate::device::Device;
+use crate::pipeline::Pipelines;
+use crate::pool::Buf;
+use bytemuck::{Pod, Zeroable};
+use nmf_core::{Error, Result};
+use nmf_shaders::Kernel;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+/// Dispatches per submission.
+const BATCH: usize = 256;
+/// Bytes from one parameter block to the next: the largest alignment that any device asks for.
+const SLOT: usize = 256;
+/// Submissions under way before the host waits for the oldest, which bounds memory and the reaction to Ctrl-C.
+const IN_FLIGHT: usize = 8;
+/// How long one submission may take. They are small; longer means a hung driver.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The uniform block of `common/params.wgsl`, field by field.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+pub(crate) struct Params {
+    pub(crate) base: u32,
+    pub(crate) groups: u32,
+    pub(crate) grid_x: u32,
+    pub(crate) k: u32,
+    pub(crate) kq: u32,
+    pub(crate) p: u32,
+    pub(crate) q: u32,
+    pub(crate) p0: u32,
+    pub(crate) q0: u32,
+    pub(crate) out0: u32,
+    pub(crate) ld: u32,
+    pub(crate) chunk: u32,
+    pub(crate) chunks: u32,
+    pub(crate) width: u32,
+    pub(crate) fixed: u32,
+    pub(crate) flags: u32,
+    pub(crate) sum0: u32,
+    pub(crate) sum1: u32,
+    pub(crate) count: u32,
+    pub(crate) stride: u32,
+    pub(crate) alpha: f32,
+    pub(crate) l1: f32,
+    pub(crate) l2: f32,
+    pub(crate) gamma: f32,
+    pub(crate) beta: f32,
+    pub(crate) stop: f32,
+    pub(crate) inf: f32,
+    pub(crate) unused: f32,
+}
+
+enum Command {
+    Run { pipeline: wgpu::ComputePipeline, bind: wgpu::BindGroup, grid: (u32, u32) },
+    Copy { from: wgpu::Buffer, offset: u64, to: wgpu::Buffer, at: u64, bytes: u64 },
+}
+
+/// How much was done: for tests of residency and batching.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Submissions to the queue.
+    pub submits: u64,
+    /// Kernels recorded.
+    pub dispatches: u64,
+    /// Times the host waited for results.
+    pub reads: u64,
+    /// Matrices X uploaded.
+    pub uploads: u64,
+    /// Factors written from the host.
+    pub writes: u64,
+}
+
+/// State of a staging buffer being mapped.
+const PENDING: u8 = 0;
+const READY: u8 = 1;
+const FAILED: u8 = 2;
+
+/// A copy on its way to the host.
+pub(crate) struct Landing {
+    staging: wgpu::Buffer,
+    bytes: u64,
+    state: Arc<AtomicU8>,
+}
+
+/// The recorder.
+pub(crate) struct Stream {
+    pub(crate) device: Device,
+    pub(crate) pipelines: Pipelines,
+    pub(crate) counters: Counters,
+    commands: Vec<Command>,
+    params: Vec<u8>,
+    uniform: wgpu::Buffer,
+    work: f64,
+    in_flight: VecDeque<wgpu::SubmissionIndex>,
+    staging: Vec<wgpu::Buffer>,
+}
+
+impl Stream {
+    pub(crate) fn new(device: Device) -> Result<Stream> {
+        let uniform = device.scoped("parameters", |d| {
+            d.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("parameters"),
+                size: (BATCH * SLOT) as u64,
+                usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        })?;
+        Ok(Stream {
+            device,
+            pipelines: Pipelines::default(),
+            counters: Counters::default(),
+            commands: Vec::new(),
+            params: Vec::new(),
+            uniform,
+            work: 0.0,
+            in_flight: VecDeque::new(),
+            staging: Vec::new(),
+        })
+    }
+
+    /// Work per submission and per dispatch, in flop: at most about 50 ms on the slowest hardware worth using.
+    fn limits_of_work(&self) -> (f64, f64) {
+        if self.device.info.software { (4e10, 2e10) } else { (4e10, 1e10) }
+    }
+
+    /// Records a kernel over `groups` workgroups of about `work` flop each; `buffers` in the order of
+    /// [`Kernel::bindings`]. A grid with too much work for one dispatch is split.
+    pub(crate) fn run(&mut self, kernel: Kernel, buffers: &[&Buf], params: Params, groups: u64, work: f64) -> Result<()> {
+        if groups == 0 {
+            return Ok(());
+        }
+        let total = u32::try_from(groups)
+            .map_err(|_| Error::Device(format!("{}: a grid of {groups} workgroups is too large", kernel.label())))?;
+        let numbers = kernel.bindings();
+        if numbers.len() != buffers.len() {
+            return Err(Error::Device(format!("{}: {} buffers for {} bindings", kernel.label(), buffers.len(), numbers.len())));
+        }
+        let pipeline = self.pipelines.get(&self.device, kernel)?;
+        let (per_submit, per_dispatch) = self.limits_of_work();
+        let side = self.device.limits.max_compute_workgroups_per_dimension.max(1);
+        let step = ((per_dispatch / work.max(1.0)) as u64).clamp(1, u64::from(side) * u64::from(side)).min(groups) as u32;
+        let mut base = 0;
+        while base < total {
+            let here = step.min(total - base);
+            let grid_x = here.min(side);
+            let grid = (grid_x, here.div_ceil(grid_x));
+            if self.params.len() + SLOT > BATCH * SLOT || (self.work > 0.0 && self.work + work * f64::from(here) > per_submit) {
+                self.submit()?;
+            }
+            // a folded grid may overhang its part: `groups` ends this part, not only the last
+            let block = Params { base, groups: base + here, grid_x, ..params };
+            let offset = self.params.len();
+            self.params.extend_from_slice(bytemuck::bytes_of(&block));
+            self.params.resize(offset + SLOT, 0);
+            let mut entries = vec![wgpu::BindGroupEntry {
+                binding: 0,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &self.uniform,
+                    offset: offset as u64,
+                    size: std::num::NonZeroU64::new(size_of::<Params>() as u64),
+                }),
+            }];
+            entries.extend(
+                numbers
+                    .iter()
+                    .zip(buffers)
+                    .map(|((n, _), b)| wgpu::BindGroupEntry { binding: *n, resource: b.raw().as_entire_binding() }),
+            );
+            let bind = self.device.scoped("binding buffers", |d| {
+                d.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries })
+            })?;
+            self.commands.push(Command::Run { pipeline: pipeline.raw.clone(), bind, grid });
+            self.counters.dispatches += 1;
+            self.work += work * f64::from(here);
+            base += here;
+        }
+        Ok(())
+    }
+
+    /// Records a copy between buffers; sizes and offsets in bytes, multiples of 4.
+    pub(crate) fn copy(&mut self, from: &Buf, to: &Buf, bytes: u64) {
+        self.commands.push(Command::Copy {
+            from: from.raw().clone(),
+            offset: 0,
+            to: to.raw().clone(),
+            at: 0,
+            bytes,
+        });
+    }
+
+    /// Hands everything recorded to the device. Does not wait, unless too much is under way.
+    pub(crate) fn submit(&mut self) -> Result<()> {
+        self.device.faults.check()?;
+        if self.commands.is_empty() {
+            return Ok(());
+        }
+        let commands = std::mem::take(&mut self.commands);
+        let params = std::mem::take(&mut self.params);
+        self.work = 0.0;
+        let (queue, uniform) = (&self.device.queue, &self.uniform);
+        let index = self.device.scoped("submitting", |d| {
+            if !params.is_empty() {
+                queue.write_buffer(uniform, 0, &params);
+            }
+            let mut encoder = d.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("nmf") });
+            let mut rest = commands.as_slice();
+            while let Some(first) = rest.first() {
+                if let Command::Copy { from, offset, to, at, bytes } = first {
+                    encoder.copy_buffer_to_buffer(from, *offset, to, *at, *bytes);
+                    rest = &rest[1..];
+                    continue;
+                }
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: None });
+                while let Some((Command::Run { pipeline, bind, grid }, tail)) = rest.split_first() {
+                    pass.set_pipeline(pipeline);
+                    pass.set_bind_group(0, bind, &[]);
+                    pass.dispatch_workgroups(grid.0, grid.1, 1);
+                    rest = tail;
+                }
+            }
+            queue.submit([encoder.finish()])
+        })?;
+        self.params = params;
+        self.params.clear();
+        self.counters.submits += 1;
+        self.in_flight.push_back(index);
+        while self.in_flight.len() > IN_FLIGHT {
+            self.wait_oldest()?;
+        }
+        Ok(())
+    }
+
+    fn wait_oldest(&mut self) -> Result<()> {
+        let Some(index) = self.in_flight.pop_front() else { return Ok(()) };
+        let waited = self.device.raw.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(PATIENCE) });
+        self.device.faults.check()?;
+        waited.map(|_| ()).map_err(|e| {
+            Error::Device(format!(
+                "the device did not finish within {} s ({e}): it may hang or be overloaded; try a smaller matrix or the CPU",
+                PATIENCE.as_secs()
+            ))
+        })
+    }
+
+    /// Submits, then waits until all is done.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        self.submit()?;
+        while !self.in_flight.is_empty() {
+            self.wait_oldest()?;
+        }
+        self.device.faults.check()
+    }
+
+    /// Overwrites the first bytes of a buffer from the host, after the work recorded so far.
+    pub(crate) fn write(&mut self, to: &Buf, at: u64, bytes: &[u8]) -> Result<()> {
+        self.submit()?;
+        let queue = &self.device.queue;
+        self.device.scoped("writing to the device", |_| queue.write_buffer(to.raw(), at, bytes))
+    }
+
+    /// Pushes pending host writes to the device, so that their staging memory is freed.
+    pub(crate) fn flush_writes(&mut self) -> Result<()> {
+        let index = self.device.scoped("uploading", |d| {
+            let _ = d;
+            self.device.queue.submit([])
+        })?;
+        self.in_flight.push_back(index);
+        while self.in_flight.len() > 2 {
+            self.wait_oldest()?;
+        }
+        Ok(())
+    }
+
+    /// Copies parts of buffers (offset and length in bytes) to the host and submits. Does not wait.
+    pub(crate) fn land(&mut self, parts: &[(&Buf, u64, u64)]) -> Result<Landing> {
+        let bytes: u64 = parts.iter().map(|p| p.2).sum::<u64>().max(4);
+        let size = bytes.next_power_of_two().max(1024).min(self.device.limits.max_buffer_size.max(bytes));
+        let staging = match self.staging.iter().position(|b| b.size() == size) {
+            Some(i) => self.staging.swap_remove(i),
+            None => self.device.scoped("reading back", |d| {
+                d.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some("staging"),
+                    size,
+                    usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                })
+            })?,
+        };
+        let mut at = 0;
+        for &(from, offset, bytes) in parts {
+            if bytes > 0 {
+                self.commands.push(Command::Copy { from: from.raw().clone(), offset, to: staging.clone(), at, bytes });
+            }
+            at += bytes;
+        }
+        self.submit()?;
+        let state = Arc::new(AtomicU8::new(PENDING));
+        let seen = Arc::clone(&state);
+        self.device.scoped("reading back", |_| {
+            staging.map_async(wgpu::MapMode::Read, 0..bytes, move |r| {
+                seen.store(if r.is_ok() { READY } else { FAILED }, Ordering::Release);
+            });
+        })?;
+        Ok(Landing { staging, bytes, state })
+    }
+
+    /// Whether a copy has arrived. Does not wait.
+    pub(crate) fn landed(&mut self, landing: &Landing) -> Result<bool> {
+        if landing.state.load(Ordering::Acquire) == PENDING {
+            let _ = self.device.raw.poll(wgpu::PollType::Poll);
+        }
+        self.device.faults.check()?;
+        Ok(landing.state.load(Ordering::Acquire) != PENDING)
+    }
+
+    /// The bytes of a copy. Waits.
+    pub(crate) fn take<T: Pod>(&mut self, landing: Landing) -> Result<Vec<T>> {
+        while landing.state.load(Ordering::Acquire) == PENDING && !self.in_flight.is_empty() {
+            self.wait_oldest()?;
+        }
+        if landing.state.load(Ordering::Acquire) == PENDING {
+            let _ = self.device.raw.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) });
+        }
+        self.device.faults.check()?;
+        if landing.state.load(Ordering::Acquire) != READY {
+            return Err(Error::Device("results could not be read back: the device may have been lost".into()));
+        }
+        let out = {
+            let view = landing
+                .staging
+                .get_mapped_range(0..landing.bytes)
+                .map_err(|e| Error::Device(format!("results could not be read back: {e}")))?;
+            bytemuck::pod_collect_to_vec(&view[..])
+        };
+        landing.staging.unmap();
+        if landing.staging.size() <= 1 << 20 && self.staging.len() < 64 {
+            self.staging.push(landing.staging);
+        }
+        Ok(out)
+    }
+}

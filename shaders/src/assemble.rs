@@ -1,0 +1,296 @@
+//! From files to kernels: concatenation, and named holes `{LIKE_THIS}` filled with a few lines.
+
+use crate::{Kernel, LossKind, Term};
+use std::fmt::Write;
+
+macro_rules! wgsl {
+    ($path:literal) => {
+        include_str!(concat!("../wgsl/", $path))
+    };
+}
+
+const PARAMS: &str = wgsl!("common/params.wgsl");
+const NUMERIC: &str = wgsl!("common/numeric.wgsl");
+const TILE: &str = wgsl!("common/tile.wgsl");
+const X_ROWS: &str = wgsl!("common/x_rows.wgsl");
+const X_COLS: &str = wgsl!("common/x_cols.wgsl");
+const X_NONE: &str = wgsl!("common/x_none.wgsl");
+const MODEL_TILE: &str = wgsl!("common/model_tile.wgsl");
+const TILE_SUM: &str = wgsl!("common/tile_sum.wgsl");
+const LONG_SUM: &str = wgsl!("common/long_sum.wgsl");
+const GROUP_SUM: &str = wgsl!("common/group_sum.wgsl");
+const PARTS_SUM: &str = wgsl!("common/group_sum4.wgsl");
+const CSR: &str = wgsl!("common/csr.wgsl");
+const CSR_MODEL: &str = wgsl!("common/csr_model.wgsl");
+
+/// The rows of a thread's 4×4 block and the component of a ratio column that belongs to each.
+const ROWS: [(&str, &str); 4] = [("a", "x"), ("b", "y"), ("c", "z"), ("d", "w")];
+
+pub(crate) fn source(kernel: &Kernel) -> String {
+    match *kernel {
+        Kernel::CrossDense { cols, blocks } => {
+            let mut holes = product_holes(blocks, true, false);
+            holes.push(("BINDINGS", output(4, "num")));
+            fill(&[PARAMS, TILE, x_text(true, cols), wgsl!("cross_dense.wgsl")], &holes)
+        }
+        Kernel::MuDense { loss, cols, blocks, num, den, div } => {
+            let mut holes = product_holes(blocks, num, den);
+            holes.extend(mu_dense_holes(num, den, div));
+            let parts = [
+                PARAMS,
+                NUMERIC,
+                loss_text(loss),
+                TILE,
+                x_text(num, cols),
+                MODEL_TILE,
+                LONG_SUM,
+                GROUP_SUM,
+                TILE_SUM,
+                wgsl!("mu_dense.wgsl"),
+            ];
+            fill(&parts, &holes)
+        }
+        Kernel::DivergenceDense { loss, stored } => [
+            PARAMS,
+            NUMERIC,
+            loss_text(loss),
+            TILE,
+            x_text(stored, false),
+            MODEL_TILE,
+            LONG_SUM,
+            GROUP_SUM,
+            TILE_SUM,
+            wgsl!("divergence_dense.wgsl"),
+        ]
+        .concat(),
+        Kernel::CrossCsr => [PARAMS, CSR, PARTS_SUM, wgsl!("cross_csr.wgsl")].concat(),
+        Kernel::MuCsr { loss, den, div } => {
+            let parts =
+                [PARAMS, NUMERIC, loss_text(loss), CSR, CSR_MODEL, GROUP_SUM, PARTS_SUM, wgsl!("mu_csr.wgsl")];
+            fill(&parts, &mu_csr_holes(den, div))
+        }
+        Kernel::DivergenceCsr { loss } => {
+            [PARAMS, NUMERIC, loss_text(loss), CSR, CSR_MODEL, GROUP_SUM, wgsl!("divergence_csr.wgsl")].concat()
+        }
+        Kernel::SegmentSum => [PARAMS, wgsl!("segment_sum.wgsl")].concat(),
+        Kernel::Reduce => [PARAMS, PARTS_SUM, wgsl!("reduce.wgsl")].concat(),
+        Kernel::Spread => [PARAMS, wgsl!("spread.wgsl")].concat(),
+        Kernel::Colsum => [PARAMS, PARTS_SUM, wgsl!("colsum.wgsl")].concat(),
+        Kernel::Apply => [PARAMS, NUMERIC, wgsl!("apply.wgsl")].concat(),
+        Kernel::HalsSweep { quads } => fill(&[PARAMS, wgsl!("hals_sweep.wgsl")], &hals_holes(quads)),
+        Kernel::Refill => [PARAMS, NUMERIC, wgsl!("refill.wgsl")].concat(),
+        Kernel::Scalar(term) => {
+            let text = match term {
+                Term::Penalty => wgsl!("scalar/penalty.wgsl"),
+                Term::Product => wgsl!("scalar/product.wgsl"),
+                Term::Quadratic => wgsl!("scalar/quadratic.wgsl"),
+                Term::Kkt => wgsl!("scalar/kkt.wgsl"),
+            };
+            [PARAMS, LONG_SUM, GROUP_SUM, wgsl!("scalar/main.wgsl"), text].concat()
+        }
+        Kernel::Sum => [PARAMS, LONG_SUM, GROUP_SUM, wgsl!("scalar/sum.wgsl")].concat(),
+    }
+}
+
+fn loss_text(loss: LossKind) -> &'static str {
+    match loss {
+        LossKind::Fro => wgsl!("loss/fro.wgsl"),
+        LossKind::Kl => wgsl!("loss/kl.wgsl"),
+        LossKind::Is => wgsl!("loss/is.wgsl"),
+        LossKind::Beta => wgsl!("loss/beta.wgsl"),
+    }
+}
+
+fn x_text(stored: bool, cols: bool) -> &'static str {
+    match (stored, cols) {
+        (false, _) => X_NONE,
+        (true, false) => X_ROWS,
+        (true, true) => X_COLS,
+    }
+}
+
+type Holes = Vec<(&'static str, String)>;
+
+fn fill(parts: &[&str], holes: &Holes) -> String {
+    holes.iter().fold(parts.concat(), |text, (name, lines)| text.replace(&format!("{{{name}}}"), lines))
+}
+
+fn output(number: u32, name: &str) -> String {
+    format!("@group(0) @binding({number}) var<storage, read_write> {name}: array<vec4<f32>>;\n")
+}
+
+/// The second product, ratio tile × other: accumulators are named and unrolled in the text, so that no compiler
+/// has to find out that an array could live in registers.
+fn product_holes(blocks: u32, num: bool, den: bool) -> Holes {
+    let sums: Vec<(&str, &str, &str)> = [(num, "n", "ratio", "num"), (den, "d", "ratio_den", "den")]
+        .into_iter()
+        .filter(|s| s.0)
+        .map(|(_, acc, tile, out)| (acc, tile, out))
+        .collect();
+    let (mut declare, mut accumulate, mut store) = (String::new(), String::new(), String::new());
+    for block in 0..blocks {
+        let shift = 8 * block;
+        for (acc, ..) in &sums {
+            for (row, _) in ROWS {
+                let _ = writeln!(declare, "    var {acc}{block}{row} = vec4<f32>();");
+            }
+        }
+        let _ = write!(
+            accumulate,
+            "        workgroupBarrier();
+        for (var at = tid; at < 256u; at += 64u) {{
+            let row = q_base + at / 8u;
+            let quad = quad0 + {shift}u + at % 8u;
+            var o = vec4<f32>();
+            if (row < par.q && quad < par.kq) {{
+                o = other[(par.q0 + row) * par.kq + quad];
+            }}
+            stage[at] = o;
+        }}
+        workgroupBarrier();
+        for (var s = 0u; s < 32u; s += 1u) {{
+            let o = stage[s * 8u + tx];
+"
+        );
+        for (acc, tile, _) in &sums {
+            let _ = writeln!(accumulate, "            let {acc}r = {tile}[s * 8u + ty];");
+            for (row, component) in ROWS {
+                let _ = writeln!(
+                    accumulate,
+                    "            {acc}{block}{row} = fma(vec4<f32>({acc}r.{component}), o, {acc}{block}{row});"
+                );
+            }
+        }
+        accumulate.push_str("        }\n");
+        let _ = writeln!(store, "    if (quad0 + {shift}u + tx < par.kq) {{");
+        for (i, (row, _)) in ROWS.iter().enumerate() {
+            let _ = writeln!(store, "        if (p_base + 4u * ty + {i}u < par.p) {{");
+            for (acc, _, out) in &sums {
+                let _ = writeln!(
+                    store,
+                    "            {out}[(par.out0 + chunk * par.p + p_base + 4u * ty + {i}u) * par.kq + quad0 + {shift}u + tx] = {acc}{block}{row};"
+                );
+            }
+            store.push_str("        }\n");
+        }
+        store.push_str("    }\n");
+    }
+    vec![
+        ("BLOCKS", blocks.to_string()),
+        ("BLOCK_QUADS", (8 * blocks).to_string()),
+        ("DECLARE", declare),
+        ("ACCUMULATE", accumulate),
+        ("STORE", store),
+    ]
+}
+
+fn mu_dense_holes(num: bool, den: bool, div: bool) -> Holes {
+    let mut bindings = String::new();
+    let mut step = String::new();
+    let products = [
+        (num, output(4, "num"), "ratio", "negative4(xt.#, v.#)"),
+        (den, output(5, "den"), "ratio_den", "positive4(v.#)"),
+    ];
+    for (wanted, binding, tile, entry) in products {
+        if wanted {
+            bindings.push_str(&binding);
+            let rows: Vec<String> = ROWS.iter().map(|(row, _)| entry.replace('#', row)).collect();
+            let _ = writeln!(step, "        let {tile}_tile = transposed(Tile({}));", rows.join(", "));
+            for (i, (row, _)) in ROWS.iter().enumerate() {
+                let _ = writeln!(step, "        {tile}[(4u * tx + {i}u) * 8u + ty] = {tile}_tile.{row};");
+            }
+        }
+    }
+    if div {
+        bindings.push_str("@group(0) @binding(6) var<storage, read_write> sums: array<f32>;\n");
+    }
+    let memory = if den { "var<workgroup> ratio_den: array<vec4<f32>, 256>;\n" } else { "" };
+    let (sum_step, sum_store) = if div {
+        (
+            "        sum = long_add(sum, tile_sum(xt, v, p_base, q_base, tx, ty));",
+            "    let total = group_sum(tid, long_total(sum));
+    if (tid == 0u && quad0 == 0u) {
+        sums[par.sum0 + g] = total;
+    }",
+        )
+    } else {
+        ("", "")
+    };
+    vec![
+        ("BINDINGS", bindings),
+        ("DEN_MEMORY", memory.into()),
+        ("RATIO_STEP", step),
+        ("SUM_STEP", sum_step.into()),
+        ("SUM_STORE", sum_store.into()),
+    ]
+}
+
+fn mu_csr_holes(den: bool, div: bool) -> Holes {
+    let mut bindings = output(6, "num");
+    let mut entry = String::new();
+    let (mut declare, mut accumulate, mut store) = (String::new(), String::new(), String::new());
+    let mut memory = String::new();
+    if den {
+        bindings.push_str(&output(7, "den"));
+        memory.push_str("var<workgroup> entry_den: array<f32, 64>;\n");
+        declare.push_str("    var d = vec4<f32>();\n");
+        entry.push_str("            entry_den[tid] = positive4(v).x;\n");
+        accumulate.push_str("                d = fma(vec4<f32>(entry_den[j]), o, d);");
+        store.push_str(
+            "    d = parts_sum(tid, d);
+    if (part == 0u && quad < par.kq) {
+        den[s * par.kq + quad] = d;
+    }\n",
+        );
+    }
+    if div {
+        bindings.push_str("@group(0) @binding(8) var<storage, read_write> sums: array<f32>;\n");
+        declare.push_str("    var sum = 0.0;\n    var sum_unstored = 0.0;\n");
+        entry.push_str(
+            "            sum += select(value(x, v.x), v.x, is_nan(v.x));
+            sum_unstored += unstored(raw);\n",
+        );
+        store.push_str(
+            "    let total = group_sum(tid, sum);
+    if (tid == 0u && g < par.count) {
+        sums[par.sum0 + s] = total;
+    }
+    let total_unstored = group_sum(tid, sum_unstored);
+    if (tid == 0u && g < par.count) {
+        sums[par.sum1 + s] = total_unstored;
+    }\n",
+        );
+    }
+    vec![
+        ("BINDINGS", bindings),
+        ("DEN_MEMORY", memory),
+        ("DECLARE", declare),
+        ("ENTRY", entry),
+        ("ACCUMULATE", accumulate),
+        ("STORE", store),
+    ]
+}
+
+fn hals_holes(quads: u32) -> Holes {
+    let staged = quads <= 16;
+    let size = 4 * quads * quads;
+    let note = if staged { ", G in workgroup memory" } else { ", G comes from the cache" };
+    let memory = if staged { format!("var<workgroup> staged: array<vec4<f32>, {size}>;\n") } else { String::new() };
+    let stage = if staged {
+        format!(
+            "    for (var i = tid; i < min(par.k * par.kq, {size}u); i += 64u) {{
+        staged[i] = gram[i];
+    }}
+    workgroupBarrier();"
+        )
+    } else {
+        String::new()
+    };
+    vec![
+        ("ROW_QUADS", quads.to_string()),
+        ("GRAM_NOTE", note.into()),
+        ("GRAM_MEMORY", memory),
+        ("GRAM_STAGE", stage),
+        ("GRAM", if staged { "staged".into() } else { "gram".into() }),
+    ]
+}
