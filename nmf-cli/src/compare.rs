@@ -1,5 +1,244 @@
-//! placeholder
-use crate::{args::Global, failure::Failure};
-#[derive(clap::Args, Debug)]
-pub(crate) struct CompareArgs {}
-pub(crate) fn run(_: &CompareArgs, _: &Global) -> Result<(), Failure> { Ok(()) }
+//! `compare`: every backend from the same start, and how far they end up apart.
+//!
+//! The start is made once in f64 and rounded to f32, so that all begin with the same numbers. The CPU in f64 is the
+//! reference: it decides how many iterations there are, the others do as many.
+
+use crate::agreement::{FACTOR_TOLERANCE, OBJECTIVE_TOLERANCE, baseline, factor_difference, objective_difference};
+use crate::args::{BackendChoice, Global};
+use crate::failure::Failure;
+use crate::fit_options::FitOptions;
+use crate::gpu;
+use crate::input::{InputOptions, convert};
+use crate::progress::{Interruptible, Watch};
+use crate::session;
+use crate::text::{self, number, seconds};
+use clap::Args;
+use ndarray::Array2;
+use nmf_core::{Backend, Element, Init, MatrixRef, Observed, Problem, SolverKind, Start, Stop, Stopped, TracePoint};
+use nmf_io::Precision;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Options of `compare`.
+#[derive(Args, Debug)]
+#[command(
+    long_about = "Factors X (m×n) on every backend from the same start (made once in f64, rounded to f32): the CPU in f64 \
+        and in f32, and a GPU in f32 if there is one.\n\nThey agree if the objectives differ by at most 1e-4 relative at every \
+        check and the factors computed in f32 by at most 1e-2 of their norm; otherwise the exit code is 1.",
+    after_help = "Examples:\n  nmf-cli compare x.npy -k 16 --loss kl --init random --tol 0 --max-iter 100\n  \
+        nmf-cli compare counts.mtx -k 20 --loss kl --json\n\n--backend cpu leaves the GPU out, --backend gpu insists on one."
+)]
+pub(crate) struct CompareArgs {
+    /// X, m×n, in any format that factorize reads
+    pub(crate) input: PathBuf,
+    /// How to factor.
+    #[command(flatten)]
+    pub(crate) fit: FitOptions,
+    /// How to read X.
+    #[command(flatten)]
+    pub(crate) input_options: InputOptions,
+}
+
+/// One backend's result.
+struct Entry {
+    backend: String,
+    adapter: String,
+    precision: &'static str,
+    seconds: f64,
+    objective: f64,
+    trace: Vec<TracePoint>,
+    w: Array2<f64>,
+    h: Array2<f64>,
+}
+
+/// What all backends are given.
+struct Contest<'a> {
+    fit: &'a FitOptions,
+    observed: Observed,
+    source: &'a Path,
+    global: &'a Global,
+    /// In the units of X, exact in f32.
+    start: Start<f64>,
+    /// As many iterations as the reference did; `None` for the reference itself.
+    iterations: Option<usize>,
+}
+
+/// How far the entries are apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Verdict {
+    objectives: f64,
+    factors: f64,
+    agree: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &CompareArgs, global: &Global) -> Result<(), Failure> {
+    if global.precision.is_some() {
+        return Err(Failure::usage("compare runs every precision; leave --precision away"));
+    }
+    if args.fit.restarts != 1 {
+        return Err(Failure::usage("compare runs every backend from one start; leave --restarts away"));
+    }
+    let adapters = if global.backend() == BackendChoice::Cpu { Vec::new() } else { gpu::adapters() };
+    let adapter = match global.backend() {
+        BackendChoice::Cpu if global.adapter.is_some() => {
+            return Err(Failure::usage("--adapter chooses a GPU; it does not go with --backend cpu"));
+        }
+        BackendChoice::Auto if adapters.is_empty() && global.adapter.is_none() => None,
+        BackendChoice::Cpu => None,
+        _ => Some(gpu::choose(&adapters, global.adapter.as_deref())?),
+    };
+    let mut fit = args.fit.clone();
+    fit.solver = Some(fit.solver.unwrap_or(SolverKind::Mu));
+
+    let (loaded, _) = args.input_options.load(&args.input, Some(Precision::F64), global)?;
+    let x = loaded.into_f64().matrix;
+    let mut cpu64 = session::cpu::<f64>(global)?;
+    let mut contest = Contest::new(&mut cpu64, &x.view(), &fit, args.input_options.observed(), &args.input, global)?;
+    let base = baseline(&x.view(), &fit.loss, contest.observed);
+    let mut entries = vec![contest.enter(&mut cpu64, x.view())?];
+    contest.iterations = entries[0].trace.last().map(|p| p.iteration);
+    let x = convert::<f64, f32>(&x.view());
+    entries.push(contest.enter(&mut session::cpu::<f32>(global)?, x.view())?);
+    match adapter {
+        Some(a) => {
+            if a.software {
+                global.warn(format!("{} is a software adapter: its seconds say nothing about a GPU", a.name));
+            }
+            entries.push(contest.enter(&mut gpu::open(a)?, x.view())?);
+        }
+        None if global.backend() == BackendChoice::Auto => global.note(format!("{}; comparing the CPU's precisions", gpu::INSTALL)),
+        None => {}
+    }
+    let verdict = judge(&entries, base);
+    if global.json {
+        text::print_json(&to_json(&entries, verdict))?;
+    } else {
+        text::print(&to_table(&entries, verdict))?;
+    }
+    verdict.outcome()
+}
+
+impl<'a> Contest<'a> {
+    /// Checks the options and makes the start.
+    fn new<B: Backend<Elem = f64>>(
+        b: &mut B,
+        x: &MatrixRef<'_, f64>,
+        fit: &'a FitOptions,
+        observed: Observed,
+        source: &'a Path,
+        global: &'a Global,
+    ) -> Result<Contest<'a>, Failure> {
+        let init = fit.init::<f64>(x.dim())?;
+        let problem = Problem::new(x.clone(), fit.loss.clone(), observed).map_err(|e| Failure::matrix(source, e))?;
+        init.check(fit.rank, x.dim(), fit.solver.unwrap_or_default().resolve(&fit.loss, observed)?)?;
+        if fit.rank == 0 {
+            return Err(nmf_core::Error::Rank { rank: 0, reason: "at least one component is needed".into() }.into());
+        }
+        let data = b.upload(problem.x(), problem.units().data(), observed)?;
+        let start = init.make(b, &data, &problem, fit.rank, fit.seed)?;
+        let round = |a: Array2<f64>| a.mapv(|v| f64::from(v as f32));
+        let start = Start { w: round(start.w), h: round(start.h) };
+        Ok(Contest { fit, observed, source, global, start, iterations: None })
+    }
+
+    /// Lets one backend run.
+    fn enter<B: Backend>(&self, b: &mut B, x: MatrixRef<'_, B::Elem>) -> Result<Entry, Failure> {
+        let to = |a: &Array2<f64>| a.mapv(B::Elem::of);
+        let info = b.info();
+        let interruptible = Interruptible::new();
+        let mut nmf = self.fit.build::<B::Elem>(x.dim(), self.observed)?.nmf;
+        nmf = nmf.init(Init::Custom(Start { w: to(&self.start.w), h: to(&self.start.h) })).kkt(self.fit.kkt_tol > 0.0);
+        if let Some(max_iter) = self.iterations {
+            nmf = nmf.stop(Stop { max_iter, tol: 0.0, ..Stop::default() });
+        }
+        let title = format!("{} {}", info.name, B::Elem::NAME);
+        let mut watch = Watch::new(self.global, &title, Some(&interruptible));
+        let fitted = nmf.fit_observed(b, x, &mut watch).map_err(|e| Failure::matrix(self.source, e))?;
+        drop(watch);
+        if fitted.stopped() == Stopped::Interrupted {
+            return Err(Failure::interrupted(format!("{title} stopped at iteration {}; nothing to compare", fitted.iterations())));
+        }
+        Ok(Entry {
+            backend: info.name,
+            adapter: info.adapter,
+            precision: B::Elem::NAME,
+            seconds: fitted.seconds(),
+            objective: fitted.objective(),
+            trace: fitted.trace().to_vec(),
+            w: fitted.w().mapv(Element::f64),
+            h: fitted.h().mapv(Element::f64),
+        })
+    }
+}
+
+/// Objectives of all pairs, factors of those in f32 (of the first two where there is but one in f32).
+fn judge(entries: &[Entry], baseline: f64) -> Verdict {
+    let pairs = |all: &[&Entry], apart: &dyn Fn(&Entry, &Entry) -> f64| {
+        let mut most: f64 = 0.0;
+        for (i, a) in all.iter().enumerate() {
+            for b in &all[i + 1..] {
+                most = most.max(apart(a, b));
+            }
+        }
+        most
+    };
+    let all: Vec<&Entry> = entries.iter().collect();
+    let single: Vec<&Entry> = entries.iter().filter(|e| e.precision == "f32").collect();
+    let objectives = pairs(&all, &|a, b| objective_difference(&a.trace, &b.trace, baseline));
+    let factors = pairs(if single.len() > 1 { &single } else { &all }, &|a, b| {
+        let w = factor_difference(&b.w.view(), &a.w.view());
+        w.max(factor_difference(&b.h.view(), &a.h.view()))
+    });
+    Verdict { objectives, factors, agree: objectives <= OBJECTIVE_TOLERANCE && factors <= FACTOR_TOLERANCE }
+}
+
+impl Verdict {
+    fn outcome(&self) -> Result<(), Failure> {
+        if self.agree {
+            return Ok(());
+        }
+        Err(Failure::work(format!(
+            "the backends disagree: objectives by {:.1e} (at most {OBJECTIVE_TOLERANCE:.0e} is accepted), factors by {:.1e} (at most {FACTOR_TOLERANCE:.0e})",
+            self.objectives, self.factors,
+        )))
+    }
+}
+
+fn to_json(entries: &[Entry], v: Verdict) -> Value {
+    let backends: Vec<Value> = entries
+        .iter()
+        .map(|e| {
+            let trace: Vec<_> = e.trace.iter().map(|p| (p.iteration, p.seconds, p.objective)).collect();
+            let adapter = (!e.adapter.is_empty()).then_some(&e.adapter);
+            json!({
+                "backend": e.backend, "adapter": adapter, "precision": e.precision, "seconds": e.seconds,
+                "objective": e.objective, "objective_trace": trace,
+            })
+        })
+        .collect();
+    json!({
+        "backends": backends,
+        "max_relative_objective_difference": v.objectives,
+        "max_relative_factor_difference": v.factors,
+        "agree": v.agree,
+    })
+}
+
+fn to_table(entries: &[Entry], v: Verdict) -> String {
+    let rows: Vec<Vec<String>> = entries
+        .iter()
+        .map(|e| {
+            let iterations = e.trace.last().map_or(0, |p| p.iteration);
+            let first = e.trace.first().map_or(e.objective, |p| p.objective);
+            let (from, to) = (number(first), format!("{:.9e}", e.objective));
+            vec![e.backend.clone(), e.precision.into(), e.adapter.clone(), iterations.to_string(), from, to, seconds(e.seconds)]
+        })
+        .collect();
+    let table = text::table(&["backend", "precision", "adapter", "iterations", "objective at start", "at the end", "time"], &rows, 3);
+    let verdict = if v.agree { "the backends agree" } else { "THE BACKENDS DISAGREE" };
+    format!(
+        "{table}\n\n{verdict}: objectives differ by {:.1e} at most (tolerance {OBJECTIVE_TOLERANCE:.0e}), factors by {:.1e} (tolerance {FACTOR_TOLERANCE:.0e})",
+        v.objectives, v.factors,
+    )
+}

@@ -73,12 +73,12 @@ impl Normalize {
 
 /// Runs the command.
 pub(crate) fn run(args: &FactorizeArgs, global: &Global) -> Result<(), Failure> {
-    global.read_precision()?;
+    let precision = global.read_precision()?;
     if let Some(dir) = &args.output {
         // where nothing can be written, say so before the work, not after it
         nmf_io::Staging::new(dir)?;
     }
-    let (loaded, load_seconds) = args.input_options.load(&args.input, global)?;
+    let (loaded, load_seconds) = args.input_options.load(&args.input, precision, global)?;
     let mut engine = Engine::open(global, &session::work(&loaded, &args.fit))?;
     let other = if args.cross_check { Some(engine.open_other(global)?) } else { None };
     on_engine!(&mut engine, loaded, |b, table| {

@@ -51,6 +51,12 @@ impl Failure {
         failure
     }
 
+    /// The same, said about `what`.
+    pub(crate) fn prefixed(mut self, what: &str) -> Failure {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// The exit code.
     pub(crate) fn code(&self) -> u8 {
         self.code

@@ -17,9 +17,9 @@ pub(crate) struct FitOptions {
     /// Loss: fro (eu, euclidean, frobenius), kl (kullback-leibler, i-divergence), is (itakura-saito) or beta:B
     #[arg(long, default_value = "fro", value_name = "LOSS")]
     pub(crate) loss: Loss,
-    /// Solver: auto, mu (any loss), hals or ahals (fro); auto is ahals for fro and mu otherwise
-    #[arg(long, default_value = "auto", value_name = "SOLVER")]
-    pub(crate) solver: SolverKind,
+    /// Solver: auto, mu (any loss), hals or ahals (fro); auto is ahals for fro and mu otherwise [default: auto; compare: mu]
+    #[arg(long, value_name = "SOLVER")]
+    pub(crate) solver: Option<SolverKind>,
     /// Start [default: nndsvda if k ≤ min(m, n), else random; custom if --w0 and --h0 are given]
     #[arg(long, value_enum)]
     pub(crate) init: Option<InitChoice>,
@@ -179,7 +179,7 @@ impl FitOptions {
         let (penalty_w, penalty_h) = self.penalties(dim)?;
         let mut nmf = Nmf::new(self.rank)
             .loss(self.loss.clone())
-            .solver(self.solver)
+            .solver(self.solver.unwrap_or_default())
             .init(init.clone())
             .seed(self.seed)
             .restarts(self.restarts)

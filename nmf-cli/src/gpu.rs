@@ -1,23 +1,12 @@
 //! Adapters as the command line sees them: listed, chosen by name or number, opened.
 
 use crate::failure::Failure;
-pub(crate) type Gpu = nmf_cpu::Cpu<f32>;
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdapterInfo {
-    pub index: usize,
-    pub name: String,
-    pub backend: String,
-    pub device_type: String,
-    pub driver: String,
-    pub software: bool,
-    pub limits: Vec<(&'static str, u64)>,
-    pub features: Vec<String>,
-}
-
+use nmf_gpu::{AdapterChoice, GpuOptions};
+pub(crate) use nmf_gpu::{AdapterInfo, Gpu};
 
 /// The adapters of this machine; none is an empty list.
 pub(crate) fn adapters() -> Vec<AdapterInfo> {
-    Vec::new()
+    nmf_gpu::adapters().unwrap_or_default()
 }
 
 /// What to install where there is no adapter.
@@ -56,5 +45,6 @@ pub(crate) fn choose<'a>(all: &'a [AdapterInfo], choice: Option<&str>) -> Result
 
 /// Opens an adapter.
 pub(crate) fn open(adapter: &AdapterInfo) -> Result<Gpu, Failure> {
-    let _ = adapter; Ok(Gpu::new()?)
+    let options = GpuOptions { adapter: Some(AdapterChoice::Index(adapter.index)), ..GpuOptions::default() };
+    Ok(Gpu::new(&options)?)
 }

@@ -55,11 +55,16 @@ impl InputOptions {
         if self.stored_only { Observed::Stored } else { Observed::All }
     }
 
-    /// Reads, transposes and floors; also returns the seconds it took.
-    pub(crate) fn load(&self, path: &Path, global: &Global) -> Result<(Loaded, f64), Failure> {
+    /// Reads in a precision (`None`: the file's), transposes and floors; also returns the seconds it took.
+    pub(crate) fn load(
+        &self,
+        path: &Path,
+        precision: Option<Precision>,
+        global: &Global,
+    ) -> Result<(Loaded, f64), Failure> {
         let clock = Instant::now();
         let spinner = crate::progress::spinner(global, format!("reading {}", path.display()));
-        let mut loaded = nmf_io::read(path, &self.read_options(global.read_precision()?))?;
+        let mut loaded = nmf_io::read(path, &self.read_options(precision))?;
         if self.transpose {
             loaded = loaded.transpose();
         }

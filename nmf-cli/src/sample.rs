@@ -1,3 +1,145 @@
-//! placeholder
-use crate::{args::Global, failure::Failure};
-pub(crate) fn run(_: &Global) -> Result<(), Failure> { Ok(()) }
+//! `nmf-cli --backend cpu|gpu` without a command: a small real sample, factored and cross-checked.
+//!
+//! The sample counts nine Japanese words in twelve documents (three groups of words hide in it).
+
+use crate::args::{BackendChoice, Global, PrecisionChoice};
+use crate::cross_check::Again;
+use crate::failure::Failure;
+use crate::fit_options::FitOptions;
+use crate::session::{Engine, on_engine};
+use crate::solve::{Job, Solved, solve};
+use crate::estimate::Work;
+use crate::text::{self, number, seconds};
+use clap::{Args, FromArgMatches};
+use ndarray::Array2;
+use nmf_core::{Backend, Element, Loss, Observed};
+use nmf_io::{Loaded, Precision, Table};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Counts: a row per word, a column per document.
+const WORDS: &str = include_str!("../assets/words.csv");
+const RANK: usize = 3;
+
+/// What the words mean, for readers of this page.
+const MEANING: [(&str, &str); 9] = [
+    ("教師", "teacher"),
+    ("データ", "data"),
+    ("学習", "learning"),
+    ("モデル", "model"),
+    ("円", "yen"),
+    ("産業", "industry"),
+    ("アフリカ", "Africa"),
+    ("天然", "natural"),
+    ("資源", "resources"),
+];
+
+/// Factors the sample on the backend asked for and on another one.
+pub(crate) fn run(global: &Global) -> Result<(), Failure> {
+    let precision = match (global.read_precision()?, global.backend()) {
+        (Some(p), _) => p,
+        (None, BackendChoice::Gpu) => Precision::F32,
+        (None, _) if global.precision == Some(PrecisionChoice::F64) => Precision::F64,
+        (None, _) => Precision::F32,
+    };
+    let (matrix, words) = sample()?;
+    let (rows, cols) = matrix.dim();
+    let table = Table { matrix: matrix.into(), row_names: Some(words), col_names: None };
+    let loaded = match precision {
+        Precision::F64 => Loaded::F64(table),
+        Precision::F32 => Loaded::F32(Loaded::F64(table).into_f32()),
+    };
+    let fit = fit_options()?;
+    let work = Work { rows, cols, stored: 108, sparse: false, rank: RANK, iterations: 200, loss: Loss::FRO, precision };
+    let mut engine = Engine::open(global, &work)?;
+    let mut other = engine.open_other(global)?;
+    on_engine!(&mut engine, loaded, |b, table| {
+        let job = Job {
+            fit: &fit,
+            observed: Observed::All,
+            normalize: None,
+            source: Path::new("the built-in sample"),
+            load_seconds: 0.0,
+            global,
+        };
+        let mut solved = solve(b, table.matrix.view(), &job, None)?;
+        let init = fit.init(table.dim())?;
+        let again = Again { fit: &fit, observed: Observed::All, init: &init, fitted: &solved.fitted };
+        solved.report.cross_check = Some(again.on(b, &mut other, &table.matrix.view(), global)?);
+        show(&solved, table.row_names.as_deref().unwrap_or_default(), &b.info().name, other.name(), global)?;
+        solved.outcome(None)
+    })
+}
+
+/// The options of `factorize` with their defaults, but for the rank, the solver and ten starts.
+fn fit_options() -> Result<FitOptions, Failure> {
+    let command = FitOptions::augment_args(clap::Command::new("sample"));
+    let given = ["sample", "-k", "3", "--solver", "hals", "--restarts", "10", "--max-iter", "500", "--tol", "1e-9"];
+    command
+        .try_get_matches_from(given)
+        .and_then(|m| FitOptions::from_arg_matches(&m))
+        .map_err(|e| Failure::usage(e.to_string()))
+}
+
+/// The counts and the words.
+fn sample() -> Result<(Array2<f64>, Vec<String>), Failure> {
+    let bad = || Failure::work("the built-in sample is damaged");
+    let (mut words, mut counts, mut cols) = (Vec::new(), Vec::new(), 0);
+    for line in WORDS.lines().skip(1).filter(|l| !l.is_empty()) {
+        let mut fields = line.split(',');
+        words.push(fields.next().ok_or_else(bad)?.to_string());
+        let before = counts.len();
+        for field in fields {
+            counts.push(field.trim().parse().map_err(|_| bad())?);
+        }
+        cols = counts.len() - before;
+    }
+    let matrix = Array2::from_shape_vec((words.len(), cols), counts).map_err(|_| bad())?;
+    Ok((matrix, words))
+}
+
+fn show<T: Element>(solved: &Solved<T>, words: &[String], backend: &str, other: &str, global: &Global) -> Result<(), Failure> {
+    let (w, h, report) = (solved.fitted.w(), solved.fitted.h(), &solved.report);
+    // how much of a word's counts a pattern explains: its weight times the pattern's total
+    let share = |i: usize, q: usize| w[[i, q]].f64() * h.row(q).iter().map(|v| v.f64()).sum::<f64>();
+    let mut groups: Vec<Vec<&str>> = vec![Vec::new(); w.ncols()];
+    for (i, word) in words.iter().enumerate() {
+        let best = (0..w.ncols()).max_by(|a, b| share(i, *a).total_cmp(&share(i, *b)));
+        groups[best.unwrap_or(0)].push(word);
+    }
+    groups.sort_by_key(|g| g.first().and_then(|f| words.iter().position(|w| w == f)));
+    if global.json {
+        let mut json = report.to_json();
+        json.insert("groups".into(), json!(groups));
+        return text::print_json(&Value::Object(json));
+    }
+    let mut out = format!("{}×{} word counts of a small corpus ≈ W ({0}×{2}) · H ({2}×{1}): the groups of words found\n", report.rows, report.cols, report.rank);
+    for (q, group) in groups.iter().enumerate() {
+        let named: Vec<String> = group
+            .iter()
+            .map(|w| MEANING.iter().find(|(jp, _)| jp == w).map_or(w.to_string(), |(jp, en)| format!("{jp} ({en})")))
+            .collect();
+        out.push_str(&format!("\n  {}  {}", q + 1, named.join(", ")));
+    }
+    let difference = report.cross_check.map_or(f64::NAN, |c| c.difference);
+    out.push_str(&format!(
+        "\n\n‖X − WH‖² = {} after {} iterations on the {backend}, {}\nthe {backend} and the {other} differ by {difference:.1e} (relative, over all objectives)",
+        number(report.squared_error),
+        report.iterations,
+        seconds(report.seconds),
+    ));
+    text::print(&out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_is_nine_words_by_twelve_documents() {
+        let (x, words) = sample().unwrap();
+        assert_eq!((x.dim(), words.len()), ((9, 12), 9));
+        assert!(words.iter().all(|w| MEANING.iter().any(|(jp, _)| jp == w)));
+        assert_eq!(fit_options().unwrap().rank, RANK);
+    }
+}

@@ -93,6 +93,15 @@ impl Engine {
         Ok(Engine::Gpu(Box::new(gpu::open(adapter)?)))
     }
 
+    /// "gpu", "cpu in f32" or "cpu in f64".
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Engine::CpuF32(_) => "cpu in f32",
+            Engine::CpuF64(_) => "cpu in f64",
+            Engine::Gpu(_) => "gpu",
+        }
+    }
+
     /// The backend that cross-checks this one: a GPU (hardware or software) after a CPU if there is one; the CPU in
     /// the other precision otherwise, f64 after a GPU.
     pub(crate) fn open_other(&self, global: &Global) -> Result<Engine, Failure> {

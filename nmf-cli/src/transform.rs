@@ -1,5 +1,160 @@
-//! placeholder
-use crate::{args::Global, failure::Failure};
-#[derive(clap::Args, Debug)]
-pub(crate) struct TransformArgs {}
-pub(crate) fn run(_: &TransformArgs, _: &Global) -> Result<(), Failure> { Ok(()) }
+//! `transform`: W for new rows, by a model that `factorize` or `topics` wrote.
+
+use crate::args::Global;
+use crate::failure::Failure;
+use crate::fit_json::peak_rss_mb;
+use crate::input::InputOptions;
+use crate::model::Model;
+use crate::estimate::Work;
+use crate::session::{Engine, on_engine};
+use crate::squared_error::squared_error;
+use crate::text::{self, number, seconds};
+use crate::topics;
+use clap::Args;
+use nmf_core::{Backend, Element, Loss, Observed, Penalty, Stop};
+use nmf_io::{Loaded, Precision, Table, TableRef};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Options of `transform`.
+#[derive(Args, Debug)]
+#[command(
+    long_about = "Finds W (rows × k) for new rows, with H (k×n) of the model as it is, by the model's loss and penalty: \
+        exact non-negative least squares for fro, multiplicative updates for the other losses.\n\nINPUT is a matrix with \
+        the n columns of the model, in the same order and units; where both have column names, they must be the same. For a \
+        model of topics, INPUT can also be documents, which are counted by the model's vocabulary.",
+    after_help = "Example: nmf-cli transform model new_rows.npy -o W_new.npy"
+)]
+pub(crate) struct TransformArgs {
+    /// Folder that factorize or topics wrote
+    pub(crate) model: PathBuf,
+    /// New rows: a matrix with the model's columns, or documents for a model of topics
+    pub(crate) input: PathBuf,
+    /// File for W, rows × k: .npy, .csv, .tsv, …
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// How to read INPUT.
+    #[command(flatten)]
+    pub(crate) input_options: InputOptions,
+}
+
+/// The part of a model that W depends on, apart from H.
+struct Rule {
+    loss: Loss,
+    penalty: Penalty,
+    observed: Observed,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &TransformArgs, global: &Global) -> Result<(), Failure> {
+    let precision = global.read_precision()?;
+    nmf_io::check_output_name(&args.output)?;
+    let model = Model::load(&args.model)?;
+    let rule = Rule::of(&model, &args.input_options)?;
+    let precision = precision.or_else(|| own_precision(&model.fit));
+    let clock = Instant::now();
+    let loaded = match topics::read_corpus_for_model(&model, &args.input, precision, global)? {
+        Some(loaded) => loaded,
+        None => args.input_options.load(&args.input, precision, global)?.0,
+    };
+    let load_seconds = clock.elapsed().as_secs_f64();
+    check_columns(args, &model, &loaded)?;
+    let (rows, cols) = loaded.dim();
+    let work = Work {
+        rows,
+        cols,
+        stored: loaded.stored(),
+        sparse: loaded.is_sparse(),
+        rank: model.rank()?,
+        // one pass for the exact solution; some tens for the updates
+        iterations: if rule.loss.is_fro() { 1 } else { 100 },
+        loss: rule.loss.clone(),
+        precision: loaded.precision(),
+    };
+    let mut engine = Engine::open(global, &work)?;
+    let result = on_engine!(&mut engine, loaded, |b, table| project(b, &table, &model, &rule, args, load_seconds, global))?;
+    if global.json {
+        return text::print_json(&result);
+    }
+    let get = |key: &str| result.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    text::print(&format!(
+        "{rows} rows → {rows}×{} weights in {} (loading {})\n‖X − WH‖ = {}\nwritten to {}",
+        work.rank,
+        seconds(get("seconds")),
+        seconds(load_seconds),
+        number(get("reconstruction_error")),
+        args.output.display(),
+    ))
+}
+
+fn project<B: Backend>(
+    b: &mut B,
+    table: &Table<B::Elem>,
+    model: &Model,
+    rule: &Rule,
+    args: &TransformArgs,
+    load_seconds: f64,
+    global: &Global,
+) -> Result<Value, Failure> {
+    let h = model.h::<B::Elem>()?;
+    let x = table.matrix.view();
+    let clock = Instant::now();
+    // as `Fitted::transform` does
+    let stop = Stop { max_iter: 1000, tol: 1e-6, ..Stop::default() };
+    let w = nmf_core::transform(b, x.clone(), h.view(), &rule.loss, rule.penalty, rule.observed, &stop)
+        .map_err(|e| Failure::matrix(&args.input, e))?;
+    let elapsed = clock.elapsed().as_secs_f64();
+    let error = squared_error(&x, &w.view(), &h.view(), rule.observed, global.threads);
+    // names only where the format has room for them
+    nmf_io::write(&args.output, TableRef { row_names: table.row_names.as_deref(), ..TableRef::from(&w) })?;
+    let info = b.info();
+    let adapter = (!info.adapter.is_empty()).then_some(info.adapter);
+    Ok(json!({
+        "rows": x.dim().0, "cols": x.dim().1, "rank": h.nrows(), "loss": rule.loss.to_string(),
+        "backend": info.name, "adapter": adapter, "precision": B::Elem::NAME, "threads": info.threads,
+        "squared_error": error, "reconstruction_error": error.sqrt(), "load_seconds": load_seconds,
+        "seconds": elapsed, "peak_rss_mb": peak_rss_mb(), "version": env!("CARGO_PKG_VERSION"),
+    }))
+}
+
+/// The precision a model was made in.
+fn own_precision(fit: &Value) -> Option<Precision> {
+    match fit.get("precision").and_then(Value::as_str) {
+        Some("f64") => Some(Precision::F64),
+        Some("f32") => Some(Precision::F32),
+        _ => None,
+    }
+}
+
+impl Rule {
+    fn of(model: &Model, input: &InputOptions) -> Result<Rule, Failure> {
+        let path = model.dir.join("fit.json");
+        let loss = model.fit.get("loss").and_then(Value::as_str).ok_or_else(|| Failure::file(&path, "no \"loss\" is named"))?;
+        let loss: Loss = loss.parse().map_err(|e| Failure::file(&path, e))?;
+        let weight = |name: &str| match model.fit.get("penalty").and_then(|p| p.get(name)) {
+            None => Ok(0.0),
+            Some(v) => v.as_f64().ok_or_else(|| Failure::file(&path, format!("penalty \"{name}\" is not a number"))),
+        };
+        let penalty = Penalty { l1: weight("l1_w")?, l2: weight("l2_w")? };
+        let stored = input.stored_only || model.fit.get("stored_only").and_then(Value::as_bool).unwrap_or(false);
+        Ok(Rule { loss, penalty, observed: if stored { Observed::Stored } else { Observed::All } })
+    }
+}
+
+/// The columns of the input must be those of the model.
+fn check_columns(args: &TransformArgs, model: &Model, loaded: &Loaded) -> Result<(), Failure> {
+    let (n, cols) = (model.cols()?, loaded.dim().1);
+    if cols != n {
+        let message = format!("{cols} columns, but the model in {} has {n}: the same columns in the same order are needed", args.model.display());
+        return Err(Failure::file(&args.input, message));
+    }
+    let (Some(own), Some(new)) = (model.col_names.as_deref(), loaded.col_names()) else { return Ok(()) };
+    match own.iter().zip(new).position(|(a, b)| a != b) {
+        None => Ok(()),
+        Some(j) => Err(Failure::file(
+            &args.input,
+            format!("column {j} (counted from 0) is named \"{}\", in the model \"{}\": the same columns in the same order are needed", new[j], own[j]),
+        )),
+    }
+}

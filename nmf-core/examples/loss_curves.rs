@@ -14,6 +14,7 @@ const D_MAX: f64 = 4.0;
 const FIRST: f64 = 0.05;
 
 const STYLE: &str = "
+  .paper { fill: #ffffff }
   text { font: 14px system-ui, sans-serif; fill: #1f2328 }
   .math { font: italic 15px Georgia, 'Times New Roman', serif }
   .axis { stroke: #59636e; fill: none }
@@ -21,6 +22,7 @@ const STYLE: &str = "
   .curve { fill: none; stroke-width: 2.4; stroke-linejoin: round }
   .fro { stroke: #0969da } .kl { stroke: #1a7f37; stroke-dasharray: 9 4 } .is { stroke: #cf222e; stroke-dasharray: 2.5 3 }
   @media (prefers-color-scheme: dark) {
+    .paper { fill: #0d1117 }
     text { fill: #e6edf3 }
     .axis { stroke: #9198a1 }
     .grid { stroke: #3d444d }
@@ -56,6 +58,7 @@ fn picture() -> Result<String, std::fmt::Error> {
     )?;
     writeln!(s, "<title>The losses d(1, y): Euclidean, Kullback–Leibler, Itakura–Saito</title>")?;
     writeln!(s, "<style>{STYLE}</style>")?;
+    writeln!(s, r#"<rect class="paper" width="648" height="400" rx="6"/>"#)?;
     for i in 0..=8 {
         let (v, x, y) = (f64::from(i) * 0.5, px(f64::from(i) * 0.5), py(f64::from(i) * 0.5));
         writeln!(s, r#"<path class="grid" d="M{x:.1} {TOP}V{BOTTOM}M{LEFT} {y:.1}H{RIGHT}"/>"#)?;

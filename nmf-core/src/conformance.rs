@@ -69,6 +69,8 @@ macro_rules! conformance_tests {
 #[macro_export]
 macro_rules! __conformance_module {
     ([$name:ident, $make:expr] $($group:ident: $($check:ident),+;)+) => {
+        // `|| Backend::new()` reads well even where `Backend::new` would do
+        #[allow(clippy::redundant_closure)]
         mod $name {
             #[allow(unused_imports)]
             use super::*;
@@ -119,7 +121,7 @@ fn caught(check: &'static str, run: impl FnOnce() -> Outcome) -> Outcome {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
-        Err(Failure {
+        Err(Box::new(Failure {
             check,
             operation: "unknown",
             case: String::new(),
@@ -128,6 +130,6 @@ fn caught(check: &'static str, run: impl FnOnce() -> Outcome) -> Outcome {
             expected: f64::NAN,
             tolerance: f64::NAN,
             note: format!("panicked: {}", text.unwrap_or_default()),
-        })
+        }))
     })
 }

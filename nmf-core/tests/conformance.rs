@@ -39,7 +39,9 @@ fn found_by(fault: Fault) -> &'static str {
         Fault::RidgeInDenominator | Fault::TextbookRoot => "oracle::apply",
         Fault::WrongSide | Fault::DrownSmallRows | Fault::IgnoreScale => "oracle::cross",
         Fault::SetAdds => "hostile::poisoned_memory",
-        Fault::ObserveAll | Fault::AddSets | Fault::IgnoreAlpha | Fault::SwapTerms | Fault::WrongBeta => "oracle::terms",
+        Fault::ObserveAll | Fault::AddSets | Fault::IgnoreAlpha | Fault::SwapTerms | Fault::WrongBeta => {
+            "oracle::terms"
+        }
         Fault::MeasureAfter => "oracle::mu_step",
         Fault::ForgetFloor | Fault::KeepTiny => "hostile::near_floor",
         Fault::ReviveZeros => "laws::zeros_stay",
@@ -59,12 +61,16 @@ fn traced_counts_what_is_asked() {
     let mut b = Traced::new(Naive::<f64>::new());
     let x = ndarray::array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]];
     let x = b.upload(MatrixRef::from(&x), 1.0, Observed::All).unwrap();
-    let (mut w, h) = (b.factor(ndarray::Array2::ones((3, 2)).view()).unwrap(), b.factor(ndarray::Array2::ones((2, 2)).view()).unwrap());
+    let (mut w, h) = (
+        b.factor(ndarray::Array2::ones((3, 2)).view()).unwrap(),
+        b.factor(ndarray::Array2::ones((2, 2)).view()).unwrap(),
+    );
     let mut t = b.new_terms(3, 2).unwrap();
     let set_up = b.counts();
     assert_eq!((set_up.uploads, set_up.writes, set_up.rooms, set_up.blocking()), (1, 2, 1, 0));
     b.reset();
-    let s = b.mu_step(&Loss::KL, &x, Side::Rows, &mut w, &h, &mut t, &Rule::for_loss(&Loss::KL), true).unwrap().unwrap();
+    let s =
+        b.mu_step(&Loss::KL, &x, Side::Rows, &mut w, &h, &mut t, &Rule::for_loss(&Loss::KL), true).unwrap().unwrap();
     // one operation, fused, however many the wrapped backend makes of it
     assert_eq!((b.counts().operations, b.counts().blocking()), (1, 0));
     let ticket = b.ticket(&[s]).unwrap();

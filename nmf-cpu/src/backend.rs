@@ -9,6 +9,7 @@ use ndarray::{Array2, ArrayView2};
 use nmf_core::nnls::Nnls;
 use nmf_core::{Accumulate, Backend, Error, Info, Loss, MatrixRef, Observed, Op, Penalty, Result, Rule, Side, Support};
 use nmf_core::{Sweep, Ticket};
+use pulp::Simd;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -225,7 +226,7 @@ struct ApplyPiece<'a, T> {
 impl<T: Real> Kernel for ApplyPiece<'_, T> {
     type Out = ();
     #[inline(always)]
-    fn run(self) {
+    fn run<S: Simd>(self, _: S) {
         let (k, stride) = (self.k, self.stride);
         let rows = self.w.chunks_exact_mut(stride).zip(self.n.chunks_exact(stride)).zip(self.d.chunks_exact(stride));
         for ((w, n), d) in rows {
@@ -239,7 +240,7 @@ struct QuadraticPiece<'a, T>(&'a [T], &'a [T], &'a [T]);
 impl<T: Real> Kernel for QuadraticPiece<'_, T> {
     type Out = f64;
     #[inline(always)]
-    fn run(self) -> f64 {
+    fn run<S: Simd>(self, _: S) -> f64 {
         let mut acc = [0.0f64; 16];
         let (w, d, a) = (self.0.as_chunks::<16>().0, self.1.as_chunks::<16>().0, self.2.as_chunks::<16>().0);
         for ((w, d), a) in w.iter().zip(d).zip(a) {

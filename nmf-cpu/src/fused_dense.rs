@@ -10,6 +10,7 @@ use crate::gemm::{Mat, MatMut, matmul};
 use crate::simd::{self, Kernel, Real};
 use crate::storage::{Compressed, Factor};
 use nmf_core::{Loss, Rule, Side};
+use pulp::Simd;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -111,7 +112,7 @@ struct MapTile<'a, 'b, T> {
 impl<T: Real> Kernel for MapTile<'_, '_, T> {
     type Out = f64;
     #[inline(always)]
-    fn run(self) -> f64 {
+    fn run<S: Simd>(self, _: S) -> f64 {
         let (lines, len) = if self.along { (self.i.len(), self.o.len()) } else { (self.o.len(), self.i.len()) };
         let has_q = self.work.terms && self.p.column_sums.is_none();
         let mut ignored = [T::zero(); if OUTER > INNER { OUTER } else { INNER }];

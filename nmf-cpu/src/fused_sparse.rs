@@ -6,23 +6,14 @@
 //! Per entry: 4k flops, k numbers gathered; bound by the caches that hold `other`, not by memory.
 
 use crate::elementwise::{Map, loss_term, update_row, x_log_term};
-use crate::simd::{self, Block, Kernel, LANES, Real, axpy, blocks, blocks_mut, fma, sum};
+use crate::simd::{self, Kernel, LANES, Real, axpy, blocks, blocks_mut};
 use crate::storage::{Compressed, Factor};
 use nmf_core::{Loss, Rule};
+use pulp::Simd;
 use rayon::prelude::*;
 
 /// Entries handled together: their ratios are computed as vectors, and their rows stay in the first cache level.
 const BATCH: usize = 64;
-
-/// ⟨a, b⟩ of padded rows.
-#[inline(always)]
-fn dot<T: Real, const NB: usize>(a: &[Block<T>; NB], b: &[Block<T>]) -> T {
-    let mut acc = [T::zero(); LANES];
-    for c in 0..NB {
-        fma(&mut acc, &a[c], &b[c]);
-    }
-    sum(acc)
-}
 
 /// What one pass over the lines does.
 #[derive(Clone, Copy)]
@@ -81,13 +72,13 @@ struct UpdateChunk<'a, T> {
 impl<T: Real> Kernel for UpdateChunk<'_, T> {
     type Out = f64;
     #[inline(always)]
-    fn run(self) -> f64 {
+    fn run<S: Simd>(self, simd: S) -> f64 {
         let stride = self.p.other.stride;
         let (mut num, mut den) = (vec![T::zero(); stride], vec![T::zero(); stride]);
         let mut total = 0.0;
         for i in self.from..self.to {
             let row = &mut self.rows[(i - self.from) * stride..][..stride];
-            total += accumulate(&self.p, i, row, &mut num, &mut den);
+            total += accumulate(simd, &self.p, i, row, &mut num, &mut den);
             let den = self.p.column_sums.unwrap_or(&den);
             update_row(row, &num, den, self.rule, self.k);
         }
@@ -118,11 +109,11 @@ struct TermsChunk<'a, T> {
 impl<T: Real> Kernel for TermsChunk<'_, T> {
     type Out = ();
     #[inline(always)]
-    fn run(self) {
+    fn run<S: Simd>(self, simd: S) {
         let stride = self.f.stride;
         let (mut num, mut den) = (vec![T::zero(); stride], vec![T::zero(); stride]);
         for i in self.from..self.to {
-            accumulate(&self.p, i, self.f.row(i), &mut num, &mut den);
+            accumulate(simd, &self.p, i, self.f.row(i), &mut num, &mut den);
             let den = self.p.column_sums.unwrap_or(&den);
             let at = (i - self.from) * stride;
             for l in 0..stride {
@@ -135,19 +126,19 @@ impl<T: Real> Kernel for TermsChunk<'_, T> {
 
 /// One line: fills `num` (and `den` unless column sums serve), returns Σ d over its stored entries if measured.
 #[inline(always)]
-fn accumulate<T: Real>(p: &Pass<'_, T>, i: usize, row: &[T], num: &mut [T], den: &mut [T]) -> f64 {
+fn accumulate<T: Real, S: Simd>(simd: S, p: &Pass<'_, T>, i: usize, row: &[T], num: &mut [T], den: &mut [T]) -> f64 {
     // short rows live in registers; longer ones go through the loop over blocks
     match row.len() / LANES {
-        1 => line::<T, 1>(p, i, row, num, den),
-        2 => line::<T, 2>(p, i, row, num, den),
-        3 => line::<T, 3>(p, i, row, num, den),
-        4 => line::<T, 4>(p, i, row, num, den),
-        _ => long_line(p, i, row, num, den),
+        1 => line::<T, S, 1>(simd, p, i, row, num, den),
+        2 => line::<T, S, 2>(simd, p, i, row, num, den),
+        3 => line::<T, S, 3>(simd, p, i, row, num, den),
+        4 => line::<T, S, 4>(simd, p, i, row, num, den),
+        _ => long_line(simd, p, i, row, num, den),
     }
 }
 
 #[inline(always)]
-fn line<T: Real, const NB: usize>(p: &Pass<'_, T>, i: usize, row: &[T], num: &mut [T], den: &mut [T]) -> f64 {
+fn line<T: Real, S: Simd, const NB: usize>(simd: S, p: &Pass<'_, T>, i: usize, row: &[T], num: &mut [T], den: &mut [T]) -> f64 {
     let (indices, values) = p.x.line(i);
     let mut w = [[T::zero(); LANES]; NB];
     w.copy_from_slice(blocks(row));
@@ -158,7 +149,7 @@ fn line<T: Real, const NB: usize>(p: &Pass<'_, T>, i: usize, row: &[T], num: &mu
     let mut total = 0.0;
     for (js, xs) in indices.chunks(BATCH).zip(values.chunks(BATCH)) {
         for (v, &j) in v.iter_mut().zip(js) {
-            *v = dot(&w, &other[j as usize * NB..][..NB]).max(T::FLOOR);
+            *v = T::dot(simd, &w, &other[j as usize * NB..][..NB]).max(T::FLOOR);
         }
         p.map.apply(p.loss, xs, &v[..xs.len()], &mut r, &mut q);
         total += p.measure.of(p.loss, xs, &v[..xs.len()]);
@@ -183,7 +174,7 @@ fn line<T: Real, const NB: usize>(p: &Pass<'_, T>, i: usize, row: &[T], num: &mu
 }
 
 #[inline(always)]
-fn long_line<T: Real>(p: &Pass<'_, T>, i: usize, row: &[T], num: &mut [T], den: &mut [T]) -> f64 {
+fn long_line<T: Real, S: Simd>(simd: S, p: &Pass<'_, T>, i: usize, row: &[T], num: &mut [T], den: &mut [T]) -> f64 {
     let (indices, values) = p.x.line(i);
     num.fill(T::zero());
     den.fill(T::zero());
@@ -191,11 +182,7 @@ fn long_line<T: Real>(p: &Pass<'_, T>, i: usize, row: &[T], num: &mut [T], den: 
     let mut total = 0.0;
     for (js, xs) in indices.chunks(BATCH).zip(values.chunks(BATCH)) {
         for (v, &j) in v.iter_mut().zip(js) {
-            let mut acc = [T::zero(); LANES];
-            for (a, b) in blocks(row).iter().zip(blocks(p.other.row(j as usize))) {
-                fma(&mut acc, a, b);
-            }
-            *v = sum(acc).max(T::FLOOR);
+            *v = T::dot(simd, blocks(row), blocks(p.other.row(j as usize))).max(T::FLOOR);
         }
         p.map.apply(p.loss, xs, &v[..xs.len()], &mut r, &mut q);
         total += p.measure.of(p.loss, xs, &v[..xs.len()]);
@@ -233,7 +220,7 @@ struct CrossChunk<'a, T> {
 impl<T: Real> Kernel for CrossChunk<'_, T> {
     type Out = ();
     #[inline(always)]
-    fn run(self) {
+    fn run<S: Simd>(self, _: S) {
         match self.other.stride / LANES {
             1 => self.lines::<1>(),
             2 => self.lines::<2>(),
@@ -300,7 +287,7 @@ struct SumChunk<'a, T, F> {
 impl<T: Real, F: Fn(f64, f64) -> f64> Kernel for SumChunk<'_, T, F> {
     type Out = f64;
     #[inline(always)]
-    fn run(self) -> f64 {
+    fn run<S: Simd>(self, _: S) -> f64 {
         let mut total = 0.0;
         for i in self.from..self.to {
             let (indices, values) = self.x.line(i);
@@ -312,7 +299,7 @@ impl<T: Real, F: Fn(f64, f64) -> f64> Kernel for SumChunk<'_, T, F> {
                         acc[l] = a[l].f64().mul_add(b[l].f64(), acc[l]);
                     }
                 }
-                total += (self.term)(x.f64(), sum(acc));
+                total += (self.term)(x.f64(), acc.iter().sum());
             }
         }
         total

@@ -7,6 +7,7 @@
 use crate::simd::{self, Block, Kernel, LANES, Real, axpy};
 use crate::storage::{Factor, Gram};
 use nmf_core::Sweep;
+use pulp::Simd;
 use rayon::prelude::*;
 
 /// Rows of a piece of work.
@@ -42,7 +43,7 @@ impl<T: Real> Kernel for Piece<'_, T> {
     type Out = Vec<bool>;
 
     #[inline(always)]
-    fn run(self) -> Vec<bool> {
+    fn run<S: Simd>(self, _: S) -> Vec<bool> {
         let (k, stride) = (self.k, self.stride);
         let mut alive = vec![false; k];
         let mut w = vec![[T::zero(); LANES]; k];

@@ -23,5 +23,5 @@ mod simd;
 mod storage;
 
 pub use backend::Cpu;
-pub use simd::Real;
+pub use simd::{Block, LANES, Real};
 pub use storage::{Data, Factor, Gram, Terms};

@@ -15,7 +15,7 @@ pub(crate) trait Kernel {
     /// Result.
     type Out;
     /// Does it.
-    fn run(self) -> Self::Out;
+    fn run<S: Simd>(self, simd: S) -> Self::Out;
 }
 
 struct Op<K>(K);
@@ -23,8 +23,8 @@ struct Op<K>(K);
 impl<K: Kernel> WithSimd for Op<K> {
     type Output = K::Out;
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> K::Out {
-        self.0.run()
+    fn with_simd<S: Simd>(self, simd: S) -> K::Out {
+        self.0.run(simd)
     }
 }
 
@@ -36,10 +36,10 @@ pub(crate) fn run<K: Kernel>(kernel: K) -> K::Out {
 
 /// Lanes that one block of a padded row holds: 64 bytes of `f32`, 128 of `f64`. The same for every machine, so that sums
 /// have the same order everywhere on one machine whatever the instruction set that carries them out.
-pub(crate) const LANES: usize = 16;
+pub const LANES: usize = 16;
 
 /// One block.
-pub(crate) type Block<T> = [T; LANES];
+pub type Block<T> = [T; LANES];
 
 /// The blocks of a padded row.
 #[inline(always)]
@@ -53,14 +53,6 @@ pub(crate) fn blocks_mut<T>(row: &mut [T]) -> &mut [Block<T>] {
     row.as_chunks_mut::<LANES>().0
 }
 
-/// acc + a∘b.
-#[inline(always)]
-pub(crate) fn fma<T: Element>(acc: &mut Block<T>, a: &Block<T>, b: &Block<T>) {
-    for l in 0..LANES {
-        acc[l] = a[l].mul_add(b[l], acc[l]);
-    }
-}
-
 /// acc + s·b.
 #[inline(always)]
 pub(crate) fn axpy<T: Element>(acc: &mut Block<T>, s: T, b: &Block<T>) {
@@ -69,22 +61,11 @@ pub(crate) fn axpy<T: Element>(acc: &mut Block<T>, s: T, b: &Block<T>) {
     }
 }
 
-/// Sum of a block, as a tree.
-#[inline(always)]
-pub(crate) fn sum<T: Element>(b: Block<T>) -> T {
-    let mut x = [T::zero(); 8];
-    for l in 0..8 {
-        x[l] = b[l] + b[l + 8];
-    }
-    let mut y = [T::zero(); 4];
-    for l in 0..4 {
-        y[l] = x[l] + x[l + 4];
-    }
-    (y[0] + y[2]) + (y[1] + y[3])
-}
-
-/// Numbers whose logarithm is written out in operations that vectorize.
+/// Numbers with the two pieces that compilers do not vectorize well by themselves: a short inner product, and a logarithm.
 pub trait Real: Element {
+    /// ⟨a, b⟩ of padded rows, in explicit vectors.
+    fn dot<S: Simd>(simd: S, a: &[Block<Self>], b: &[Block<Self>]) -> Self;
+
     /// ln(x/v) for x > 0, v > 0 normal numbers, within about two roundings *relative*: near x = v it is
     /// computed from x − v, so that losses keep their digits close to a fit. Undefined (but no panic) elsewhere.
     fn ln_ratio(x: Self, v: Self) -> Self;
@@ -94,6 +75,16 @@ pub trait Real: Element {
 // artanh(s) = s·(1 + s²/3 + s⁴/5 + …); the series is cut where the next term is below half a rounding of the first:
 // 0.0295⁵/11 = 2e-9 (f32), 0.0295¹¹/23 = 6e-19 (f64).
 impl Real for f32 {
+    #[inline(always)]
+    fn dot<S: Simd>(simd: S, a: &[Block<f32>], b: &[Block<f32>]) -> f32 {
+        let (a, b) = (S::as_simd_f32s(a.as_flattened()).0, S::as_simd_f32s(b.as_flattened()).0);
+        let mut acc = simd.splat_f32s(0.0);
+        for (a, b) in a.iter().zip(b) {
+            acc = simd.mul_add_e_f32s(*a, *b, acc);
+        }
+        simd.reduce_sum_f32s(acc)
+    }
+
     #[inline(always)]
     fn ln_ratio(x: f32, v: f32) -> f32 {
         let bits = (x / v).to_bits() as i32;
@@ -109,6 +100,16 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
+    #[inline(always)]
+    fn dot<S: Simd>(simd: S, a: &[Block<f64>], b: &[Block<f64>]) -> f64 {
+        let (a, b) = (S::as_simd_f64s(a.as_flattened()).0, S::as_simd_f64s(b.as_flattened()).0);
+        let mut acc = simd.splat_f64s(0.0);
+        for (a, b) in a.iter().zip(b) {
+            acc = simd.mul_add_e_f64s(*a, *b, acc);
+        }
+        simd.reduce_sum_f64s(acc)
+    }
+
     #[inline(always)]
     fn ln_ratio(x: f64, v: f64) -> f64 {
         let bits = (x / v).to_bits() as i64;

@@ -1,1 +1,26 @@
-//! placeholder
+//! The GPU backend of `nmf`: compute shaders on Vulkan, Metal and DirectX 12 through wgpu, in f32.
+//!
+//! * [`adapters`] lists what this machine has; [`Gpu::new`] opens one.
+//! * X is uploaded once and stays on the device, in windows that one binding can hold.
+//! * Operations are recorded and submitted many at a time; only reads wait. [`Gpu::counters`] counts both.
+//! * V = W·Hᵀ exists only for the tile at hand; factors may have 1 to 1024 columns.
+//!
+//! A factor must fit one binding (the device's `max_storage_buffer_binding_size`); X need not.
+
+mod backend;
+mod dense;
+mod device;
+mod memory;
+mod pipeline;
+mod pool;
+mod queue;
+mod scalar;
+mod sparse;
+mod update;
+mod window;
+
+pub use backend::Gpu;
+pub use device::{AdapterChoice, AdapterInfo, GpuOptions, adapters};
+pub use memory::{Factor, Gram, Scalar, Terms};
+pub use queue::Counters;
+pub use window::Data;

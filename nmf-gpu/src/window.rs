@@ -53,6 +53,7 @@ pub(crate) enum Layout {
 pub struct Data {
     pub(crate) rows: usize,
     pub(crate) cols: usize,
+    /// Entries on the device.
     pub(crate) stored: u64,
     pub(crate) observed: Observed,
     pub(crate) layout: Layout,
@@ -91,10 +92,12 @@ pub(crate) fn upload(
 ) -> Result<Data> {
     let (rows, cols) = x.dim();
     let (m, n) = (extent(rows)?, extent(cols)?);
+    let mut stored = x.stored();
     let layout = match x {
         MatrixRef::Dense(a) => Layout::Dense(upload_dense(stream, pool, a, scale, limit)?),
         MatrixRef::Sparse(s) => {
-            let by_rows = Csr::new(s, s.is_csr(), if s.is_csr() { (m, n) } else { (n, m) }, scale)?;
+            let by_rows = Csr::new(s, if s.is_csr() { (m, n) } else { (n, m) }, scale, observed)?;
+            stored = by_rows.values.len() as u64;
             let other = by_rows.transposed();
             let (by_rows, by_cols) = if s.is_csr() { (by_rows, other) } else { (other, by_rows) };
             // values, columns and segments, twice
@@ -106,7 +109,7 @@ pub(crate) fn upload(
         }
     };
     stream.flush_writes()?;
-    Ok(Data { rows, cols, stored: x.stored(), observed, layout })
+    Ok(Data { rows, cols, stored, observed, layout })
 }
 
 fn upload_dense(
@@ -182,21 +185,17 @@ struct Csr {
 }
 
 impl Csr {
-    /// Copies a view whose outer dimension is the rows (`by_rows`) or the columns; `dim` is (outer, inner).
-    fn new(s: &nmf_core::SparseView<'_, f32>, by_rows: bool, dim: (u32, u32), scale: f32) -> Result<Csr> {
+    /// Copies a view with its (outer, inner) dimensions. Where all entries count, a stored zero is like any other
+    /// zero and is left out.
+    fn new(s: &nmf_core::SparseView<'_, f32>, dim: (u32, u32), scale: f32, observed: Observed) -> Result<Csr> {
         let mut out = Csr { rows: dim.0, cols: dim.1, first: vec![0], columns: Vec::new(), values: Vec::new() };
         out.columns.reserve(s.nnz());
         out.values.reserve(s.nnz());
         for vec in s.outer_iterator() {
-            for (j, &v) in vec.iter() {
+            for (j, &v) in vec.iter().filter(|(_, v)| observed != Observed::All || **v != 0.0) {
                 if j >= dim.1 as usize {
-                    let found = if by_rows { (dim.0 as usize, j + 1) } else { (j + 1, dim.0 as usize) };
-                    let expected = if by_rows { (dim.0, dim.1) } else { (dim.1, dim.0) };
-                    return Err(Error::Shape {
-                        what: "the sparse matrix X",
-                        expected: (expected.0 as usize, expected.1 as usize),
-                        found,
-                    });
+                    // the kernels rely on it
+                    return Err(Error::Device(format!("the sparse matrix has index {j}, but only {} are valid", dim.1)));
                 }
                 out.columns.push(j as u32);
                 out.values.push(scale * v);

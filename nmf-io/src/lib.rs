@@ -73,6 +73,9 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Loaded> {
     }
     match format {
         Format::Npy => npy::read(path, &mut source.stream, source.most, options),
+        Format::Npz if source.most == u64::MAX => {
+            Err(Error::format(path, ".npz from a pipe: it must be a file, as it is not read from front to back"))
+        }
         Format::Npz => npz::read(path, options),
         Format::MatrixMarket => mtx::read(path, source.stream, source.most, false, options),
         Format::Text { tabs } => text::read(path, source, tabs, options),

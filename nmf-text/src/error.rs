@@ -90,8 +90,13 @@ pub enum Error {
         expected: String,
     },
     /// No word was left.
-    #[error("no word is left for the vocabulary: {0}")]
-    EmptyVocabulary(String),
+    #[error("{}no word is left for the vocabulary: {reason}", path.as_ref().map_or(String::new(), |p| format!("{}: ", p.display())))]
+    EmptyVocabulary {
+        /// The corpus, where it was read from a path.
+        path: Option<PathBuf>,
+        /// What there was, and which option removed how much of it.
+        reason: String,
+    },
     /// A saved text model is damaged or from another version.
     #[error("the text model's field {field:?}: {message}")]
     Model {

@@ -46,13 +46,9 @@ fn keep_headers(text: &str, names: &[String], out: &mut String) {
 
 /// The expression scikit-learn looks for is
 /// `(writes in|writes:|wrote:|says:|said:|^In article|^Quoted from|^\||^>)`.
-fn quotes(line: &str) -> bool {
+fn quoting(line: &str) -> bool {
     ["In article", "Quoted from", "|", ">"].iter().any(|s| line.starts_with(s))
         || ["writes in", "writes:", "wrote:", "says:", "said:"].iter().any(|s| line.contains(s))
-}
-
-fn without_quotes(text: &str) -> String {
-    text.split_inclusive('\n').filter(|line| !quotes(line)).collect()
 }
 
 /// Cuts at the last line that is blank or only hyphens, unless that is the first line.
@@ -74,7 +70,7 @@ pub(crate) fn leaves_as_is(options: &TextOptions) -> bool {
     options.keep_headers.is_none() && options.strip == Strip::default()
 }
 
-/// Appends what the options leave of `text` to `out`.
+/// Appends what the options leave of `text` to `out`; cuts headers, footers, quotations, in this order.
 pub(crate) fn prepare(text: &str, options: &TextOptions, out: &mut String) {
     let Strip { headers, quotes, footers } = options.strip;
     let mut rest = text;
@@ -85,12 +81,14 @@ pub(crate) fn prepare(text: &str, options: &TextOptions, out: &mut String) {
     } else if headers && has_headers(text) {
         rest = split_head(text).map_or("", |(_, body)| body);
     }
-    let unquoted;
-    if quotes {
-        unquoted = without_quotes(rest);
-        rest = &unquoted;
+    if footers {
+        rest = without_footer(rest);
     }
-    out.push_str(if footers { without_footer(rest) } else { rest });
+    if quotes {
+        rest.split_inclusive('\n').filter(|line| !quoting(line)).for_each(|line| out.push_str(line));
+    } else {
+        out.push_str(rest);
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +120,7 @@ mod tests {
     fn quotes_and_footers() {
         assert_eq!(prepared(POST, None, "headers,quotes"), "new\n\n--\nme\n");
         assert_eq!(prepared(POST, None, "headers,quotes,footers"), "new\n");
+        assert_eq!(prepared("a\n\n> b", None, "footers,quotes"), "a", "the footer goes first");
         assert_eq!(prepared("a\nb", None, "footers"), "a\nb");
         assert_eq!(prepared("--\nb", None, "footers"), "--\nb");
         assert_eq!(prepared("", None, "footers"), "");

@@ -177,7 +177,7 @@ impl VectorizerBuilder {
             kept.truncate(most);
         }
         if kept.is_empty() {
-            return Err(Error::EmptyVocabulary(self.why_empty(stats)));
+            return Err(Error::EmptyVocabulary { path: None, reason: self.why_empty(stats) });
         }
         // mostly decided by the first eight bytes
         let mut order: Vec<(u64, u32)> = kept.into_iter().map(|id| (prefix(word(id)), id)).collect();
@@ -353,5 +353,9 @@ pub fn read_corpus(path: &Path, read: &ReadOptions, options: &TextOptions) -> Re
 
 fn count(path: &Path, read: &ReadOptions, mut builder: VectorizerBuilder) -> Result<(Corpus, ReadReport)> {
     let report = read_documents(path, read, |d| builder.push(d))?;
-    Ok((builder.finish()?, report))
+    let corpus = builder.finish().map_err(|e| match e {
+        Error::EmptyVocabulary { reason, .. } => Error::EmptyVocabulary { path: Some(path.to_path_buf()), reason },
+        other => other,
+    })?;
+    Ok((corpus, report))
 }

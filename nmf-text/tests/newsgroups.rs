@@ -99,6 +99,20 @@ fn body_only() {
     assert_eq!((c.counts.shape(), c.counts.nnz()), ((18_846, 58_050), 1_458_172));
 }
 
+/// Against scikit-learn's strip_newsgroup_header, _footer and _quoting and a CountVectorizer.
+#[test]
+fn stripped() {
+    for (strip, words, nnz, tokens) in [
+        ("headers,footers,quotes", 134_410, 1_806_111, 3_443_663),
+        ("quotes", 160_846, 2_362_666, 4_290_742),
+        ("footers", 149_134, 2_711_079, 4_935_698),
+    ] {
+        let options = TextOptions { strip: strip.parse().unwrap(), ..Default::default() };
+        let Some(c) = count(VectorizerBuilder::new(options).unwrap(), |_| true) else { return };
+        assert_eq!((c.counts.cols(), c.counts.nnz(), c.stats.tokens), (words, nnz, tokens), "{strip}");
+    }
+}
+
 #[test]
 fn rfcs() {
     let Some(path) = data("rust_rfcs/rust-rfcs.tar.gz") else { return };

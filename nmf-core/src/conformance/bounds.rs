@@ -72,8 +72,8 @@ fn powers(loss: &Loss) -> (f64, f64) {
 
 /// fᵀf: p products.
 pub(super) fn gram(f: &ArrayView2<'_, f64>, eps: f64) -> Bound {
-    let g = reference::gram(f);
-    Bound::of_sum(g.clone(), g.mapv(f64::abs), f.nrows() + 1, eps)
+    let size = f.mapv(f64::abs);
+    Bound::of_sum(reference::gram(f), size.t().dot(&size), f.nrows() + 1, eps)
 }
 
 /// X̃·other: q products of non-negative numbers, so Σ|terms| is the value itself.

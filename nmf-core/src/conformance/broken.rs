@@ -73,7 +73,7 @@ impl<B: Backend> Broken<B> {
             Fault::ReviveZeros => new.mapv_inplace(|v| if v == 0.0 { B::Elem::FLOOR.f64() } else { v }),
             Fault::Jitter => {
                 self.updates += 1;
-                if self.updates % 3 != 0 {
+                if !self.updates.is_multiple_of(3) {
                     return Ok(());
                 }
                 new *= 1.0 + B::Elem::EPS;
@@ -99,6 +99,10 @@ impl<B: Backend> Backend for Broken<B> {
 
     fn supports(&self, op: &Op) -> Support {
         self.inner.supports(op)
+    }
+
+    fn sweep_rate(&self) -> f64 {
+        self.inner.sweep_rate()
     }
 
     fn upload(&mut self, x: MatrixRef<'_, B::Elem>, scale: B::Elem, observed: Observed) -> Result<Self::Data> {

@@ -24,8 +24,8 @@ pub struct Failure {
     pub note: String,
 }
 
-/// The result of one check.
-pub type Outcome = Result<(), Failure>;
+/// The result of one check. Boxed, because a failure is large and rare.
+pub type Outcome = Result<(), Box<Failure>>;
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,7 +66,7 @@ impl Report {
 
     /// The failures, in order.
     pub fn failures(&self) -> impl Iterator<Item = &Failure> {
-        self.outcomes.iter().filter_map(|(_, o)| o.as_ref().err())
+        self.outcomes.iter().filter_map(|(_, o)| o.as_ref().err().map(|f| &**f))
     }
 }
 

@@ -6,7 +6,7 @@ use super::sample::{Sample, wide};
 use crate::{Backend, Element, Loss, Observed, Op, Penalty, Ridge, Rule, Side, Support};
 use ndarray::Array2;
 
-pub(super) type Checked<R> = Result<R, Failure>;
+pub(super) type Checked<R> = Result<R, Box<Failure>>;
 
 /// Wraps a backend so that each call is one line and each failure says what was tried.
 pub(super) struct Probe<B> {
@@ -25,8 +25,8 @@ impl<B: Backend> Probe<B> {
         self.case = case.into();
     }
 
-    pub(super) fn fail(&self, operation: &'static str, note: impl Into<String>) -> Failure {
-        Failure {
+    pub(super) fn fail(&self, operation: &'static str, note: impl Into<String>) -> Box<Failure> {
+        Box::new(Failure {
             check: self.check,
             operation,
             case: self.case.clone(),
@@ -35,7 +35,7 @@ impl<B: Backend> Probe<B> {
             expected: f64::NAN,
             tolerance: f64::NAN,
             note: note.into(),
-        }
+        })
     }
 
     /// The result of a call that must succeed.
@@ -70,13 +70,13 @@ impl<B: Backend> Probe<B> {
         }
         match worst {
             None => Ok(()),
-            Some((_, at)) => Err(Failure {
+            Some((_, at)) => Err(Box::new(Failure {
                 index: Some(at),
                 found: found[at],
                 expected: expected[at],
                 tolerance: bound.tolerance[at],
-                ..self.fail(operation, note)
-            }),
+                ..*self.fail(operation, note)
+            })),
         }
     }
 
@@ -94,7 +94,7 @@ impl<B: Backend> Probe<B> {
         if (found - expected).abs() <= tolerance {
             return Ok(());
         }
-        Err(Failure { found, expected, tolerance, ..self.fail(operation, note) })
+        Err(Box::new(Failure { found, expected, tolerance, ..*self.fail(operation, note) }))
     }
 
     /// The same bits.

@@ -35,6 +35,7 @@ impl Counts {
 
 /// Forwards everything to another backend, fused methods included, and counts.
 ///
+/// `scope` is not forwarded: its closure must see this wrapper, so it runs on the caller's thread.
 /// A fallback on the host inside the wrapped backend ([`Support::Host`]) is its own affair and not counted.
 #[derive(Debug, Clone, Default)]
 pub struct Traced<B> {
@@ -83,6 +84,10 @@ impl<B: Backend> Backend for Traced<B> {
 
     fn supports(&self, op: &Op) -> Support {
         self.inner.supports(op)
+    }
+
+    fn sweep_rate(&self) -> f64 {
+        self.inner.sweep_rate()
     }
 
     fn upload(&mut self, x: MatrixRef<'_, B::Elem>, scale: B::Elem, observed: Observed) -> Result<B::Data> {

@@ -193,18 +193,3 @@ fn sparse_archives_that_contradict_themselves_say_where() {
     refused(make(&[0, 1, 2], &[0, 2, 1], 2, ""), &["'indices'", "expected 2"]);
     refused(make(&[0, 1, 9], &[0, 2], 2, ""), &["'indptr'", "is 9"]);
 }
-
-#[test]
-fn real_data_sets() {
-    let Some(root) = std::env::var_os("NMF_DATA") else {
-        println!("skipped for lack of NMF_DATA");
-        return;
-    };
-    for (file, dim) in [("cbcl_faces/cbcl_faces.npz", (2429, 361)), ("olivetti_faces/olivetti_faces.npz", (400, 4096))]
-    {
-        match read(&Path::new(&root).join(file)) {
-            Ok(loaded) => assert_eq!(loaded.dim(), dim),
-            Err(e) => println!("{e}"),
-        }
-    }
-}

@@ -42,6 +42,8 @@ fn originals() -> Vec<(String, Vec<u8>)> {
 /// Reads the bytes as such a file: anything but a panic will do, and errors must name the file.
 fn survives(folder: &Path, name: &str, content: &[u8], what: &str) {
     let path = folder.join(name);
+    // Some file systems wait for the disk when a file is overwritten, not when it is new.
+    let _ = std::fs::remove_file(&path);
     std::fs::write(&path, content).unwrap();
     let outcome = catch_unwind(AssertUnwindSafe(|| read(&path)));
     match outcome {
@@ -75,7 +77,7 @@ fn files_cut_anywhere_or_changed_anywhere() {
         }
     }
     if let Some(peak) = peak_kib() {
-        assert!(peak < 1 << 20, "{peak} KiB were taken");
+        assert!(peak < 512 << 10, "{peak} KiB were taken");
     }
 }
 

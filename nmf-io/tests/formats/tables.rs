@@ -117,3 +117,16 @@ fn unknown_files_list_what_is_accepted() {
     refused(read_as("a.bin", b"PAR1"), &["Parquet"]);
     refused(read(Path::new("no/such/file.csv")), &["cannot be read"]);
 }
+
+#[test]
+fn real_expression_levels() {
+    let Some(root) = std::env::var_os("NMF_DATA") else {
+        println!("skipped for lack of NMF_DATA");
+        return;
+    };
+    let loaded = read(&Path::new(&root).join("golub_all_aml/all_aml.tsv.gz")).unwrap();
+    assert_eq!((loaded.dim(), loaded.precision_name()), ((5000, 38), "f32"));
+    assert_eq!(loaded.row_names().unwrap()[0], "M12759_at");
+    assert_eq!(loaded.col_names().unwrap()[0], "ALL_19769_B-cell");
+    assert_eq!(values(&loaded)[[0, 0]], 1080.0);
+}

@@ -25,7 +25,8 @@ fn walk(path: &Path, mut visit: impl FnMut(String, &mut dyn Read, u64) -> Result
     let mut archive = Archive::new(reader(path)?);
     for entry in archive.entries().map_err(archive_error)? {
         let mut entry = entry.map_err(archive_error)?;
-        if entry.header().entry_type().is_file() {
+        // in old archives a folder is a file whose name ends with a slash
+        if entry.header().entry_type().is_file() && !entry.path_bytes().ends_with(b"/") {
             let (name, size) = (name(&entry), entry.size());
             visit(name, &mut entry, size)?;
         }

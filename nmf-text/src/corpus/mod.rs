@@ -90,7 +90,8 @@ pub struct ReadOptions {
     /// Its form.
     pub format: Format,
     /// The column or key of the text, by name or (tables) number from 1. By default `text`, `body`,
-    /// `content` or `document`, else the last one that is not all numbers and not the label.
+    /// `content` or `document`, else the last that is not the label and holds texts of several words (JSON
+    /// lines: the last that holds a string).
     pub text_column: Option<String>,
     /// The column or key of the label. By default `label`, `category`, `class` or `target`, if present.
     pub label_column: Option<String>,

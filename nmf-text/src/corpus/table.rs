@@ -191,15 +191,19 @@ fn choose(path: &Path, sample: &[Row], options: &ReadOptions) -> Result<Columns>
     if label.is_none() {
         label = by_name(&LABEL_NAMES).filter(|l| Some(*l) != text);
     }
-    let rows = || sample.iter().skip(usize::from(header));
-    let textual =
-        |i: usize| rows().any(|r| r.fields.get(i).is_some_and(|f| !numeric(f))) || (rows().count() == 0 && header);
+    // texts: mostly no numbers, and somewhere more than one word (or a script without spaces)
+    let textual = |i: usize| {
+        let fields = || sample.iter().skip(usize::from(header)).filter_map(|r| r.fields.get(i));
+        let numbers = fields().filter(|f| numeric(f)).count();
+        2 * numbers < fields().count()
+            && fields().any(|f| f.trim().contains(|c: char| c.is_whitespace() || !c.is_ascii()))
+    };
     let text = match text.or_else(|| (0..first.len()).rev().find(|i| Some(*i) != label && textual(*i))) {
         Some(text) => text,
         None => {
             return Err(Error::format(
                 path,
-                "no column holds text, every field is a number or the label (--text-column takes one all the same; a matrix of numbers is no corpus)",
+                "no column holds texts of several words (--text-column takes any column; a matrix of numbers is no corpus)",
             ));
         }
     };

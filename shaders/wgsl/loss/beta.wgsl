@@ -1,5 +1,5 @@
-// Any other β: d(x, v) = (x^β + (β−1)·v^β − β·x·v^(β−1)) / (β(β−1)) = v^β·((1+t)^β − 1 − β·t) / (β(β−1)),
-// t = (x−v)/v. For |t| ≤ ¼ the binomial series Σ_{n≥2} c_n·tⁿ, c₂ = ½, c_{n+1} = c_n·(β−n)/(n+1).
+// Any other β: d(x, v) = (x^β + (β−1)·v^β − β·x·v^(β−1)) / (β(β−1)). For t = (x−v)/v with |t| ≤ ¼, where that would
+// cancel, v^β times the binomial series Σ_{n≥2} c_n·tⁿ, c₂ = ½, c_{n+1} = c_n·(β−n)/(n+1).
 fn model4(v: vec4<f32>) -> vec4<f32> {
     return floored4(v);
 }
@@ -30,7 +30,8 @@ fn value(x: f32, v: f32) -> f32 {
         }
         return powr(v, b) * sum;
     }
-    return max(powr(v, b) * (powr(x / v, b) - 1.0 - b * t) / (b * (b - 1.0)), 0.0);
+    // far from x = v the plain form loses nothing, and no single term of it overflows
+    return max((powr(x, b) + (b - 1.0) * powr(v, b) - b * x * powr(v, b - 1.0)) / (b * (b - 1.0)), 0.0);
 }
 // d(0, v): what the sum over all entries holds for this one (v before flooring); infinite for β ≤ 0, which the
 // host says, while the kernels sum the rest

@@ -32,8 +32,7 @@ fn check_updates<B: Backend>(
             }
             p.ok("mu_step", r)?;
             let found = p.read(&out)?;
-            let (num, den) =
-                bounds::terms::<B::Elem>(&loss, &x.dense(), side, &wide(f).view(), &wide(other).view());
+            let (num, den) = bounds::terms::<B::Elem>(&loss, &x.dense(), side, &wide(f).view(), &wide(other).view());
             p.close("mu_step", &found, &bounds::apply::<B::Elem>(&num, &den, &wide(f), &rule))?;
         }
         if loss.allows_zero() {

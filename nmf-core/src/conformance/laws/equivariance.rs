@@ -80,7 +80,12 @@ pub fn permutation<B: Backend>(make: impl Fn() -> B) -> Outcome {
         let permuted = |a: &Array2<B::Elem>, axis, order: &[usize]| a.select(Axis(axis), order);
         let x2 = Sample::new(permuted(x.values(), 0, &rows), Layout::RowMajor, Observed::All);
         let found = updated(&mut p, &loss, &x2, Side::Rows, &permuted(&w, 0, &rows), &h, &rule)?;
-        p.close_or("mu_step", &found, &bound.select(0, &rows), "permuting rows of X and W does not permute the result")?;
+        p.close_or(
+            "mu_step",
+            &found,
+            &bound.select(0, &rows),
+            "permuting rows of X and W does not permute the result",
+        )?;
 
         let x2 = Sample::new(permuted(x.values(), 1, &cols), Layout::RowMajor, Observed::All);
         let found = updated(&mut p, &loss, &x2, Side::Rows, &w, &permuted(&h, 0, &cols), &rule)?;
@@ -128,7 +133,12 @@ pub fn scaling<B: Backend>(make: impl Fn() -> B) -> Outcome {
             let small = updated(&mut p, &loss, &x, Side::Rows, &w, &h, &rule)?;
             let large = updated(&mut p, &loss, &by_upload, Side::Rows, &sw, &h, &rule)?;
             // entries whose denominator meets its floor do not scale; here none does, zeros stay zero
-            p.same("mu_step", &large, &(small * s), "the update of (8X, 8W, H) is not exactly 8 times that of (X, W, H)")?;
+            p.same(
+                "mu_step",
+                &large,
+                &(small * s),
+                "the update of (8X, 8W, H) is not exactly 8 times that of (X, W, H)",
+            )?;
         }
     }
     // α of the terms likewise
@@ -140,8 +150,7 @@ pub fn scaling<B: Backend>(make: impl Fn() -> B) -> Outcome {
     let r = p.b.terms(&Loss::KL, &dx, Side::Rows, &dw, &dh, 4.0, Accumulate::Set, &mut once);
     p.ok("terms", r)?;
     let (n, d) = p.read_terms(&once)?;
-    let (num, den) =
-        bounds::terms::<B::Elem>(&Loss::KL, &x.dense(), Side::Rows, &wide(&w).view(), &wide(&h).view());
+    let (num, den) = bounds::terms::<B::Elem>(&Loss::KL, &x.dense(), Side::Rows, &wide(&w).view(), &wide(&h).view());
     let eps = p.eps();
     p.close("terms", &n, &num.accumulate(4.0, None, eps))?;
     p.close("terms", &d, &den.accumulate(4.0, None, eps))

@@ -23,13 +23,13 @@ pub fn zeros_stay<B: Backend>(make: impl Fn() -> B) -> Outcome {
             for (at, &v) in end.indexed_iter() {
                 if (v > 0.0) != (start[at] > 0.0) {
                     let note = if v > 0.0 { "a zero became positive" } else { "a positive entry became zero" };
-                    return Err(Failure {
+                    return Err(Box::new(Failure {
                         index: Some(at),
                         found: v,
                         expected: start[at],
                         tolerance: 0.0,
-                        ..p.fail("mu_step", note)
-                    });
+                        ..*p.fail("mu_step", note)
+                    }));
                 }
             }
         }
@@ -40,13 +40,21 @@ pub fn zeros_stay<B: Backend>(make: impl Fn() -> B) -> Outcome {
 /// No operation leaves a negative or non-finite entry.
 pub fn non_negative<B: Backend>(make: impl Fn() -> B) -> Outcome {
     let mut p = Probe::new("laws::non_negative", make());
-    let check = |p: &Probe<B>, operation, f: &Array2<f64>| match f.indexed_iter().find(|(_, v)| !(**v >= 0.0 && v.is_finite())) {
-        None => Ok(()),
-        Some((at, &v)) => {
-            let note = "an entry is negative or not finite";
-            Err(Failure { index: Some(at), found: v, expected: 0.0, tolerance: 0.0, ..p.fail(operation, note) })
-        }
-    };
+    let check =
+        |p: &Probe<B>, operation, f: &Array2<f64>| match f.indexed_iter().find(|(_, v)| !(**v >= 0.0 && v.is_finite()))
+        {
+            None => Ok(()),
+            Some((at, &v)) => {
+                let note = "an entry is negative or not finite";
+                Err(Box::new(Failure {
+                    index: Some(at),
+                    found: v,
+                    expected: 0.0,
+                    tolerance: 0.0,
+                    ..*p.fail(operation, note)
+                }))
+            }
+        };
     for loss in p.losses() {
         for rule in rules(&loss, 3) {
             let x = Sample::random(34, (17, 20), 0.3, Layout::RowMajor, Observed::All);
@@ -105,7 +113,8 @@ pub fn descent<B: Backend>(make: impl Fn() -> B) -> Outcome {
             let (mut w, mut h) = (p.read(&dw)?, p.read(&dh)?);
             let objective = |w: &Array2<f64>, h: &Array2<f64>| {
                 let (d, tolerance) = bounds::divergence::<B::Elem>(&loss, &dense, false, &w.view(), &h.view());
-                let penalties = reference::penalty(&w.view(), &rule.penalty) + reference::penalty(&h.view(), &rule.penalty);
+                let penalties =
+                    reference::penalty(&w.view(), &rule.penalty) + reference::penalty(&h.view(), &rule.penalty);
                 (d + penalties, tolerance + bounds::SAFETY * B::Elem::EPS * penalties)
             };
             let mut before = objective(&w, &h);
@@ -118,14 +127,14 @@ pub fn descent<B: Backend>(make: impl Fn() -> B) -> Outcome {
                     h = p.read(&dh)?;
                 }
                 let now = objective(&w, &h);
-                if !(now.0 <= before.0 + before.1) {
+                if now.0.is_nan() || now.0 > before.0 + before.1 {
                     let note = format!("the objective rises at update {step}");
-                    return Err(Failure {
+                    return Err(Box::new(Failure {
                         found: now.0,
                         expected: before.0,
                         tolerance: before.1,
-                        ..p.fail("mu_step", note)
-                    });
+                        ..*p.fail("mu_step", note)
+                    }));
                 }
                 before = now;
             }

@@ -156,13 +156,13 @@ fn check_rows<B: Backend>(p: &mut Probe<B>, s: &RowProblem<B::Elem>, penalty: &P
                 w[[i, q]],
                 gradient[[i, q]]
             );
-            return Err(Failure {
+            return Err(Box::new(Failure {
                 index: Some((i, q)),
                 found: violation,
                 expected: 0.0,
                 tolerance: slack[q],
-                ..p.fail("nnls", note)
-            });
+                ..*p.fail("nnls", note)
+            }));
         }
     }
     Ok(())

@@ -45,7 +45,7 @@ pub fn memory<B: Backend>(make: impl Fn() -> B) -> Outcome {
     p.same("read", &back, &wide(&edge), "uploading and reading back changed a value")
 }
 
-/// `ticket`, `poll`, `wait`, `value`: values in order, tickets redeemed in any order, scalars read more than once.
+/// `ticket`, `poll`, `wait`, `value`, `scope`: values in order, tickets redeemed in any order, scalars read more than once.
 pub fn scalars<B: Backend>(make: impl Fn() -> B) -> Outcome {
     let mut p = Probe::new("oracle::scalars", make());
     let sum = Penalty { l1: 1.0, l2: 0.0 };
@@ -78,6 +78,14 @@ pub fn scalars<B: Backend>(make: impl Fn() -> B) -> Outcome {
         }
     };
     p.must("poll", values == expect(2..5), "a ticket of three scalars has other values or another order")?;
+    let rate = p.b.sweep_rate();
+    p.must("sweep_rate", rate > 0.0 && rate.is_finite(), "not a positive number")?;
+    let inside = p.b.scope(|b| {
+        let f = b.factor(Array2::from_elem((2, 2), B::Elem::of(5.0)).view())?;
+        let s = b.penalty(&f, &sum)?;
+        b.value(&s)
+    });
+    p.close_scalar("scope", p.ok("scope", inside)?, (20.0, 0.0))?;
     let r = p.b.value(&scalars[3]);
     p.close_scalar("value", p.ok("value", r)?, (16.0, 0.0))?;
     let r = p.b.finish();

@@ -1,0 +1,367 @@
+//! The primitives of [`nmf_core::Backend`] on a GPU.
+
+use crate::dense::Target;
+use crate::device::{AdapterInfo, Device, GpuOptions};
+use crate::memory::{Factor, Gram, Scalar, Terms, quads};
+use crate::pool::Pool;
+use crate::queue::{Counters, Params, Stream};
+use crate::scalar::Pending;
+use crate::update::kind;
+use crate::window::{self, Data, Layout, extent};
+use ndarray::{Array2, ArrayView2};
+use nmf_core::{
+    Accumulate, Backend, Error, Info, Loss, MatrixRef, Observed, Op, Penalty, Result, Ridge, Rule, Side, Support, Sweep,
+    Ticket,
+};
+use nmf_shaders::{HALS_CLASSES, Kernel, MAX_QUADS, Term};
+use std::collections::HashMap;
+
+/// NMF on a GPU through wgpu (Vulkan, Metal, DirectX 12), in f32.
+///
+/// Operations are recorded and submitted many at a time; X and the factors stay on the device. Sums over a whole
+/// matrix arrive as partial sums, which the host adds in f64.
+pub struct Gpu {
+    pub(crate) stream: Stream,
+    pub(crate) pool: Pool,
+    pub(crate) tickets: HashMap<u64, Pending>,
+    pub(crate) next_ticket: u64,
+    window: u64,
+}
+
+impl Gpu {
+    /// Opens a device.
+    pub fn new(options: &GpuOptions) -> Result<Gpu> {
+        let device = Device::new(options)?;
+        let most = device.max_binding();
+        let window = options.max_binding.map_or(most, |b| b.clamp(256, most));
+        Ok(Gpu {
+            stream: Stream::new(device)?,
+            pool: Pool::new(options.memory),
+            tickets: HashMap::new(),
+            next_ticket: 0,
+            window,
+        })
+    }
+
+    /// The adapter in use.
+    pub fn adapter(&self) -> &AdapterInfo {
+        &self.stream.device.info
+    }
+
+    /// Whether the adapter computes on the CPU: right, but far slower than the CPU backend. Callers warn.
+    pub fn is_software(&self) -> bool {
+        self.adapter().software
+    }
+
+    /// What was done so far.
+    pub fn counters(&self) -> Counters {
+        self.stream.counters
+    }
+
+    /// Submissions so far.
+    pub fn submits(&self) -> u64 {
+        self.counters().submits
+    }
+
+    /// Kernels recorded so far.
+    pub fn dispatches(&self) -> u64 {
+        self.counters().dispatches
+    }
+
+    /// Times the host waited for results so far.
+    pub fn reads(&self) -> u64 {
+        self.counters().reads
+    }
+
+    /// Matrices uploaded so far.
+    pub fn uploads(&self) -> u64 {
+        self.counters().uploads
+    }
+
+    /// Bytes of device memory in use.
+    pub fn memory_in_use(&self) -> u64 {
+        self.pool.used()
+    }
+
+    /// Kernels compiled so far.
+    pub fn kernels(&self) -> usize {
+        self.stream.pipelines.len()
+    }
+
+    /// Room for rows × k on the device.
+    fn room(&self, what: &str, rows: usize, k: usize) -> Result<crate::pool::Buf> {
+        let kq = quads(k);
+        if k == 0 || kq > MAX_QUADS {
+            return Err(Error::Unsupported(format!("the GPU backend takes 1 to {} components, not {k}: use the CPU", 4 * MAX_QUADS)));
+        }
+        let bytes = u64::from(extent(rows)?) * u64::from(kq) * 16;
+        let most = self.stream.device.max_binding();
+        if bytes > most {
+            return Err(Error::OutOfMemory { what: format!("{what} of {rows}×{k} (in one piece)"), needed: bytes, available: most });
+        }
+        self.scratch(rows as u64, kq)
+    }
+
+    fn put(&mut self, f: &Factor, values: ArrayView2<'_, f32>) -> Result<()> {
+        Error::check_shape("the values of a factor", (f.rows as usize, f.k as usize), values.dim())?;
+        let width = 4 * quads(f.k as usize) as usize;
+        let mut padded = vec![0.0f32; values.nrows() * width];
+        for (row, out) in values.outer_iter().zip(padded.chunks_exact_mut(width)) {
+            row.iter().zip(out).for_each(|(v, o)| *o = *v);
+        }
+        self.stream.counters.writes += 1;
+        self.stream.write(&f.buf, 0, bytemuck::cast_slice(&padded))
+    }
+
+    fn fetch(&mut self, buf: &crate::pool::Buf, rows: usize, k: usize) -> Result<Array2<f32>> {
+        let width = 4 * quads(k) as usize;
+        let landing = self.stream.land(&[(buf, 0, (rows * width * 4) as u64)])?;
+        self.stream.counters.reads += 1;
+        let values: Vec<f32> = self.stream.take(landing)?;
+        Ok(Array2::from_shape_fn((rows, k), |(i, q)| values.get(i * width + q).copied().unwrap_or(f32::NAN)))
+    }
+
+    fn check_pair(&self, x: &Data, side: Side, f: &Factor, other: &Factor) -> Result<()> {
+        let (m, n) = x.dim();
+        let (p, q) = if side == Side::Rows { (m, n) } else { (n, m) };
+        Error::check_shape("the factor to update", (p, f.k as usize), self.dim(f))?;
+        Error::check_shape("the other factor", (q, f.k as usize), self.dim(other))
+    }
+
+    fn rule_params(&self, rule: &Rule, rows: u32, k: u32) -> Params {
+        Params {
+            p: rows,
+            k,
+            kq: quads(k as usize),
+            fixed: rule.fixed.min(k as usize) as u32,
+            l1: rule.penalty.l1 as f32,
+            l2: rule.penalty.l2 as f32,
+            gamma: rule.exponent as f32,
+            ..Params::default()
+        }
+    }
+
+    /// Threads, one per quad.
+    fn quad_groups(params: &Params) -> u64 {
+        (u64::from(params.p) * u64::from(params.kq)).div_ceil(64)
+    }
+}
+
+fn same_terms(t: &Terms, f: &Factor) -> Result<()> {
+    Error::check_shape("the terms of an update", (f.rows as usize, f.k as usize), (t.rows as usize, t.k as usize))
+}
+
+fn same_gram(g: &Gram, f: &Factor) -> Result<()> {
+    Error::check_shape("the Gram matrix", (f.k as usize, f.k as usize), (g.k as usize, g.k as usize))
+}
+
+impl Backend for Gpu {
+    type Elem = f32;
+    type Data = Data;
+    type Factor = Factor;
+    type Gram = Gram;
+    type Terms = Terms;
+    type Scalar = Scalar;
+
+    fn info(&self) -> Info {
+        let a = self.adapter();
+        Info { name: "gpu".into(), adapter: format!("{} ({}, {})", a.name, a.backend, a.driver), threads: 1, asynchronous: true }
+    }
+
+    fn supports(&self, op: &Op) -> Support {
+        match op {
+            Op::Update(loss) if kind(loss).is_ok() => Support::Native,
+            Op::HalsSweep | Op::Sparse | Op::StoredOnly => Support::Native,
+            Op::Nnls => Support::Host,
+            _ => Support::No,
+        }
+    }
+
+    fn upload(&mut self, x: MatrixRef<'_, f32>, scale: f32, observed: Observed) -> Result<Data> {
+        let data = window::upload(&mut self.stream, &self.pool, &x, scale, observed, self.window)?;
+        self.stream.counters.uploads += 1;
+        Ok(data)
+    }
+
+    fn factor(&mut self, values: ArrayView2<'_, f32>) -> Result<Factor> {
+        let (rows, k) = values.dim();
+        let f = Factor { buf: self.room("a factor", rows, k)?, rows: rows as u32, k: k as u32 };
+        self.put(&f, values)?;
+        Ok(f)
+    }
+
+    fn dim(&self, f: &Factor) -> (usize, usize) {
+        (f.rows as usize, f.k as usize)
+    }
+
+    fn read(&mut self, f: &Factor) -> Result<Array2<f32>> {
+        self.fetch(&f.buf, f.rows as usize, f.k as usize)
+    }
+
+    fn write(&mut self, f: &mut Factor, values: ArrayView2<'_, f32>) -> Result<()> {
+        self.put(f, values)
+    }
+
+    fn copy(&mut self, from: &Factor, to: &mut Factor) -> Result<()> {
+        Error::check_shape("the factor to copy over", self.dim(from), self.dim(to))?;
+        self.stream.copy(&from.buf, &to.buf, u64::from(from.rows) * u64::from(quads(from.k as usize)) * 16);
+        Ok(())
+    }
+
+    fn new_gram(&mut self, k: usize) -> Result<Gram> {
+        self.room("a Gram matrix", 4 * quads(k) as usize, k)?;
+        self.new_gram_buffer(k as u32)
+    }
+
+    fn read_gram(&mut self, g: &Gram) -> Result<Array2<f32>> {
+        self.fetch(&g.buf, g.k as usize, g.k as usize)
+    }
+
+    fn new_terms(&mut self, rows: usize, k: usize) -> Result<Terms> {
+        let num = self.room("the terms of an update", rows, k)?;
+        let den = self.room("the terms of an update", rows, k)?;
+        Ok(Terms { num, den, rows: rows as u32, k: k as u32, shared: false })
+    }
+
+    fn read_terms(&mut self, t: &Terms) -> Result<(Array2<f32>, Array2<f32>)> {
+        let (rows, k) = (t.rows as usize, t.k as usize);
+        let num = self.fetch(&t.num, rows, k)?;
+        let den = self.fetch(&t.den, if t.shared { 1 } else { rows }, k)?;
+        let den = den.broadcast((rows, k)).map(|d| d.to_owned()).unwrap_or(den);
+        Ok((num, den))
+    }
+
+    fn gram(&mut self, f: &Factor, out: &mut Gram) -> Result<()> {
+        same_gram(out, f)?;
+        self.record_gram(f, out)
+    }
+
+    fn cross(&mut self, x: &Data, side: Side, other: &Factor, out: &mut Factor) -> Result<()> {
+        self.check_pair(x, side, out, other)?;
+        let to = Target { acc: &out.buf, row0: 0, alpha: 1.0, add: false };
+        match (&x.layout, side) {
+            (Layout::Dense(panels), _) => self.cross_dense(panels, side, other, to),
+            (Layout::Sparse { rows, .. }, Side::Rows) => self.cross_sparse(rows, other, to),
+            (Layout::Sparse { cols, .. }, Side::Cols) => self.cross_sparse(cols, other, to),
+        }
+    }
+
+    fn terms(
+        &mut self,
+        loss: &Loss,
+        x: &Data,
+        side: Side,
+        f: &Factor,
+        other: &Factor,
+        alpha: f64,
+        how: Accumulate,
+        acc: &mut Terms,
+    ) -> Result<()> {
+        self.check_pair(x, side, f, other)?;
+        same_terms(acc, f)?;
+        self.record_terms(loss, x, side, (f, other), alpha, how, acc, false).map(|_| ())
+    }
+
+    fn apply(&mut self, t: &Terms, f: &mut Factor, rule: &Rule) -> Result<()> {
+        same_terms(t, f)?;
+        let params = Params {
+            stride: if t.shared { 0 } else { quads(f.k as usize) },
+            flags: u32::from(rule.ridge == Ridge::Quadratic),
+            ..self.rule_params(rule, f.rows, f.k)
+        };
+        self.stream.run(Kernel::Apply, &[&t.num, &t.den, &f.buf], params, Gpu::quad_groups(&params), 4096.0)
+    }
+
+    fn mu_step(
+        &mut self,
+        loss: &Loss,
+        x: &Data,
+        side: Side,
+        f: &mut Factor,
+        other: &Factor,
+        scratch: &mut Terms,
+        rule: &Rule,
+        measure: bool,
+    ) -> Result<Option<Scalar>> {
+        self.check_pair(x, side, f, other)?;
+        same_terms(scratch, f)?;
+        let before = self.record_terms(loss, x, side, (f, other), 1.0, Accumulate::Set, scratch, measure)?;
+        self.apply(scratch, f, rule)?;
+        Ok(before)
+    }
+
+    fn divergence(&mut self, loss: &Loss, x: &Data, w: &Factor, h: &Factor) -> Result<Scalar> {
+        self.check_pair(x, Side::Rows, w, h)?;
+        self.record_divergence(loss, x, w, h)
+    }
+
+    fn penalty(&mut self, f: &Factor, p: &Penalty) -> Result<Scalar> {
+        let params = Params { l1: p.l1 as f32, l2: p.l2 as f32, ..Params::default() };
+        self.sum_term(Term::Penalty, &[&f.buf], f.rows, f.k, params, 1.0)
+    }
+
+    fn kkt(&mut self, t: &Terms, f: &Factor, rule: &Rule) -> Result<Scalar> {
+        same_terms(t, f)?;
+        let stride = if t.shared { 0 } else { quads(f.k as usize) };
+        let params = Params { stride, ..self.rule_params(rule, f.rows, f.k) };
+        let buffers = [&f.buf, &t.num, &t.den];
+        let mut sum = self.sum_term(Term::Kkt, &buffers, f.rows, f.k, params, 1.0)?;
+        // squares beyond f32, as 2^-80 of themselves: see scalar/kkt.wgsl
+        let params = Params { flags: 1, ..params };
+        sum.parts.extend(self.sum_term(Term::Kkt, &buffers, f.rows, f.k, params, 80f64.exp2())?.parts);
+        Ok(sum)
+    }
+
+    fn quadratic(&mut self, cross: &Factor, gram: &Gram, f: &Factor) -> Result<Scalar> {
+        Error::check_shape("the product X̃·other", self.dim(f), self.dim(cross))?;
+        same_gram(gram, f)?;
+        let fg = self.scratch(f.rows.into(), quads(f.k as usize))?;
+        self.times_gram(f, gram, Target { acc: &fg, row0: 0, alpha: 1.0, add: false })?;
+        self.sum_term(Term::Quadratic, &[&f.buf, &fg, &cross.buf], f.rows, f.k, Params::default(), 1.0)
+    }
+
+    fn hals_sweep(&mut self, cross: &Factor, gram: &Gram, f: &mut Factor, sweep: &Sweep) -> Result<()> {
+        Error::check_shape("the product X̃·other", self.dim(f), self.dim(cross))?;
+        same_gram(gram, f)?;
+        let kq = quads(f.k as usize);
+        let class = HALS_CLASSES.into_iter().find(|c| *c >= kq).unwrap_or(MAX_QUADS);
+        let sweeps = sweep.max_sweeps.clamp(1, u32::MAX as usize) as u32;
+        let params =
+            Params { count: sweeps, stop: sweep.stop as f32, ..self.rule_params(&sweep.rule, f.rows, f.k) };
+        let groups = u64::from(f.rows).div_ceil(64);
+        let work = 64.0 * f64::from(sweeps) * f64::from(f.k) * 8.0 * f64::from(kq);
+        self.stream.run(Kernel::HalsSweep { quads: class }, &[&cross.buf, &gram.buf, &f.buf], params, groups, work)?;
+        let sums = self.scratch(1, kq)?;
+        self.colsum(f, Target { acc: &sums, row0: 0, alpha: 1.0, add: false })?;
+        self.stream.run(Kernel::Refill, &[&sums, &f.buf], params, Gpu::quad_groups(&params), 512.0)
+    }
+
+    fn nnls(&mut self, cross: &Factor, gram: &Gram, f: &mut Factor, penalty: &Penalty) -> Result<()> {
+        // as provided, with the shapes checked first
+        Error::check_shape("the product X̃·other", self.dim(f), self.dim(cross))?;
+        same_gram(gram, f)?;
+        let (a, g, mut v) = (self.read(cross)?, self.read_gram(gram)?, self.read(f)?);
+        let solver = nmf_core::nnls::Nnls::new(&g.view(), penalty);
+        for (row, mut out) in a.outer_iter().zip(v.outer_iter_mut()) {
+            solver.solve(row, &mut out);
+        }
+        self.write(f, v.view())
+    }
+
+    fn ticket(&mut self, s: &[Scalar]) -> Result<Ticket> {
+        self.send(s)
+    }
+
+    fn poll(&mut self, t: &Ticket) -> Result<Option<Vec<f64>>> {
+        if self.arrived(t)? { self.redeem(t).map(Some) } else { Ok(None) }
+    }
+
+    fn wait(&mut self, t: &Ticket) -> Result<Vec<f64>> {
+        self.stream.counters.reads += 1;
+        self.redeem(t)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.stream.finish()
+    }
+}
