@@ -242,3 +242,39 @@ fn to_table(entries: &[Entry], v: Verdict) -> String {
         v.objectives, v.factors,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nmf_core::conformance::{Broken, Fault};
+    use nmf_cpu::Cpu;
+
+    /// Three backends from one start; the third with `fault`, if any.
+    fn verdict(loss: &str, fault: Option<Fault>) -> Verdict {
+        let x = Array2::from_shape_fn((30, 20), |(i, j)| 0.1 + ((7 * i + 11 * j) % 13) as f64 + ((i * j) % 5) as f64);
+        let single = x.mapv(|v| v as f32);
+        let fit = FitOptions::from_words(&["-k", "4", "--loss", loss, "--init", "random", "--solver", "mu", "--max-iter", "30"]).unwrap();
+        let (global, source) = (Global { quiet: true, ..Global::default() }, Path::new("x"));
+        let mut cpu = Cpu::<f64>::new().unwrap();
+        let mut contest = Contest::new(&mut cpu, &MatrixRef::from(&x), &fit, Observed::All, source, &global).unwrap();
+        let mut entries = vec![contest.enter(&mut cpu, MatrixRef::from(&x)).unwrap()];
+        contest.iterations = entries[0].trace.last().map(|p| p.iteration);
+        entries.push(contest.enter(&mut Cpu::<f32>::new().unwrap(), MatrixRef::from(&single)).unwrap());
+        let third = Cpu::<f32>::new().unwrap();
+        entries.push(match fault {
+            Some(fault) => contest.enter(&mut Broken::new(third, fault), MatrixRef::from(&single)).unwrap(),
+            None => contest.enter(&mut { third }, MatrixRef::from(&single)).unwrap(),
+        });
+        judge(&entries, baseline(&MatrixRef::from(&x), &fit.loss, Observed::All))
+    }
+
+    #[test]
+    fn sound_backends_agree_and_broken_ones_exit_with_1() {
+        for (loss, fault) in [("kl", Fault::TruncateRow), ("is", Fault::DropExponent), ("fro", Fault::MeasureAfter)] {
+            let sound = verdict(loss, None);
+            assert!(sound.agree && sound.outcome().is_ok(), "{loss}: {sound:?}");
+            let broken = verdict(loss, Some(fault));
+            assert_eq!(broken.outcome().map_err(|e| e.code()), Err(1), "{loss}: {broken:?}");
+        }
+    }
+}

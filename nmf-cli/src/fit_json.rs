@@ -49,7 +49,6 @@ pub(crate) struct Report {
     pub(crate) observed: Observed,
     /// Final objectives of all starts.
     pub(crate) objectives: Vec<f64>,
-    pub(crate) warnings: Vec<String>,
 }
 
 impl Report {
@@ -91,7 +90,6 @@ impl Report {
             penalties: (Penalty::NONE, Penalty::NONE),
             observed: Observed::All,
             objectives: fitted.objectives().to_vec(),
-            warnings: fitted.warnings().to_vec(),
         }
     }
 
@@ -158,9 +156,8 @@ impl Report {
         let density = 100.0 * self.nnz as f64 / total;
         line("matrix", format!("{}×{}, {} non-zeros ({} %)", self.rows, self.cols, grouped(self.nnz), number(density)));
         line("model", format!("k = {}, loss {}, solver {}, init {}, seed {}", self.rank, self.loss, self.solver, self.init, self.seed));
-        let on = if self.adapter.is_empty() { String::new() } else { format!(" ({})", self.adapter) };
-        let threads = if self.threads == 1 { "1 thread".into() } else { format!("{} threads", self.threads) };
-        line("backend", format!("{}{on}, {}, {threads}", self.backend, self.precision));
+        let on = if self.adapter.is_empty() { String::new() } else { format!(", {}", self.adapter) };
+        line("backend", format!("{}, {}{on}", self.backend, self.precision));
         let why = match self.stopped {
             Stopped::MaxIter => "the maximum",
             Stopped::Tol => "the objective no longer falls: --tol",

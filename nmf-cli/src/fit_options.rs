@@ -1,7 +1,7 @@
 //! The options of a factorization, shared by `factorize`, `compare` and `topics`.
 
 use crate::failure::Failure;
-use clap::{Args, ValueEnum};
+use clap::{Args, FromArgMatches, ValueEnum};
 use ndarray::{Array2, Axis};
 use nmf_core::{Element, Init, Loss, Nmf, Observed, Penalty, SolverKind, Start, Stop};
 use std::path::{Path, PathBuf};
@@ -103,6 +103,15 @@ pub(crate) struct Built<T: Element> {
 }
 
 impl FitOptions {
+    /// As if typed: the defaults, changed by `words` such as `["-k", "3"]`.
+    pub(crate) fn from_words(words: &[&str]) -> Result<FitOptions, Failure> {
+        let command = FitOptions::augment_args(clap::Command::new("options").no_binary_name(true));
+        command
+            .try_get_matches_from(words)
+            .and_then(|m| FitOptions::from_arg_matches(&m))
+            .map_err(|e| Failure::usage(e.to_string()))
+    }
+
     /// Penalties on W and H for an m×n matrix.
     ///
     /// scikit-learn's scaling: l1_W = alpha_W·l1_ratio·n, l2_W = alpha_W·(1 − l1_ratio)·n, and the same for H with m.
@@ -245,5 +254,44 @@ fn check_factor<T: Element>(
             format!("{option} has the entry {v} at row {row}, column {col} (counted from 0): finite numbers ≥ 0 are accepted"),
         )),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn penalties(words: &[&str]) -> (Penalty, Penalty) {
+        let all: Vec<&str> = ["-k", "2"].iter().chain(words).copied().collect();
+        FitOptions::from_words(&all).unwrap().penalties((10, 4)).unwrap()
+    }
+
+    #[test]
+    fn alpha_is_scaled_as_in_scikit_learn() {
+        let (w, h) = penalties(&["--alpha-w", "0.5", "--l1-ratio", "0.25"]);
+        assert_eq!((w.l1, w.l2), (0.5 * 0.25 * 4.0, 0.5 * 0.75 * 4.0));
+        assert_eq!((h.l1, h.l2), (0.5 * 0.25 * 10.0, 0.5 * 0.75 * 10.0));
+        let (w, h) = penalties(&["--alpha-w", "0.5", "--alpha-h", "0"]);
+        assert_eq!((w.l2, h), (2.0, Penalty::NONE));
+        assert_eq!(penalties(&["--l1-h", "3"]).1, Penalty { l1: 3.0, l2: 0.0 });
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_refused() {
+        for words in [vec!["--alpha-w", "1", "--l1-w", "1"], vec!["--w0", "w.npy"], vec!["--loss", "l2"], vec!["--init", "pca"]] {
+            let all: Vec<&str> = ["-k", "2"].into_iter().chain(words.clone()).collect();
+            assert!(FitOptions::from_words(&all).is_err(), "{words:?}");
+        }
+        let build = |words: &[&str]| FitOptions::from_words(words).unwrap().build::<f64>((3, 3), Observed::All).err();
+        for words in [
+            vec!["-k", "2", "--init", "custom"],
+            vec!["-k", "2", "--init", "random", "--w0", "a", "--h0", "b"],
+            vec!["-k", "2", "--l1-ratio", "0.5"],
+            vec!["-k", "2", "--alpha-w", "1", "--l1-ratio", "1.5"],
+            vec!["-k", "2", "--time-limit", "nan"],
+            vec!["-k", "2", "--l1-w=-1"],
+        ] {
+            assert_eq!(build(&words).map(|e| e.code()), Some(2), "{words:?}");
+        }
     }
 }

@@ -79,11 +79,16 @@ pub(crate) fn solve<B: Backend>(
     let (global, dim) = (job.global, x.dim());
     let built = job.fit.build::<B::Elem>(dim, job.observed)?;
     let interruptible = Interruptible::new();
+    global.detail(format!("factoring {}×{} at k = {}; Ctrl-C stops and saves", dim.0, dim.1, job.fit.rank));
     let mut watch = Watch::new(global, "factoring", Some(&interruptible));
     let fitted = built.nmf.fit_observed(b, x.clone(), &mut watch).map_err(|e| Failure::matrix(job.source, e))?;
     drop(watch);
     for w in fitted.warnings() {
         global.warn(w);
+    }
+    let (penalty_w, penalty_h) = job.fit.penalties(dim)?;
+    if job.normalize.is_some() && !(penalty_w.is_none() && penalty_h.is_none()) {
+        global.warn("--normalize moves the scale between W and H after the fit: the penalties in `objective` are those before it");
     }
     let check = match other {
         Some(mut engine) if fitted.stopped() != Stopped::Interrupted => {
@@ -99,7 +104,7 @@ pub(crate) fn solve<B: Backend>(
     let error = squared_error(&x, &fitted.w(), &fitted.h(), job.observed, global.threads);
     let mut report = Report::new(&fitted, &x, b.info(), error);
     report.load_seconds = job.load_seconds;
-    report.penalties = job.fit.penalties(dim)?;
+    report.penalties = (penalty_w, penalty_h);
     report.observed = job.observed;
     report.cross_check = check;
     Ok(Solved { fitted, report, _interruptible: interruptible })

@@ -166,6 +166,7 @@ pub trait Backend: Send {
     fn new_terms(&mut self, rows: usize, k: usize) -> Result<Self::Terms>;
 
     /// Numerator and denominator, both rows × k. Waits.
+    #[allow(clippy::type_complexity)] // a pair of arrays needs no name
     fn read_terms(&mut self, t: &Self::Terms) -> Result<(Array2<Self::Elem>, Array2<Self::Elem>)>;
 
     // -------------------------------------------------------------------------------- primitives
@@ -246,6 +247,7 @@ pub trait Backend: Send {
         sweep: &Sweep,
     ) -> Result<()> {
         let (a, g, mut v) = (self.read(cross)?, self.read_gram(gram)?, self.read(f)?);
+        check_normal_equations(a.dim(), g.dim(), v.dim())?;
         crate::reference::hals_sweep(&a.view(), &g.view(), &mut v.view_mut(), sweep);
         self.write(f, v.view())
     }
@@ -254,6 +256,7 @@ pub trait Backend: Send {
     /// All columns are free.
     fn nnls(&mut self, cross: &Self::Factor, gram: &Self::Gram, f: &mut Self::Factor, penalty: &Penalty) -> Result<()> {
         let (a, g, mut v) = (self.read(cross)?, self.read_gram(gram)?, self.read(f)?);
+        check_normal_equations(a.dim(), g.dim(), v.dim())?;
         let solver = crate::nnls::Nnls::new(&g.view(), penalty);
         for (row, mut out) in a.outer_iter().zip(v.outer_iter_mut()) {
             solver.solve(row, &mut out);
@@ -280,4 +283,10 @@ pub trait Backend: Send {
 
     /// Waits until everything recorded so far is done: for timing.
     fn finish(&mut self) -> Result<()>;
+}
+
+/// Shapes of A (p×k) and G (k×k) for a factor p×k.
+fn check_normal_equations(a: (usize, usize), g: (usize, usize), f: (usize, usize)) -> Result<()> {
+    Error::check_shape("the cross product", f, a)?;
+    Error::check_shape("the Gram matrix", (f.1, f.1), g)
 }

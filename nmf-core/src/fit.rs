@@ -256,11 +256,11 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
             m.last_divergence = rec.last_divergence;
         }
         if checking {
-            if let (Some(p), Some(first), Some(last)) = (previous, rec.known.first(), rec.known.last()) {
-                if p - last.objective < stop.tol * first.objective.abs() {
-                    stopped = Stopped::Tol;
-                    break;
-                }
+            if let (Some(p), Some(first), Some(last)) = (previous, rec.known.first(), rec.known.last())
+                && p - last.objective < stop.tol * first.objective.abs()
+            {
+                stopped = Stopped::Tol;
+                break;
             }
             previous = rec.known.last().map(|p| p.objective);
         }

@@ -38,8 +38,9 @@ pub enum Ridge {
     /// In the denominator, D + l1 + l2·w: descends for β ≥ 2 only.
     #[default]
     Denominator,
-    /// The root of the majorizer for β = 1: w = (√((D+l1)² + 4·l2·N·w̃) − (D+l1)) / (2·l2), where w̃ is the
-    /// old value. (With l2 in the denominator instead, KL does not descend.)
+    /// The root of the majorizer for β = 1: w = (√(d² + 4·l2·N·w̃) − d) / (2·l2) with d = D + l1 and w̃ the old value,
+    /// computed as 2·N·w̃ / (d + √(d² + 4·l2·N·w̃)), which does not cancel for small l2. (With l2 in the denominator
+    /// instead, KL does not descend.)
     Quadratic,
 }
 

@@ -36,14 +36,23 @@ impl Map {
         }
     }
 
-    /// r and q for a run of entries; v is floored already. q is not written for KL.
+    /// What the model's entries are raised to: nothing for β = 2, which does not divide.
+    #[inline(always)]
+    pub(crate) fn floor<T: Real>(self) -> T {
+        if self == Map::Fro { T::neg_infinity() } else { T::FLOOR }
+    }
+
+    /// r and q for a run of entries; v is floored already.
     #[inline(always)]
     pub(crate) fn apply<T: Real>(self, loss: &Loss, x: &[T], v: &[T], r: &mut [T], q: &mut [T]) {
         r[..x.len()].copy_from_slice(&v[..x.len()]);
+        if self == Map::Kl {
+            q[..x.len()].fill(T::one());
+        }
         self.apply_in_place(loss, x, r, q);
     }
 
-    /// [`Map::apply`] with r written over v.
+    /// [`Map::apply`] with r written over v; for KL, where q is 1, it is not written.
     #[inline(always)]
     pub(crate) fn apply_in_place<T: Real>(self, loss: &Loss, x: &[T], v: &mut [T], q: &mut [T]) {
         let n = x.len();

@@ -58,7 +58,7 @@ impl<T: Real> Pass<'_, T> {
         let lines = o.len();
         s.num[..lines * stride].fill(T::zero());
         s.den[..lines * stride].fill(T::zero());
-        let floor = if self.map == Map::Fro { T::neg_infinity() } else { T::FLOOR };
+        let floor = self.map.floor();
         let mut total = 0.0;
         for from in (0..self.other.rows).step_by(INNER) {
             let i = from..(from + INNER).min(self.other.rows);

@@ -146,10 +146,11 @@ fn line<T: Real, S: Simd, const NB: usize>(simd: S, p: &Pass<'_, T>, i: usize, r
     let mut n = [[T::zero(); LANES]; NB];
     let mut d = [[T::zero(); LANES]; NB];
     let (mut v, mut r, mut q) = ([T::one(); BATCH], [T::zero(); BATCH], [T::zero(); BATCH]);
+    let floor = p.map.floor();
     let mut total = 0.0;
     for (js, xs) in indices.chunks(BATCH).zip(values.chunks(BATCH)) {
         for (v, &j) in v.iter_mut().zip(js) {
-            *v = T::dot(simd, &w, &other[j as usize * NB..][..NB]).max(T::FLOOR);
+            *v = T::dot(simd, &w, &other[j as usize * NB..][..NB]).max(floor);
         }
         p.map.apply(p.loss, xs, &v[..xs.len()], &mut r, &mut q);
         total += p.measure.of(p.loss, xs, &v[..xs.len()]);
@@ -179,10 +180,11 @@ fn long_line<T: Real, S: Simd>(simd: S, p: &Pass<'_, T>, i: usize, row: &[T], nu
     num.fill(T::zero());
     den.fill(T::zero());
     let (mut v, mut r, mut q) = ([T::one(); BATCH], [T::zero(); BATCH], [T::zero(); BATCH]);
+    let floor = p.map.floor();
     let mut total = 0.0;
     for (js, xs) in indices.chunks(BATCH).zip(values.chunks(BATCH)) {
         for (v, &j) in v.iter_mut().zip(js) {
-            *v = T::dot(simd, blocks(row), blocks(p.other.row(j as usize))).max(T::FLOOR);
+            *v = T::dot(simd, blocks(row), blocks(p.other.row(j as usize))).max(floor);
         }
         p.map.apply(p.loss, xs, &v[..xs.len()], &mut r, &mut q);
         total += p.measure.of(p.loss, xs, &v[..xs.len()]);

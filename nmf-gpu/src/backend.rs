@@ -10,8 +10,8 @@ use crate::update::kind;
 use crate::window::{self, Data, Layout, extent};
 use ndarray::{Array2, ArrayView2};
 use nmf_core::{
-    Accumulate, Backend, Error, Info, Loss, MatrixRef, Observed, Op, Penalty, Result, Ridge, Rule, Side, Support, Sweep,
-    Ticket,
+    Accumulate, Backend, Error, Info, Loss, MatrixRef, Observed, Op, Penalty, Result, Ridge, Rule, Side, Support,
+    Sweep, Ticket,
 };
 use nmf_shaders::{HALS_CLASSES, Kernel, MAX_QUADS, Term};
 use std::collections::HashMap;
@@ -32,7 +32,8 @@ impl Gpu {
     /// Opens a device.
     pub fn new(options: &GpuOptions) -> Result<Gpu> {
         let device = Device::new(options)?;
-        let most = device.max_binding();
+        // beyond 4 GiB nothing is gained, and 32-bit indices would come into sight
+        let most = device.max_binding().min(1 << 32);
         let window = options.max_binding.map_or(most, |b| b.clamp(256, most));
         Ok(Gpu {
             stream: Stream::new(device)?,
@@ -92,12 +93,19 @@ impl Gpu {
     fn room(&self, what: &str, rows: usize, k: usize) -> Result<crate::pool::Buf> {
         let kq = quads(k);
         if k == 0 || kq > MAX_QUADS {
-            return Err(Error::Unsupported(format!("the GPU backend takes 1 to {} components, not {k}: use the CPU", 4 * MAX_QUADS)));
+            return Err(Error::Unsupported(format!(
+                "the GPU backend takes 1 to {} components, not {k}: use the CPU",
+                4 * MAX_QUADS
+            )));
         }
         let bytes = u64::from(extent(rows)?) * u64::from(kq) * 16;
         let most = self.stream.device.max_binding();
         if bytes > most {
-            return Err(Error::OutOfMemory { what: format!("{what} of {rows}×{k} (in one piece)"), needed: bytes, available: most });
+            return Err(Error::OutOfMemory {
+                what: format!("{what} of {rows}×{k} (in one piece)"),
+                needed: bytes,
+                available: most,
+            });
         }
         self.scratch(rows as u64, kq)
     }
@@ -165,7 +173,12 @@ impl Backend for Gpu {
 
     fn info(&self) -> Info {
         let a = self.adapter();
-        Info { name: "gpu".into(), adapter: format!("{} ({}, {})", a.name, a.backend, a.driver), threads: 1, asynchronous: true }
+        Info {
+            name: "gpu".into(),
+            adapter: format!("{} ({}, {})", a.name, a.backend, a.driver),
+            threads: 1,
+            asynchronous: true,
+        }
     }
 
     fn supports(&self, op: &Op) -> Support {
@@ -326,8 +339,7 @@ impl Backend for Gpu {
         let kq = quads(f.k as usize);
         let class = HALS_CLASSES.into_iter().find(|c| *c >= kq).unwrap_or(MAX_QUADS);
         let sweeps = sweep.max_sweeps.clamp(1, u32::MAX as usize) as u32;
-        let params =
-            Params { count: sweeps, stop: sweep.stop as f32, ..self.rule_params(&sweep.rule, f.rows, f.k) };
+        let params = Params { count: sweeps, stop: sweep.stop as f32, ..self.rule_params(&sweep.rule, f.rows, f.k) };
         let groups = u64::from(f.rows).div_ceil(64);
         let work = 64.0 * f64::from(sweeps) * f64::from(f.k) * 8.0 * f64::from(kq);
         self.stream.run(Kernel::HalsSweep { quads: class }, &[&cross.buf, &gram.buf, &f.buf], params, groups, work)?;

@@ -108,7 +108,15 @@ impl Gpu {
     }
 
     /// acc ← α·X̃·other (+ acc) for one window: `at` holds its extents, `other` has `kq` quads per row.
-    pub(crate) fn product(&mut self, x: &Buf, cols: bool, at: Params, other: &Buf, kq: u32, to: Target<'_>) -> Result<()> {
+    pub(crate) fn product(
+        &mut self,
+        x: &Buf,
+        cols: bool,
+        at: Params,
+        other: &Buf,
+        kq: u32,
+        to: Target<'_>,
+    ) -> Result<()> {
         let plan = Plan::new(at.p, at.q, kq);
         let kernel = Kernel::CrossDense { cols, blocks: plan.blocks };
         let mut params = Params { kq, chunk: plan.chunk, chunks: plan.chunks, ..at };
@@ -137,7 +145,13 @@ impl Gpu {
     }
 
     /// acc ← α·X̃·other (+ acc), window by window.
-    pub(crate) fn cross_dense(&mut self, panels: &[DensePanel], side: Side, other: &Factor, to: Target<'_>) -> Result<()> {
+    pub(crate) fn cross_dense(
+        &mut self,
+        panels: &[DensePanel],
+        side: Side,
+        other: &Factor,
+        to: Target<'_>,
+    ) -> Result<()> {
         for panel in panels {
             let at = extents(panel, side);
             let here = Target { row0: at.p0, add: to.add || at.q0 > 0, ..to };
@@ -166,7 +180,8 @@ impl Gpu {
         let sums = self.sums_buffer(div, plans.iter().map(|(_, plan)| u64::from(plan.sums())).sum())?;
         let mut sum0 = 0;
         for (panel, (at, plan)) in panels.iter().zip(plans) {
-            let kernel = Kernel::MuDense { loss: kind, cols: side == Side::Cols, blocks: plan.blocks, num: true, den, div };
+            let kernel =
+                Kernel::MuDense { loss: kind, cols: side == Side::Cols, blocks: plan.blocks, num: true, den, div };
             let add = add || at.q0 > 0;
             let num_to = Target { acc: &acc.num, row0: at.p0, alpha, add };
             let den_to = Target { acc: &acc.den, ..num_to };
@@ -226,7 +241,14 @@ impl Gpu {
     }
 
     /// Σ d(x, v) over dense X; over nothing but zeros without panels.
-    pub(crate) fn divergence_dense(&mut self, x: &Data, kind: LossKind, loss: &Loss, w: &Factor, h: &Factor) -> Result<Scalar> {
+    pub(crate) fn divergence_dense(
+        &mut self,
+        x: &Data,
+        kind: LossKind,
+        loss: &Loss,
+        w: &Factor,
+        h: &Factor,
+    ) -> Result<Scalar> {
         let kq = quads(w.k as usize);
         let windows: Vec<(Option<&Buf>, Params)> = match &x.layout {
             Layout::Dense(panels) => panels.iter().map(|p| (Some(&p.buf), extents(p, Side::Rows))).collect(),

@@ -208,10 +208,16 @@ impl Device {
         let memory = self.raw.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = self.raw.push_error_scope(wgpu::ErrorFilter::Validation);
         let made = make(&self.raw);
-        let errors = [pollster::block_on(validation.pop()), pollster::block_on(memory.pop()), pollster::block_on(internal.pop())];
+        let errors = [
+            pollster::block_on(validation.pop()),
+            pollster::block_on(memory.pop()),
+            pollster::block_on(internal.pop()),
+        ];
         match errors.into_iter().flatten().next() {
             None => Ok(made),
-            Some(wgpu::Error::OutOfMemory { .. }) => Err(Error::OutOfMemory { what: what.into(), needed: 0, available: 0 }),
+            Some(wgpu::Error::OutOfMemory { .. }) => {
+                Err(Error::OutOfMemory { what: what.into(), needed: 0, available: 0 })
+            }
             Some(e) => Err(Error::Device(format!("{what}: {e}"))),
         }
     }

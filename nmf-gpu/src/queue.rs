@@ -133,7 +133,14 @@ impl Stream {
 
     /// Records a kernel over `groups` workgroups of about `work` flop each; `buffers` in the order of
     /// [`Kernel::bindings`]. A grid with too much work for one dispatch is split.
-    pub(crate) fn run(&mut self, kernel: Kernel, buffers: &[&Buf], params: Params, groups: u64, work: f64) -> Result<()> {
+    pub(crate) fn run(
+        &mut self,
+        kernel: Kernel,
+        buffers: &[&Buf],
+        params: Params,
+        groups: u64,
+        work: f64,
+    ) -> Result<()> {
         if groups == 0 {
             return Ok(());
         }
@@ -141,18 +148,26 @@ impl Stream {
             .map_err(|_| Error::Device(format!("{}: a grid of {groups} workgroups is too large", kernel.label())))?;
         let numbers = kernel.bindings();
         if numbers.len() != buffers.len() {
-            return Err(Error::Device(format!("{}: {} buffers for {} bindings", kernel.label(), buffers.len(), numbers.len())));
+            return Err(Error::Device(format!(
+                "{}: {} buffers for {} bindings",
+                kernel.label(),
+                buffers.len(),
+                numbers.len()
+            )));
         }
         let pipeline = self.pipelines.get(&self.device, kernel)?;
         let (per_submit, per_dispatch) = self.limits_of_work();
         let side = self.device.limits.max_compute_workgroups_per_dimension.max(1);
-        let step = ((per_dispatch / work.max(1.0)) as u64).clamp(1, u64::from(side) * u64::from(side)).min(groups) as u32;
+        let step =
+            ((per_dispatch / work.max(1.0)) as u64).clamp(1, u64::from(side) * u64::from(side)).min(groups) as u32;
         let mut base = 0;
         while base < total {
             let here = step.min(total - base);
             let grid_x = here.min(side);
             let grid = (grid_x, here.div_ceil(grid_x));
-            if self.params.len() + SLOT > BATCH * SLOT || (self.work > 0.0 && self.work + work * f64::from(here) > per_submit) {
+            if self.params.len() + SLOT > BATCH * SLOT
+                || (self.work > 0.0 && self.work + work * f64::from(here) > per_submit)
+            {
                 self.submit()?;
             }
             // a folded grid may overhang its part: `groups` ends this part, not only the last
@@ -175,7 +190,11 @@ impl Stream {
                     .map(|((n, _), b)| wgpu::BindGroupEntry { binding: *n, resource: b.raw().as_entire_binding() }),
             );
             let bind = self.device.scoped("binding buffers", |d| {
-                d.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries })
+                d.create_bind_group(&wgpu::BindGroupDescriptor {
+                    label: None,
+                    layout: &pipeline.layout,
+                    entries: &entries,
+                })
             })?;
             self.commands.push(Command::Run { pipeline: pipeline.raw.clone(), bind, grid });
             self.counters.dispatches += 1;
@@ -187,13 +206,7 @@ impl Stream {
 
     /// Records a copy between buffers; sizes and offsets in bytes, multiples of 4.
     pub(crate) fn copy(&mut self, from: &Buf, to: &Buf, bytes: u64) {
-        self.commands.push(Command::Copy {
-            from: from.raw().clone(),
-            offset: 0,
-            to: to.raw().clone(),
-            at: 0,
-            bytes,
-        });
+        self.commands.push(Command::Copy { from: from.raw().clone(), offset: 0, to: to.raw().clone(), at: 0, bytes });
     }
 
     /// Hands everything recorded to the device. Does not wait, unless too much is under way.
@@ -218,7 +231,8 @@ impl Stream {
                     rest = &rest[1..];
                     continue;
                 }
-                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: None });
+                let mut pass =
+                    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: None });
                 while let Some((Command::Run { pipeline, bind, grid }, tail)) = rest.split_first() {
                     pass.set_pipeline(pipeline);
                     pass.set_bind_group(0, bind, &[]);
@@ -240,7 +254,8 @@ impl Stream {
 
     fn wait_oldest(&mut self) -> Result<()> {
         let Some(index) = self.in_flight.pop_front() else { return Ok(()) };
-        let waited = self.device.raw.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(PATIENCE) });
+        let waited =
+            self.device.raw.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(PATIENCE) });
         self.device.faults.check()?;
         waited.map(|_| ()).map_err(|e| {
             Error::Device(format!(

@@ -24,7 +24,12 @@ impl Gpu {
     }
 
     /// The scalar made of runs (start, count, factor) of a buffer.
-    pub(crate) fn scalar(&mut self, sums: Option<Arc<Buf>>, runs: &[(u32, u32, f64)], constant: f64) -> Result<Option<Scalar>> {
+    pub(crate) fn scalar(
+        &mut self,
+        sums: Option<Arc<Buf>>,
+        runs: &[(u32, u32, f64)],
+        constant: f64,
+    ) -> Result<Option<Scalar>> {
         let Some(buf) = sums else { return Ok(None) };
         let parts =
             runs.iter().map(|&(start, count, factor)| Part { buf: Arc::clone(&buf), start, count, factor }).collect();
@@ -46,7 +51,15 @@ impl Gpu {
     }
 
     /// Σ of a term over matrices of rows × k.
-    pub(crate) fn sum_term(&mut self, term: Term, buffers: &[&Buf], rows: u32, k: u32, params: Params, factor: f64) -> Result<Scalar> {
+    pub(crate) fn sum_term(
+        &mut self,
+        term: Term,
+        buffers: &[&Buf],
+        rows: u32,
+        k: u32,
+        params: Params,
+        factor: f64,
+    ) -> Result<Scalar> {
         let kq = quads(k as usize);
         let count = u64::from(rows) * u64::from(kq);
         let groups = count.div_ceil(u64::from(SUM_CHUNK)).max(1);
@@ -65,8 +78,7 @@ impl Gpu {
             .map(|p| (&*p.buf, u64::from(p.start) * 4, u64::from(p.count) * 4))
             .collect();
         let landing = self.stream.land(&runs)?;
-        let scalars =
-            s.iter().map(|s| (s.parts.iter().map(|p| (p.count, p.factor)).collect(), s.constant)).collect();
+        let scalars = s.iter().map(|s| (s.parts.iter().map(|p| (p.count, p.factor)).collect(), s.constant)).collect();
         self.next_ticket += 1;
         self.tickets.insert(self.next_ticket, Pending { landing, scalars });
         Ok(Ticket(self.next_ticket))

@@ -162,9 +162,8 @@ impl Gpu {
         let Layout::Sparse { rows, .. } = &x.layout else {
             return self.divergence_dense(x, kind, loss, w, h);
         };
-        let mut sum = self
-            .divergence_sparse(rows, kind, loss, w, h)?
-            .unwrap_or(Scalar { parts: Vec::new(), constant: 0.0 });
+        let mut sum =
+            self.divergence_sparse(rows, kind, loss, w, h)?.unwrap_or(Scalar { parts: Vec::new(), constant: 0.0 });
         self.complete(x, kind, loss, w, h, &mut sum, false)?;
         Ok(sum)
     }

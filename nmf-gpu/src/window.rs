@@ -13,8 +13,8 @@ use nmf_shaders::TILE;
 
 /// Most entries of a row in one workgroup of the sparse kernels.
 const SEGMENT: u64 = 512;
-/// Most segments in a window: their partial results (k ≤ 256 values each) must fit a binding and stay moderate.
-const MAX_SEGMENTS: u64 = 1 << 18;
+/// Most segments in a window: enough to fill a device, few enough that their partial results stay in its cache.
+const MAX_SEGMENTS: u64 = 1 << 16;
 /// Host memory for one piece of an upload.
 const PIECE: usize = 4 << 20;
 
@@ -100,11 +100,14 @@ pub(crate) fn upload(
             stored = by_rows.values.len() as u64;
             let other = by_rows.transposed();
             let (by_rows, by_cols) = if s.is_csr() { (by_rows, other) } else { (other, by_rows) };
-            // values, columns and segments, twice
-            pool.check("the sparse matrix X", 2 * by_rows.values.len() as u64 * 9 + 20 * (rows + cols) as u64)?;
-            let device = stream.device.clone();
-            let rows = upload_csr(stream, pool, &device, &by_rows, limit)?;
-            let cols = upload_csr(stream, pool, &device, &by_cols, limit)?;
+            let (cut_rows, cut_cols) = (cut(&by_rows, limit, &stream.device), cut(&by_cols, limit, &stream.device));
+            let total = cut_rows.iter().chain(&cut_cols).map(Cut::bytes).sum();
+            // all memory first, so that a matrix that does not fit is refused before anything is sent
+            let mut claim = Claim::new(stream, pool, "the sparse matrix X", total)?;
+            let rows = cut_rows.iter().map(|c| c.allocate(&mut claim)).collect::<Result<Vec<_>>>()?;
+            let cols = cut_cols.iter().map(|c| c.allocate(&mut claim)).collect::<Result<Vec<_>>>()?;
+            send_csr(stream, &by_rows, &cut_rows, &rows)?;
+            send_csr(stream, &by_cols, &cut_cols, &cols)?;
             Layout::Sparse { rows, cols }
         }
     };
@@ -127,7 +130,8 @@ fn upload_dense(
     if height > TILE as usize {
         height -= height % TILE as usize;
     }
-    pool.check("the matrix X", (m * n.div_ceil(width.max(1)) * ld * 16) as u64)?;
+    let total = (m as u64) * 16 * (n / width.max(1) * ld + (n % width.max(1)).div_ceil(4)) as u64;
+    let mut claim = Claim::new(stream, pool, "the matrix X", total)?;
     // all memory first, so that a matrix that does not fit is refused before anything is sent
     let mut panels = Vec::new();
     for row0 in (0..m).step_by(height) {
@@ -135,7 +139,7 @@ fn upload_dense(
             let (rows, cols) = (height.min(m - row0), width.min(n - col0));
             let ld = cols.div_ceil(4);
             panels.push(DensePanel {
-                buf: pool.own(&stream.device, "the matrix X", (rows * ld * 16) as u64)?,
+                buf: claim.get((rows * ld * 16) as u64)?,
                 row0: row0 as u32,
                 rows: rows as u32,
                 col0: col0 as u32,
@@ -167,6 +171,32 @@ fn upload_dense(
     Ok(panels)
 }
 
+/// Memory being taken for one matrix; a refusal speaks of the whole of it.
+struct Claim<'a> {
+    device: Device,
+    pool: &'a Pool,
+    what: &'static str,
+    total: u64,
+    got: u64,
+}
+
+impl<'a> Claim<'a> {
+    fn new(stream: &Stream, pool: &'a Pool, what: &'static str, total: u64) -> Result<Claim<'a>> {
+        pool.check(what, total)?;
+        Ok(Claim { device: stream.device.clone(), pool, what, total, got: 0 })
+    }
+
+    fn get(&mut self, bytes: u64) -> Result<Buf> {
+        let buf = self.pool.own(&self.device, self.what, bytes).map_err(|e| match e {
+            // the driver does not say how much is left; what it gave until here is a lower bound
+            Error::OutOfMemory { what, .. } => Error::OutOfMemory { what, needed: self.total, available: self.got },
+            other => other,
+        })?;
+        self.got += bytes;
+        Ok(buf)
+    }
+}
+
 /// Writes to a buffer that no recorded work touches.
 fn put<T: bytemuck::Pod>(device: &Device, to: &Buf, at: u64, values: &[T]) -> Result<()> {
     if values.is_empty() {
@@ -195,7 +225,10 @@ impl Csr {
             for (j, &v) in vec.iter().filter(|(_, v)| observed != Observed::All || **v != 0.0) {
                 if j >= dim.1 as usize {
                     // the kernels rely on it
-                    return Err(Error::Device(format!("the sparse matrix has index {j}, but only {} are valid", dim.1)));
+                    return Err(Error::Device(format!(
+                        "the sparse matrix has index {j}, but only {} are valid",
+                        dim.1
+                    )));
                 }
                 out.columns.push(j as u32);
                 out.values.push(scale * v);
@@ -248,11 +281,31 @@ impl Cut {
     fn entries(&self) -> u64 {
         self.segments.last().map_or(0, |s| u64::from(s[2]))
     }
+
+    fn bytes(&self) -> u64 {
+        self.entries() * 8 + self.segments.len() as u64 * 16 + self.first.len() as u64 * 4
+    }
+
+    fn allocate(&self, claim: &mut Claim<'_>) -> Result<CsrPanel> {
+        Ok(CsrPanel {
+            row0: self.row0,
+            rows: self.first.len() as u32 - 1,
+            continues: self.continues,
+            entries: self.entries(),
+            segment_count: self.segments.len() as u32,
+            segments: claim.get(self.segments.len() as u64 * 16)?,
+            first: claim.get(self.first.len() as u64 * 4)?,
+            columns: claim.get(self.entries() * 4)?,
+            values: claim.get(self.entries() * 4)?,
+        })
+    }
 }
 
-fn upload_csr(stream: &mut Stream, pool: &Pool, device: &Device, x: &Csr, limit: u64) -> Result<Vec<CsrPanel>> {
+/// Cuts a sparse matrix into windows and their rows into segments.
+fn cut(x: &Csr, limit: u64, device: &Device) -> Vec<Cut> {
     let max_entries = (limit / 4).max(1);
-    let max_segments = (limit / 16).min(device.max_binding() / 1024).clamp(1, MAX_SEGMENTS) as usize;
+    // a segment's partial result has up to 1024 components, and those of a window must fit one binding
+    let max_segments = (limit / 16).min(device.max_binding() / 4096).clamp(1, MAX_SEGMENTS) as usize;
     let max_rows = (limit / 4).max(2) as usize - 1;
     let mut cuts = Vec::new();
     let mut cut = Cut::at(0, 0, false);
@@ -278,27 +331,20 @@ fn upload_csr(stream: &mut Stream, pool: &Pool, device: &Device, x: &Csr, limit:
         cut.first.push(cut.segments.len() as u32);
     }
     cuts.push(cut);
-    let mut panels = Vec::new();
-    for cut in cuts.iter().filter(|c| c.first.len() > 1) {
+    cuts.retain(|c| c.first.len() > 1);
+    cuts
+}
+
+/// Fills the windows.
+fn send_csr(stream: &mut Stream, x: &Csr, cuts: &[Cut], panels: &[CsrPanel]) -> Result<()> {
+    for (cut, panel) in cuts.iter().zip(panels) {
         let range = cut.start as usize..(cut.start + cut.entries()) as usize;
-        let get = |bytes: usize| pool.own(device, "the sparse matrix X", bytes as u64);
-        let panel = CsrPanel {
-            row0: cut.row0,
-            rows: cut.first.len() as u32 - 1,
-            continues: cut.continues,
-            entries: cut.entries(),
-            segment_count: cut.segments.len() as u32,
-            segments: get(cut.segments.len() * 16)?,
-            first: get(cut.first.len() * 4)?,
-            columns: get(range.len() * 4)?,
-            values: get(range.len() * 4)?,
-        };
+        let device = &stream.device;
         put(device, &panel.segments, 0, &cut.segments)?;
         put(device, &panel.first, 0, &cut.first)?;
         put(device, &panel.columns, 0, &x.columns[range.clone()])?;
         put(device, &panel.values, 0, &x.values[range])?;
         stream.flush_writes()?;
-        panels.push(panel);
     }
-    Ok(panels)
+    Ok(())
 }

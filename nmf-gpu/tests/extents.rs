@@ -95,7 +95,10 @@ fn every_class_of_the_hals_kernel() {
         let mut expected = wide(&f);
         reference::hals_sweep(&wide(&a).view(), &gram.view(), &mut expected.view_mut(), &sweep);
         for (found, expected) in b.read(&df).unwrap().iter().zip(&expected) {
-            assert!((f64::from(*found) - expected).abs() < 1e-5 * (1.0 + k as f64 / 64.0), "k = {k}: {found} {expected}");
+            assert!(
+                (f64::from(*found) - expected).abs() < 1e-5 * (1.0 + k as f64 / 64.0),
+                "k = {k}: {found} {expected}"
+            );
         }
     }
 }

@@ -27,7 +27,8 @@ fn multiplicative_updates_stay_on_the_device() {
         for loss in [Loss::FRO, Loss::KL] {
             let mut b = gpu();
             let x = b.upload(x.view(), 1.0, Observed::All).unwrap();
-            let (mut w, mut h) = (b.factor(values(60, 8, 2).view()).unwrap(), b.factor(values(45, 8, 3).view()).unwrap());
+            let (mut w, mut h) =
+                (b.factor(values(60, 8, 2).view()).unwrap(), b.factor(values(45, 8, 3).view()).unwrap());
             let (mut tw, mut th) = (b.new_terms(60, 8).unwrap(), b.new_terms(45, 8).unwrap());
             let rule = Rule::for_loss(&loss);
             let before = b.counters();

@@ -65,8 +65,7 @@ pub(crate) fn source(kernel: &Kernel) -> String {
         .concat(),
         Kernel::CrossCsr => [PARAMS, CSR, PARTS_SUM, wgsl!("cross_csr.wgsl")].concat(),
         Kernel::MuCsr { loss, den, div } => {
-            let parts =
-                [PARAMS, NUMERIC, loss_text(loss), CSR, CSR_MODEL, GROUP_SUM, PARTS_SUM, wgsl!("mu_csr.wgsl")];
+            let parts = [PARAMS, NUMERIC, loss_text(loss), CSR, CSR_MODEL, GROUP_SUM, PARTS_SUM, wgsl!("mu_csr.wgsl")];
             fill(&parts, &mu_csr_holes(den, div))
         }
         Kernel::DivergenceCsr { loss } => {

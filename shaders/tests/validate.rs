@@ -8,8 +8,7 @@ use nmf_shaders::{Access, Kernel, WORKGROUP, WORKGROUP_MEMORY};
 fn module(kernel: &Kernel) -> naga::Module {
     let text = kernel.source();
     assert!(!text.contains("{{") && !text.contains("{BIND"), "{}: a hole is left\n{text}", kernel.label());
-    naga::front::wgsl::parse_str(&text)
-        .unwrap_or_else(|e| panic!("{}: {}", kernel.label(), e.emit_to_string(&text)))
+    naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{}: {}", kernel.label(), e.emit_to_string(&text)))
 }
 
 #[test]
