@@ -147,7 +147,8 @@ fn measure<B: Backend>(
     global: &Global,
 ) -> Result<f64, nmf_core::Error> {
     let x: Matrix<B::Elem> = convert(&x.view());
-    let nmf = Nmf::<B::Elem>::new(rank).loss(loss.clone()).solver(SolverKind::Mu).init(Init::Random).tol(0.0).trace_every(0);
+    let nmf =
+        Nmf::<B::Elem>::new(rank).loss(loss.clone()).solver(SolverKind::Mu).init(Init::Random).tol(0.0).trace_every(0);
     let mut watch = Watch::new(global, &format!("{} {}", b.info().name, B::Elem::NAME), None);
     nmf.clone().max_iter(1).fit_observed(b, &x, &mut watch)?;
     let mut fastest = f64::INFINITY;
@@ -174,12 +175,21 @@ fn report(args: &BenchArgs, global: &Global, cases: &[Case], adapter: Option<&st
         let mut csv = String::from("rows,cols,density,rank,loss,cpu_ms,gpu_ms\n");
         for c in cases {
             let density = c.shape.density.unwrap_or(1.0);
-            csv.push_str(&format!("{},{},{density},{},{},{},{}\n", c.shape.rows, c.shape.cols, c.rank, c.loss, cell(c.cpu), cell(c.gpu)));
+            csv.push_str(&format!(
+                "{},{},{density},{},{},{},{}\n",
+                c.shape.rows,
+                c.shape.cols,
+                c.rank,
+                c.loss,
+                cell(c.cpu),
+                cell(c.gpu)
+            ));
         }
         write(path, csv.as_bytes())?;
     }
     if let Some(path) = &args.plot {
-        let svg = bench_plot::bars(cases, adapter).map_err(|e| Failure::work(format!("{}: cannot be drawn: {e}", path.display())))?;
+        let svg = bench_plot::bars(cases, adapter)
+            .map_err(|e| Failure::work(format!("{}: cannot be drawn: {e}", path.display())))?;
         write(path, svg.as_bytes())?;
     }
     if global.json {

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::fit_options::FitOptions;
 use crate::gpu;
 use crate::input::{InputOptions, convert};
+use crate::paced::Paced;
 use crate::progress::{Interruptible, Watch};
 use crate::session;
 use crate::text::{self, number, seconds};
@@ -59,6 +60,8 @@ struct Contest<'a> {
     global: &'a Global,
     /// In the units of X, exact in f32.
     start: Start<f64>,
+    /// The pace of the reference, see [`Paced`].
+    rate: f64,
     /// As many iterations as the reference did; `None` for the reference itself.
     iterations: Option<usize>,
 }
@@ -107,7 +110,9 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> Result<(), Failure> {
             }
             entries.push(contest.enter(&mut gpu::open(a)?, x.view())?);
         }
-        None if global.backend() == BackendChoice::Auto => global.note(format!("{}; comparing the CPU's precisions", gpu::INSTALL)),
+        None if global.backend() == BackendChoice::Auto => {
+            global.note(format!("{}; comparing the CPU's precisions", gpu::INSTALL))
+        }
         None => {}
     }
     let verdict = judge(&entries, base);
@@ -139,12 +144,13 @@ impl<'a> Contest<'a> {
         let start = init.make(b, &data, &problem, fit.rank, fit.seed)?;
         let round = |a: Array2<f64>| a.mapv(|v| f64::from(v as f32));
         let start = Start { w: round(start.w), h: round(start.h) };
-        Ok(Contest { fit, observed, source, global, start, iterations: None })
+        Ok(Contest { fit, observed, source, global, start, rate: b.sweep_rate(), iterations: None })
     }
 
     /// Lets one backend run.
     fn enter<B: Backend>(&self, b: &mut B, x: MatrixRef<'_, B::Elem>) -> Result<Entry, Failure> {
         let to = |a: &Array2<f64>| a.mapv(B::Elem::of);
+        let b = &mut Paced { inner: b, rate: self.rate };
         let info = b.info();
         let interruptible = Interruptible::new();
         let mut nmf = self.fit.build::<B::Elem>(x.dim(), self.observed)?.nmf;
@@ -157,7 +163,10 @@ impl<'a> Contest<'a> {
         let fitted = nmf.fit_observed(b, x, &mut watch).map_err(|e| Failure::matrix(self.source, e))?;
         drop(watch);
         if fitted.stopped() == Stopped::Interrupted {
-            return Err(Failure::interrupted(format!("{title} stopped at iteration {}; nothing to compare", fitted.iterations())));
+            return Err(Failure::interrupted(format!(
+                "{title} stopped at iteration {}; nothing to compare",
+                fitted.iterations()
+            )));
         }
         Ok(Entry {
             backend: info.name,
@@ -232,10 +241,22 @@ fn to_table(entries: &[Entry], v: Verdict) -> String {
             let iterations = e.trace.last().map_or(0, |p| p.iteration);
             let first = e.trace.first().map_or(e.objective, |p| p.objective);
             let (from, to) = (number(first), format!("{:.9e}", e.objective));
-            vec![e.backend.clone(), e.precision.into(), e.adapter.clone(), iterations.to_string(), from, to, seconds(e.seconds)]
+            vec![
+                e.backend.clone(),
+                e.precision.into(),
+                e.adapter.clone(),
+                iterations.to_string(),
+                from,
+                to,
+                seconds(e.seconds),
+            ]
         })
         .collect();
-    let table = text::table(&["backend", "precision", "adapter", "iterations", "objective at start", "at the end", "time"], &rows, 3);
+    let table = text::table(
+        &["backend", "precision", "adapter", "iterations", "objective at start", "at the end", "time"],
+        &rows,
+        3,
+    );
     let verdict = if v.agree { "the backends agree" } else { "THE BACKENDS DISAGREE" };
     format!(
         "{table}\n\n{verdict}: objectives differ by {:.1e} at most (tolerance {OBJECTIVE_TOLERANCE:.0e}), factors by {:.1e} (tolerance {FACTOR_TOLERANCE:.0e})",
@@ -253,7 +274,19 @@ mod tests {
     fn verdict(loss: &str, fault: Option<Fault>) -> Verdict {
         let x = Array2::from_shape_fn((30, 20), |(i, j)| 0.1 + ((7 * i + 11 * j) % 13) as f64 + ((i * j) % 5) as f64);
         let single = x.mapv(|v| v as f32);
-        let fit = FitOptions::from_words(&["-k", "4", "--loss", loss, "--init", "random", "--solver", "mu", "--max-iter", "30"]).unwrap();
+        let fit = FitOptions::from_words(&[
+            "-k",
+            "4",
+            "--loss",
+            loss,
+            "--init",
+            "random",
+            "--solver",
+            "mu",
+            "--max-iter",
+            "30",
+        ])
+        .unwrap();
         let (global, source) = (Global { quiet: true, ..Global::default() }, Path::new("x"));
         let mut cpu = Cpu::<f64>::new().unwrap();
         let mut contest = Contest::new(&mut cpu, &MatrixRef::from(&x), &fit, Observed::All, source, &global).unwrap();

@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::fit_json::CrossCheck;
 use crate::fit_options::FitOptions;
 use crate::input::convert;
+use crate::paced::Paced;
 use crate::progress::Watch;
 use crate::session::Engine;
 use nmf_core::{Backend, Element, Fitted, Init, Matrix, MatrixRef, Observed, Problem, Start, Stop, TracePoint};
@@ -33,11 +34,12 @@ impl<T: Element> Again<'_, T> {
         global: &Global,
     ) -> Result<CrossCheck, Failure> {
         let start = self.start(b, x)?;
+        let rate = b.sweep_rate();
         let base = baseline(x, self.fitted.loss(), self.observed);
         let trace = match other {
-            Engine::CpuF32(c) => self.repeat(c, x, &start, global),
-            Engine::CpuF64(c) => self.repeat(c, x, &start, global),
-            Engine::Gpu(g) => self.repeat(&mut **g, x, &start, global),
+            Engine::CpuF32(c) => self.repeat(&mut Paced { inner: c, rate }, x, &start, global),
+            Engine::CpuF64(c) => self.repeat(&mut Paced { inner: c, rate }, x, &start, global),
+            Engine::Gpu(g) => self.repeat(&mut Paced { inner: &mut **g, rate }, x, &start, global),
         }?;
         let difference = objective_difference(self.fitted.trace(), &trace, base);
         Ok(CrossCheck { difference, agree: difference <= OBJECTIVE_TOLERANCE })
@@ -60,7 +62,8 @@ impl<T: Element> Again<'_, T> {
         global: &Global,
     ) -> Result<Vec<TracePoint>, Failure> {
         let to = |a: &ndarray::Array2<T>| a.mapv(|v| C::Elem::of(v.f64()));
-        let stop = Stop { max_iter: self.fitted.iterations(), tol: 0.0, kkt_tol: 0.0, time_limit: None, ..Stop::default() };
+        let stop =
+            Stop { max_iter: self.fitted.iterations(), tol: 0.0, kkt_tol: 0.0, time_limit: None, ..Stop::default() };
         let x: Matrix<C::Elem> = convert(x);
         let mut watch = Watch::new(global, "cross-checking", None);
         let again = self

@@ -36,7 +36,9 @@ pub(crate) fn run(global: &Global) -> Result<(), Failure> {
         })
         .collect();
     let mut out = text::table(&["", "index", "name", "backend", "type", "driver"], &rows, 6);
-    out.push_str("\n\n* is taken by --backend gpu; --backend auto takes it only if it is hardware and the work is large enough");
+    out.push_str(
+        "\n\n* is taken by --backend gpu; --backend auto takes it only if it is hardware and the work is large enough",
+    );
     for a in &all {
         out.push_str(&format!("\n\nlimits of {} {}", a.index, a.name));
         for (name, value) in &a.limits {

@@ -102,7 +102,8 @@ impl Report {
     /// `stored_only` and `restarts` (the final objective of every start).
     pub(crate) fn to_json(&self) -> Map<String, Value> {
         let (w, h) = &self.sparseness;
-        let check = self.cross_check.map(|c| json!({"max_relative_objective_difference": c.difference, "agree": c.agree}));
+        let check =
+            self.cross_check.map(|c| json!({"max_relative_objective_difference": c.difference, "agree": c.agree}));
         let adapter = (!self.adapter.is_empty()).then_some(&self.adapter);
         let pairs = [
             ("rows", json!(self.rows)),
@@ -155,7 +156,13 @@ impl Report {
         let total = self.rows as f64 * self.cols as f64;
         let density = 100.0 * self.nnz as f64 / total;
         line("matrix", format!("{}×{}, {} non-zeros ({} %)", self.rows, self.cols, grouped(self.nnz), number(density)));
-        line("model", format!("k = {}, loss {}, solver {}, init {}, seed {}", self.rank, self.loss, self.solver, self.init, self.seed));
+        line(
+            "model",
+            format!(
+                "k = {}, loss {}, solver {}, init {}, seed {}",
+                self.rank, self.loss, self.solver, self.init, self.seed
+            ),
+        );
         let on = if self.adapter.is_empty() { String::new() } else { format!(", {}", self.adapter) };
         line("backend", format!("{}, {}{on}", self.backend, self.precision));
         let why = match self.stopped {
@@ -176,7 +183,16 @@ impl Report {
         let error = self.reconstruction_error();
         line("error", format!("‖X − WH‖ = {}, relative {}", number(error), number(error / norm)));
         let (w, h) = &self.sparseness;
-        line("sparseness", format!("W {:.2} ({:.0} % zeros), H {:.2} ({:.0} % zeros)", w.hoyer, 100.0 * w.zeros, h.hoyer, 100.0 * h.zeros));
+        line(
+            "sparseness",
+            format!(
+                "W {:.2} ({:.0} % zeros), H {:.2} ({:.0} % zeros)",
+                w.hoyer,
+                100.0 * w.zeros,
+                h.hoyer,
+                100.0 * h.zeros
+            ),
+        );
         if self.dead_components > 0 {
             line("dead", format!("{} of {} components contribute nothing", self.dead_components, self.rank));
         }
@@ -188,7 +204,15 @@ impl Report {
             let verdict = if c.agree { "agree" } else { "DISAGREE" };
             line("cross-check", format!("the backends {verdict}: objectives differ by {:.1e} at most", c.difference));
         }
-        line("seconds", format!("{} (loading {}, preparing {})", seconds(self.seconds), seconds(self.load_seconds), seconds(self.prepare_seconds)));
+        line(
+            "seconds",
+            format!(
+                "{} (loading {}, preparing {})",
+                seconds(self.seconds),
+                seconds(self.load_seconds),
+                seconds(self.prepare_seconds)
+            ),
+        );
         if verbose {
             if let Some(r) = self.kkt_residual {
                 line("KKT residual", format!("{} of its value at the start", number(r)));

@@ -170,7 +170,9 @@ impl FitOptions {
                 let h = h.reversed_axes().as_standard_layout().into_owned();
                 Init::Custom(Start { w, h })
             }
-            (Some(InitChoice::Custom), ..) => return Err(Failure::usage("--init custom needs --w0 FILE and --h0 FILE")),
+            (Some(InitChoice::Custom), ..) => {
+                return Err(Failure::usage("--init custom needs --w0 FILE and --h0 FILE"));
+            }
             (_, Some(_), _) | (_, _, Some(_)) => {
                 return Err(Failure::usage("--w0 and --h0 are for --init custom; leave the other --init away"));
             }
@@ -218,7 +220,10 @@ impl FitOptions {
         let a = nmf_io::read_dense::<T>(path)?;
         let j = a.len_of(components);
         if j == 0 || j > self.rank {
-            return Err(Failure::file(path, format!("{option} holds {j} components, accepted are 1 to k = {}", self.rank)));
+            return Err(Failure::file(
+                path,
+                format!("{option} holds {j} components, accepted are 1 to k = {}", self.rank),
+            ));
         }
         let (expected, shape) = if components == Axis(1) { ((long, j), "m×j") } else { ((j, long), "j×n") };
         check_factor(&a, path, option, expected, shape)?;
@@ -251,7 +256,9 @@ fn check_factor<T: Element>(
     match a.indexed_iter().find(|(_, v)| !(v.is_finite() && **v >= T::zero())) {
         Some(((row, col), v)) => Err(Failure::file(
             path,
-            format!("{option} has the entry {v} at row {row}, column {col} (counted from 0): finite numbers ≥ 0 are accepted"),
+            format!(
+                "{option} has the entry {v} at row {row}, column {col} (counted from 0): finite numbers ≥ 0 are accepted"
+            ),
         )),
         None => Ok(()),
     }
@@ -278,7 +285,9 @@ mod tests {
 
     #[test]
     fn options_that_contradict_each_other_are_refused() {
-        for words in [vec!["--alpha-w", "1", "--l1-w", "1"], vec!["--w0", "w.npy"], vec!["--loss", "l2"], vec!["--init", "pca"]] {
+        for words in
+            [vec!["--alpha-w", "1", "--l1-w", "1"], vec!["--w0", "w.npy"], vec!["--loss", "l2"], vec!["--init", "pca"]]
+        {
             let all: Vec<&str> = ["-k", "2"].into_iter().chain(words.clone()).collect();
             assert!(FitOptions::from_words(&all).is_err(), "{words:?}");
         }

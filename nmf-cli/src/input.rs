@@ -69,7 +69,10 @@ impl InputOptions {
             loaded = loaded.transpose();
         }
         if self.stored_only && !loaded.is_sparse() {
-            return Err(Failure::file(path, "--stored-only needs a sparse matrix; this one is dense and stores every entry"));
+            return Err(Failure::file(
+                path,
+                "--stored-only needs a sparse matrix; this one is dense and stores every entry",
+            ));
         }
         if let Some(floor) = self.floor {
             loaded = match loaded {

@@ -21,6 +21,7 @@ mod gpu;
 mod input;
 mod inspect;
 mod model;
+mod paced;
 mod plot;
 mod progress;
 mod sample;

@@ -5,7 +5,14 @@ use nmf_core::Element;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 /// Writes W.npy, H.npy (k×n), fit.json, rows.txt and cols.txt (if names are known; stale ones removed) through `nmf_io::Staging`.
-pub(crate) fn save<T: Element>(dir: &Path, w: ArrayView2<'_, T>, h: ArrayView2<'_, T>, fit: &Value, rows: Option<&[String]>, cols: Option<&[String]>) -> Result<(), Failure> {
+pub(crate) fn save<T: Element>(
+    dir: &Path,
+    w: ArrayView2<'_, T>,
+    h: ArrayView2<'_, T>,
+    fit: &Value,
+    rows: Option<&[String]>,
+    cols: Option<&[String]>,
+) -> Result<(), Failure> {
     let mut out = nmf_io::Staging::new(dir)?;
     out.npy("W.npy", w)?;
     out.npy("H.npy", h)?;
@@ -26,9 +33,11 @@ pub(crate) struct Model {
 impl Model {
     pub(crate) fn load(dir: &Path) -> Result<Model, Failure> {
         let path = dir.join("fit.json");
-        let text = std::fs::read_to_string(&path).map_err(|e| Failure::file(dir, format!("not a model: fit.json cannot be read ({e})")))?;
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| Failure::file(dir, format!("not a model: fit.json cannot be read ({e})")))?;
         let fit = serde_json::from_str(&text).map_err(|e| Failure::file(&path, e))?;
-        let col_names = std::fs::read_to_string(dir.join("cols.txt")).ok().map(|t| t.lines().map(String::from).collect());
+        let col_names =
+            std::fs::read_to_string(dir.join("cols.txt")).ok().map(|t| t.lines().map(String::from).collect());
         Ok(Model { dir: dir.into(), fit, col_names })
     }
     /// H, k×n, in the precision of `T`.

@@ -100,7 +100,7 @@ impl Observer for Watch<'_> {
         if let Some(bar) = &self.bar {
             bar.set_length((p.max_iter * p.restarts) as u64);
             bar.set_position((p.restart * p.max_iter + p.iteration) as u64);
-            if let Some(objective) = p.objective.filter(|_| p.iteration % 10 == 0) {
+            if let Some(objective) = p.objective.filter(|_| p.iteration.is_multiple_of(10)) {
                 bar.set_message(format!("objective {}", crate::text::number(objective)));
             }
         }

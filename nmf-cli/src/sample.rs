@@ -4,11 +4,11 @@
 
 use crate::args::{BackendChoice, Global, PrecisionChoice};
 use crate::cross_check::Again;
+use crate::estimate::Work;
 use crate::failure::Failure;
 use crate::fit_options::FitOptions;
 use crate::session::{Engine, on_engine};
 use crate::solve::{Job, Solved, solve};
-use crate::estimate::Work;
 use crate::text::{self, number, seconds};
 use ndarray::Array2;
 use nmf_core::{Backend, Element, Loss, Observed};
@@ -89,7 +89,13 @@ fn sample() -> Result<(Array2<f64>, Vec<String>), Failure> {
     Ok((matrix, words))
 }
 
-fn show<T: Element>(solved: &Solved<T>, words: &[String], backend: &str, other: &str, global: &Global) -> Result<(), Failure> {
+fn show<T: Element>(
+    solved: &Solved<T>,
+    words: &[String],
+    backend: &str,
+    other: &str,
+    global: &Global,
+) -> Result<(), Failure> {
     let (w, h, report) = (solved.fitted.w(), solved.fitted.h(), &solved.report);
     // how much of a word's counts a pattern explains: its weight times the pattern's total
     let share = |i: usize, q: usize| w[[i, q]].f64() * h.row(q).iter().map(|v| v.f64()).sum::<f64>();
@@ -104,7 +110,10 @@ fn show<T: Element>(solved: &Solved<T>, words: &[String], backend: &str, other: 
         json.insert("groups".into(), json!(groups));
         return text::print_json(&Value::Object(json));
     }
-    let mut out = format!("{}×{} word counts of a small corpus ≈ W ({0}×{2}) · H ({2}×{1}): the groups of words found\n", report.rows, report.cols, report.rank);
+    let mut out = format!(
+        "{}×{} word counts of a small corpus ≈ W ({0}×{2}) · H ({2}×{1}): the groups of words found\n",
+        report.rows, report.cols, report.rank
+    );
     for (q, group) in groups.iter().enumerate() {
         let named: Vec<String> = group
             .iter()

@@ -88,7 +88,10 @@ impl Engine {
 
     fn open_gpu(global: &Global, adapter: &AdapterInfo) -> Result<Engine, Failure> {
         if adapter.software {
-            global.warn(format!("{} is a software adapter: it computes on the CPU, slower than --backend cpu", adapter.name));
+            global.warn(format!(
+                "{} is a software adapter: it computes on the CPU, slower than --backend cpu",
+                adapter.name
+            ));
         }
         Ok(Engine::Gpu(Box::new(gpu::open(adapter)?)))
     }
@@ -147,7 +150,9 @@ fn decide(global: &Global, work: &Work) -> Result<Choice, Failure> {
         }
         BackendChoice::Auto => {
             if global.precision == Some(PrecisionChoice::F64) && global.adapter.is_some() {
-                return Err(Failure::usage("--adapter with --precision f64: the GPU computes in f32; f64 runs on the CPU"));
+                return Err(Failure::usage(
+                    "--adapter with --precision f64: the GPU computes in f32; f64 runs on the CPU",
+                ));
             }
             if global.adapter.is_some() {
                 let all = gpu::adapters();
@@ -155,7 +160,9 @@ fn decide(global: &Global, work: &Work) -> Result<Choice, Failure> {
                 return Ok(Choice::Gpu(adapter, "asked for by --adapter".into()));
             }
             if work.precision == Precision::F64 {
-                return Ok(Choice::Cpu("the input is f64, which GPUs do not compute in; --precision f32 would allow one".into()));
+                return Ok(Choice::Cpu(
+                    "the input is f64, which GPUs do not compute in; --precision f32 would allow one".into(),
+                ));
             }
             let cpu = work.cpu_seconds(threads(global));
             if cpu < GPU_START {

@@ -33,9 +33,11 @@ pub(crate) fn squared_error<T: Element>(
         }
         MatrixRef::Sparse(x) => {
             // f_o·g_i is the model of the entry (outer o, inner i); both factors with their components together
-            let (f, g) = if x.is_csr() { (together(w.view()), together(h.t())) } else { (together(h.t()), together(w.view())) };
+            let (f, g) =
+                if x.is_csr() { (together(w.view()), together(h.t())) } else { (together(h.t()), together(w.view())) };
             let outers = x.outer_dims();
-            let direct = pieces(outers, PIECE, threads, |range| stored(x, range, &f.view(), &g.view(), |x, v| (x - v).powi(2)));
+            let direct =
+                pieces(outers, PIECE, threads, |range| stored(x, range, &f.view(), &g.view(), |x, v| (x - v).powi(2)));
             if observed == Observed::Stored {
                 return direct;
             }

@@ -1,11 +1,11 @@
 //! `transform`: W for new rows, by a model that `factorize` or `topics` wrote.
 
 use crate::args::Global;
+use crate::estimate::Work;
 use crate::failure::Failure;
 use crate::fit_json::peak_rss_mb;
 use crate::input::InputOptions;
 use crate::model::Model;
-use crate::estimate::Work;
 use crate::session::{Engine, on_engine};
 use crate::squared_error::squared_error;
 use crate::text::{self, number, seconds};
@@ -73,7 +73,8 @@ pub(crate) fn run(args: &TransformArgs, global: &Global) -> Result<(), Failure> 
         precision: loaded.precision(),
     };
     let mut engine = Engine::open(global, &work)?;
-    let result = on_engine!(&mut engine, loaded, |b, table| project(b, &table, &model, &rule, args, load_seconds, global))?;
+    let result =
+        on_engine!(&mut engine, loaded, |b, table| project(b, &table, &model, &rule, args, load_seconds, global))?;
     if global.json {
         return text::print_json(&result);
     }
@@ -130,7 +131,11 @@ fn own_precision(fit: &Value) -> Option<Precision> {
 impl Rule {
     fn of(model: &Model, input: &InputOptions) -> Result<Rule, Failure> {
         let path = model.dir.join("fit.json");
-        let loss = model.fit.get("loss").and_then(Value::as_str).ok_or_else(|| Failure::file(&path, "no \"loss\" is named"))?;
+        let loss = model
+            .fit
+            .get("loss")
+            .and_then(Value::as_str)
+            .ok_or_else(|| Failure::file(&path, "no \"loss\" is named"))?;
         let loss: Loss = loss.parse().map_err(|e| Failure::file(&path, e))?;
         let weight = |name: &str| match model.fit.get("penalty").and_then(|p| p.get(name)) {
             None => Ok(0.0),
@@ -146,7 +151,10 @@ impl Rule {
 fn check_columns(args: &TransformArgs, model: &Model, loaded: &Loaded) -> Result<(), Failure> {
     let (n, cols) = (model.cols()?, loaded.dim().1);
     if cols != n {
-        let message = format!("{cols} columns, but the model in {} has {n}: the same columns in the same order are needed", args.model.display());
+        let message = format!(
+            "{cols} columns, but the model in {} has {n}: the same columns in the same order are needed",
+            args.model.display()
+        );
         return Err(Failure::file(&args.input, message));
     }
     let (Some(own), Some(new)) = (model.col_names.as_deref(), loaded.col_names()) else { return Ok(()) };
@@ -154,7 +162,10 @@ fn check_columns(args: &TransformArgs, model: &Model, loaded: &Loaded) -> Result
         None => Ok(()),
         Some(j) => Err(Failure::file(
             &args.input,
-            format!("column {j} (counted from 0) is named \"{}\", in the model \"{}\": the same columns in the same order are needed", new[j], own[j]),
+            format!(
+                "column {j} (counted from 0) is named \"{}\", in the model \"{}\": the same columns in the same order are needed",
+                new[j], own[j]
+            ),
         )),
     }
 }

@@ -200,6 +200,14 @@ mod tests {
     }
 
     #[test]
+    fn entries_far_below_the_model_keep_their_logarithm() {
+        // x/y − ln(x/y) − 1 and x ln(x/y) − x + y at x/y = 5e-17, where (x − y)/y rounds to −1
+        let (x, y) = (1e-16, 2.0);
+        assert_relative_eq!(Loss::IS.value(x, y), 2f64.ln() + 16.0 * 10f64.ln() - 1.0, max_relative = 1e-14);
+        assert_relative_eq!(Loss::KL.value(x, y), 2.0, max_relative = 1e-14);
+    }
+
+    #[test]
     fn the_family_is_continuous_in_beta() {
         for (x, y) in [(0.3, 0.7), (2.0, 0.5)] {
             for b in [0.0, 1.0] {

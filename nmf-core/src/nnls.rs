@@ -44,7 +44,7 @@ impl Nnls {
         let mut z = vec![0.0; k];
         let mut y = vec![0.0; k];
         // Exchange everything while that reduces the number of violations, three times grace, then one by one.
-        let (mut best, mut grace) = (k + 1, 3);
+        let (mut best, mut grace, mut settled) = (k + 1, 3, false);
         for _ in 0..10 * k + 20 {
             self.solve_passive(&b, &passive, &mut z);
             for q in 0..k {
@@ -54,6 +54,7 @@ impl Nnls {
             let violates = |q: usize| if passive[q] { z[q] < 0.0 } else { y[q] < -1e-13 * scale };
             let count = (0..k).filter(|&q| violates(q)).count();
             if count == 0 {
+                settled = true;
                 break;
             }
             let all = if count < best {
@@ -71,8 +72,29 @@ impl Nnls {
                 passive[q] = !passive[q];
             }
         }
+        z.iter_mut().for_each(|z| *z = z.max(0.0));
+        if !settled {
+            self.descend(&b, &mut z);
+        }
         for (out, z) in w.iter_mut().zip(&z) {
-            *out = T::of(z.max(0.0));
+            *out = T::of(*z);
+        }
+    }
+
+    /// Cyclic coordinate descent, which cannot cycle: only for a G so ill-conditioned that rounding kept the
+    /// exchanges from ending.
+    fn descend(&self, b: &[f64], z: &mut [f64]) {
+        for _ in 0..1000 {
+            let mut moved = 0.0f64;
+            for q in 0..self.k {
+                let g = &self.g[q * self.k..][..self.k];
+                let new = (z[q] + (b[q] - dot(g, z)) / g[q]).max(0.0);
+                moved = moved.max((new - z[q]).abs() / new.max(f64::MIN_POSITIVE));
+                z[q] = new;
+            }
+            if moved < 1e-12 {
+                break;
+            }
         }
     }
 

@@ -189,11 +189,10 @@ impl Device {
             .map_err(|e| Error::Device(format!("{} could not be opened: {e}", info.name)))?;
         let faults = Arc::new(Faults::default());
         let lost = Arc::clone(&faults);
-        raw.set_device_lost_callback(move |reason, message| {
-            // dropping the device at the end is no fault
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                lost.set(format!("the device was lost ({message}): it may have been reset by its driver; start again, perhaps on the CPU"));
-            }
+        raw.set_device_lost_callback(move |_, message| {
+            lost.set(format!(
+                "the device was lost ({message}): its driver may have reset it; start again, perhaps on the CPU"
+            ));
         });
         let uncaptured = Arc::clone(&faults);
         raw.on_uncaptured_error(Arc::new(move |e: wgpu::Error| uncaptured.set(e.to_string())));

@@ -156,8 +156,12 @@ fn upload_dense(
         for first in (0..panel.rows as usize).step_by(at_once) {
             piece.clear();
             for i in first..(first + at_once).min(panel.rows as usize) {
-                let row = a.row(panel.row0 as usize + i);
-                piece.extend((0..panel.cols as usize).map(|j| scale * row[panel.col0 as usize + j]));
+                let (from, to) = (panel.col0 as usize, (panel.col0 + panel.cols) as usize);
+                let row = a.slice(ndarray::s![panel.row0 as usize + i, from..to]);
+                match row.as_slice() {
+                    Some(row) => piece.extend(row.iter().map(|v| scale * v)),
+                    None => piece.extend(row.iter().map(|v| scale * v)),
+                }
                 piece.resize(piece.len().next_multiple_of(stride), 0.0);
             }
             put(&stream.device, &panel.buf, (first * stride * 4) as u64, &piece)?;

@@ -143,3 +143,35 @@ fn what_is_said_to_be_supported_is_true() {
     }
     assert_eq!(b.supports(&Op::Nnls), Support::Host);
 }
+
+/// A denominator that is one row for all (KL), and one that is not, meet in one sum.
+#[test]
+fn terms_of_different_kinds_add_up() {
+    let mut b = Gpu::new(&GpuOptions::default()).unwrap();
+    let (w, h) = (values(40, 3, 2), values(33, 3, 3));
+    let (dense, few) = (Matrix::Dense(values(40, 33, 1)), sparse(40, 33, 0.4));
+    let (dw, dh) = (b.factor(w.view()).unwrap(), b.factor(h.view()).unwrap());
+    let mut t = b.new_terms(40, 3).unwrap();
+    let steps = [
+        (Loss::KL, &dense, Observed::All, 0.5),
+        (Loss::KL, &few, Observed::All, 2.0),
+        (Loss::FRO, &dense, Observed::All, 1.0),
+        (Loss::KL, &dense, Observed::All, 3.0),
+        (Loss::KL, &few, Observed::Stored, 1.0),
+        (Loss::Beta(1.5), &few, Observed::All, 0.5),
+        (Loss::IS, &dense, Observed::All, 0.1),
+    ];
+    let (mut num, mut den) = (Array2::zeros((40, 3)), Array2::zeros((40, 3)));
+    for (i, (loss, x, observed, alpha)) in steps.into_iter().enumerate() {
+        let how = if i == 0 { Accumulate::Set } else { Accumulate::Add };
+        let data = b.upload(x.view(), 1.0, observed).unwrap();
+        b.terms(&loss, &data, Side::Rows, &dw, &dh, alpha, how, &mut t).unwrap();
+        let x = Dense::new(&x.view(), 1.0, observed);
+        let (n, d) = reference::terms(&loss, &x, Side::Rows, &wide(&w).view(), &wide(&h).view(), 1e-10);
+        num += &(n * alpha);
+        den += &(d * alpha);
+        let (found_num, found_den) = b.read_terms(&t).unwrap();
+        close(&format!("N after step {i}"), &found_num, &num, 60);
+        close(&format!("D after step {i}"), &found_den, &den, 60);
+    }
+}

@@ -25,13 +25,18 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let quad0 = (g / p_tiles / par.chunks) * {BLOCK_QUADS}u;
     let q_end = min(par.q, (chunk + 1u) * par.chunk);
 {DECLARE}
+    var ahead = load_x(p_base, chunk * par.chunk, tx, ty);
     for (var q_base = chunk * par.chunk; q_base < q_end; q_base += 32u) {
-        let xt = transposed(load_x(p_base, q_base, tx, ty));
+        let xt = transposed(ahead);
         workgroupBarrier();
         ratio[(4u * tx) * 8u + ty] = xt.a;
         ratio[(4u * tx + 1u) * 8u + ty] = xt.b;
         ratio[(4u * tx + 2u) * 8u + ty] = xt.c;
         ratio[(4u * tx + 3u) * 8u + ty] = xt.d;
+        // the next tile of X is under way while this one is multiplied
+        if (q_base + 32u < q_end) {
+            ahead = load_x(p_base, q_base + 32u, tx, ty);
+        }
 {ACCUMULATE}
     }
 {STORE}

@@ -19,9 +19,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let q_end = min(par.q, (chunk + 1u) * par.chunk);
     var sum = LongSum(0.0, 0.0, 0.0, 0u);
     for (var q_base = chunk * par.chunk; q_base < q_end; q_base += 32u) {
+        // X first: it comes from far away, and the model is computed while it is under way
+        let xt = load_x(p_base, q_base, tx, ty);
         var v = model_tile(p_base, q_base, tid, tx, ty);
         v = Tile(model4(v.a), model4(v.b), model4(v.c), model4(v.d));
-        sum = long_add(sum, tile_sum(load_x(p_base, q_base, tx, ty), v, p_base, q_base, tx, ty));
+        sum = long_add(sum, tile_sum(xt, v, p_base, q_base, tx, ty));
     }
     let total = group_sum(tid, long_total(sum));
     if (tid == 0u) {

@@ -26,12 +26,14 @@ pub(super) fn value(beta: f64, x: f64, y: f64) -> f64 {
         return if beta > 0.0 { pow(y, beta) / beta } else { f64::INFINITY };
     }
     let t = (x - y) / y;
+    // ln(x/y): from t where x ≈ y, from the quotient elsewhere (for x ≪ y, t rounds to −1 and has forgotten x)
+    let ln = if t.abs() < 0.5 { t.ln_1p() } else { (x / y).ln() };
     if beta == 1.0 {
         // x ln(x/y) − x + y = y·((1+t)·ln(1+t) − t)
-        return (x * t.ln_1p() - (x - y)).max(0.0);
+        return (x * ln - (x - y)).max(0.0);
     }
     if beta == 0.0 {
-        return (t - t.ln_1p()).max(0.0);
+        return (t - ln).max(0.0);
     }
     if t.abs() < 1e-4 {
         // Taylor about x = y, where the plain form loses all digits: y^β (t²/2 + (β−2)t³/6 + (β−2)(β−3)t⁴/24)
