@@ -9,6 +9,24 @@ pub(crate) fn adapters() -> Vec<AdapterInfo> {
     nmf_gpu::adapters().unwrap_or_default()
 }
 
+/// False if this machine surely has no hardware GPU, which is known on Linux without loading any driver (that takes
+/// tens of milliseconds and megabytes): every driver talks to the kernel through one of these files.
+pub(crate) fn may_have_hardware() -> bool {
+    if !cfg!(target_os = "linux") {
+        return true;
+    }
+    let any = |dir: &str, prefixes: &[&str]| {
+        std::fs::read_dir(dir).is_ok_and(|entries| {
+            entries.flatten().any(|e| {
+                let name = e.file_name();
+                let name = name.to_string_lossy();
+                prefixes.iter().any(|p| name.starts_with(p))
+            })
+        })
+    };
+    any("/dev/dri", &["render"]) || any("/dev", &["nvidia", "dxg", "kgsl", "mali", "kfd", "pvr"])
+}
+
 /// What to install where there is no adapter.
 pub(crate) const INSTALL: &str = "no GPU adapter was found: install the driver of the graphics card and the Vulkan \
      loader (Debian and Ubuntu: libvulkan1), or the software adapter of the package mesa-vulkan-drivers";

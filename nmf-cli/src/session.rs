@@ -168,7 +168,7 @@ fn decide(global: &Global, work: &Work) -> Result<Choice, Failure> {
             if cpu < GPU_START {
                 return Ok(Choice::Cpu(format!("about {} of work, less than a GPU takes to start", seconds(cpu))));
             }
-            let all = gpu::adapters();
+            let all = if gpu::may_have_hardware() { gpu::adapters() } else { Vec::new() };
             let Some(adapter) = gpu::choose(&all, None).ok().filter(|a| !a.software) else {
                 return Ok(Choice::Cpu("there is no hardware GPU".into()));
             };

@@ -139,7 +139,8 @@ impl Backend for Plain {
         x.check(side, f.dim(), other.dim())?;
         Error::check_shape("the terms", f.dim(), num.dim())?;
         if how == Accumulate::Set {
-            (num.fill(0.0), den.fill(0.0));
+            num.fill(0.0);
+            den.fill(0.0);
         }
         for (i, j, x) in x.on(side) {
             let v = model(loss, f, other, i, j);

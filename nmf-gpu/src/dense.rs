@@ -161,7 +161,6 @@ impl Gpu {
     }
 
     /// The fused pass: N and D of every window into `acc`, and the divergence on request. Without `den`, D is left alone.
-    #[allow(clippy::fn_params_excessive_bools)]
     pub(crate) fn mu_dense(
         &mut self,
         panels: &[DensePanel],

@@ -19,7 +19,7 @@ const MODEL_TILE: &str = wgsl!("common/model_tile.wgsl");
 const TILE_SUM: &str = wgsl!("common/tile_sum.wgsl");
 const LONG_SUM: &str = wgsl!("common/long_sum.wgsl");
 const GROUP_SUM: &str = wgsl!("common/group_sum.wgsl");
-const PARTS_SUM: &str = wgsl!("common/group_sum4.wgsl");
+const PARTS_SUM: &str = wgsl!("common/parts_sum.wgsl");
 const CSR: &str = wgsl!("common/csr.wgsl");
 const CSR_MODEL: &str = wgsl!("common/csr_model.wgsl");
 
