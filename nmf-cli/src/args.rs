@@ -30,25 +30,25 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Factors a matrix: X (m×n) ≈ W (m×k) · H (k×n)
+    #[command(about = "Factors a matrix: X (m×n) ≈ W (m×k) · H (k×n)")]
     Factorize(Box<crate::factorize::FactorizeArgs>),
-    /// Finds W for new rows by a model that `factorize` or `topics` wrote
+    #[command(about = "Finds W for new rows by a model that `factorize` or `topics` wrote")]
     Transform(crate::transform::TransformArgs),
-    /// Finds the topics of a collection of documents
+    #[command(about = "Finds the topics of a collection of documents")]
     Topics(Box<crate::topics::TopicsArgs>),
-    /// Runs every backend from the same start and compares the results; exit 1 if they disagree
+    #[command(about = "Runs every backend from the same start and compares the results; exit 1 if they disagree")]
     Compare(Box<crate::compare::CompareArgs>),
-    /// Measures CPU against GPU over shapes, ranks and losses
+    #[command(about = "Measures CPU against GPU over shapes, ranks and losses")]
     Bench(crate::bench::BenchArgs),
     /// Lists the adapters: limits, features, which one would be chosen
     ///
     /// Example: nmf-cli devices --json
     Devices,
-    /// Converts a matrix between file formats
+    #[command(about = "Converts a matrix between file formats")]
     Convert(crate::convert::ConvertArgs),
-    /// Describes a matrix file: shape, density, range, memory
+    #[command(about = "Describes a matrix file: shape, density, range, memory")]
     Inspect(crate::inspect::InspectArgs),
-    /// Prints completions for a shell
+    #[command(about = "Prints completions for a shell")]
     Completions(crate::completions::CompletionsArgs),
     /// Prints the manual page in roff
     ///

@@ -208,11 +208,11 @@ fn report(args: &BenchArgs, global: &Global, cases: &[Case], adapter: Option<&st
     let rows: Vec<Vec<String>> = cases
         .iter()
         .map(|c| {
-            let ratio = c.cpu.zip(c.gpu).map_or("–".into(), |(cpu, gpu)| format!("{:.2}×", cpu / gpu));
+            let ratio = c.cpu.zip(c.gpu).map_or("–".into(), |(cpu, gpu)| format!("{:.2}", cpu / gpu));
             vec![c.shape.to_string(), c.loss.to_string(), c.rank.to_string(), ms(c.cpu), ms(c.gpu), ratio]
         })
         .collect();
-    let table = text::table(&["X", "loss", "k", "CPU ms/iteration", "GPU ms/iteration", "GPU is faster by"], &rows, 2);
+    let table = text::table(&["X", "loss", "k", "CPU ms/iteration", "GPU ms/iteration", "CPU ÷ GPU"], &rows, 2);
     let on = adapter.map_or(String::new(), |a| format!(", GPU {a}"));
     text::print(&format!("{table}\n\nmultiplicative updates, f32, CPU {} threads{on}", session::threads(global)))
 }

@@ -25,12 +25,15 @@ pub(crate) fn bars(cases: &[Case], adapter: Option<&str>) -> Result<String, Box<
             .margin(12)
             .x_label_area_size(34)
             .y_label_area_size(210)
-            .build_cartesian_2d((low..high).log_scale(), 0.0..cases.len() as f64)?;
-        // the axis counts cases from the top
+            .build_cartesian_2d((low..high).log_scale(), -0.5..cases.len() as f64 - 0.5)?;
+        // the axis counts cases from the bottom; only whole numbers are cases
         let n = cases.len();
-        let label = |y: &f64| cases.get(n.saturating_sub(1 + *y as usize)).map_or(String::new(), |c| c.name.clone());
+        let label = |y: &f64| {
+            let case = (y.fract() == 0.0).then(|| cases.get(n.wrapping_sub(1 + *y as usize))).flatten();
+            case.map_or(String::new(), |c| c.name.clone())
+        };
         chart.configure_mesh().disable_y_mesh().y_labels(n).y_label_formatter(&label).draw()?;
-        for (backend, colour, offset) in [("CPU", CPU, 0.5), ("GPU", GPU, 0.14)] {
+        for (backend, colour, offset) in [("CPU", CPU, 0.02), ("GPU", GPU, -0.36)] {
             let bars = cases.iter().enumerate().filter_map(|(i, c)| {
                 let time = if backend == "CPU" { c.cpu } else { c.gpu };
                 let y = (n - 1 - i) as f64 + offset;

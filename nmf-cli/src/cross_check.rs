@@ -7,7 +7,7 @@ use crate::fit_json::CrossCheck;
 use crate::fit_options::FitOptions;
 use crate::input::convert;
 use crate::paced::Paced;
-use crate::progress::Watch;
+use crate::progress::{Interruptible, Watch};
 use crate::session::Engine;
 use nmf_core::{Backend, Element, Fitted, Init, Matrix, MatrixRef, Observed, Problem, Start, Stop, TracePoint};
 
@@ -21,10 +21,12 @@ pub(crate) struct Again<'a, T: Element> {
     pub(crate) init: &'a Init<T>,
     /// What came out.
     pub(crate) fitted: &'a Fitted<T>,
+    /// Whom to ask about Ctrl-C.
+    pub(crate) interruptible: &'a Interruptible,
 }
 
 impl<T: Element> Again<'_, T> {
-    /// Repeats on `other` what `b` has done to `x`: the same start (made again on `b`; it depends on the seed alone),
+    /// Repeats on `other` (interrupted: as far as it came) what `b` has done to `x`: the same start (made again on `b`; it depends on the seed alone),
     /// the same solver, as many iterations.
     pub(crate) fn on<B: Backend<Elem = T>>(
         &self,
@@ -65,7 +67,7 @@ impl<T: Element> Again<'_, T> {
         let stop =
             Stop { max_iter: self.fitted.iterations(), tol: 0.0, kkt_tol: 0.0, time_limit: None, ..Stop::default() };
         let x: Matrix<C::Elem> = convert(x);
-        let mut watch = Watch::new(global, "cross-checking", None);
+        let mut watch = Watch::new(global, "cross-checking", Some(self.interruptible));
         let again = self
             .fit
             .build::<C::Elem>(x.dim(), self.observed)?

@@ -65,7 +65,8 @@ pub(crate) fn run(global: &Global) -> Result<(), Failure> {
         };
         let mut solved = solve(b, table.matrix.view(), &job, None)?;
         let init = fit.init(table.dim())?;
-        let again = Again { fit: &fit, observed: Observed::All, init: &init, fitted: &solved.fitted };
+        let (observed, fitted, interruptible) = (Observed::All, &solved.fitted, &solved.interruptible);
+        let again = Again { fit: &fit, observed, init: &init, fitted, interruptible };
         solved.report.cross_check = Some(again.on(b, &mut other, &table.matrix.view(), global)?);
         show(&solved, table.row_names.as_deref().unwrap_or_default(), &b.info().name, other.name(), global)?;
         solved.outcome(None)

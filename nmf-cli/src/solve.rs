@@ -45,13 +45,13 @@ pub(crate) struct Solved<T: Element> {
     /// What `fit.json` says.
     pub(crate) report: Report,
     /// Keeps Ctrl-C from ending the program before everything is saved.
-    _interruptible: Interruptible,
+    pub(crate) interruptible: Interruptible,
 }
 
 impl<T: Element> Solved<T> {
     /// What the exit code depends on, once everything is saved: interrupted, or a cross-check that failed.
     pub(crate) fn outcome(&self, saved_in: Option<&Path>) -> Result<(), Failure> {
-        if self.report.stopped == Stopped::Interrupted {
+        if self.report.stopped == Stopped::Interrupted || self.interruptible.stopping() {
             let saved = match saved_in {
                 Some(dir) => format!("what there is was saved in {}", dir.display()),
                 None => "nothing was saved, for want of -o DIR".into(),
@@ -92,8 +92,9 @@ pub(crate) fn solve<B: Backend>(
     }
     let check = match other {
         Some(mut engine) if fitted.stopped() != Stopped::Interrupted => {
-            let again = cross_check::Again { fit: job.fit, observed: job.observed, init: &built.init, fitted: &fitted };
-            Some(again.on(b, &mut engine, &x, global)?)
+            let (fit, observed, init) = (job.fit, job.observed, &built.init);
+            let again = cross_check::Again { fit, observed, init, fitted: &fitted, interruptible: &interruptible };
+            Some(again.on(b, &mut engine, &x, global)?).filter(|_| !interruptible.stopping())
         }
         _ => None,
     };
@@ -107,5 +108,5 @@ pub(crate) fn solve<B: Backend>(
     report.penalties = (penalty_w, penalty_h);
     report.observed = job.observed;
     report.cross_check = check;
-    Ok(Solved { fitted, report, _interruptible: interruptible })
+    Ok(Solved { fitted, report, interruptible })
 }

@@ -257,7 +257,7 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
         }
         if checking {
             if let (Some(p), Some(first), Some(last)) = (previous, rec.known.first(), rec.known.last())
-                && p - last.objective < stop.tol * first.objective.abs()
+                && p - last.objective <= stop.tol * (first.objective * last.objective).max(0.0).sqrt()
             {
                 stopped = Stopped::Tol;
                 break;

@@ -18,9 +18,10 @@ pub enum Init<T> {
     Random,
     /// Non-negative double SVD, with its zeros.
     Nndsvd,
-    /// NNDSVD with the zeros set to mean(X).
+    /// NNDSVD with the zeros set to √(mean(X)/k), the level of a uniform start. (The paper's mean(X) does not scale
+    /// with the factors: on data far from 1 it drowns the components or vanishes.)
     Nndsvda,
-    /// NNDSVD with the zeros set to mean(X)/100 times uniform random numbers.
+    /// NNDSVD with the zeros set to √(mean(X)/k)/100 times uniform random numbers.
     Nndsvdar,
     /// Given factors.
     Custom(Start<T>),

@@ -8,8 +8,9 @@ use std::time::Duration;
 pub struct Stop {
     /// At most this many iterations (one update of W and one of H each). Default 200.
     pub max_iter: usize,
-    /// Stop when the objective fell by less than `tol` × (objective at the start) since the last check.
-    /// 0 switches the rule off. Default 1e-4.
+    /// Stop when the objective D fell by at most `tol`·√(D_start·D) since the last check; 0 switches the rule off.
+    /// Default 1e-4. As long as D is near D_start this is relative to the start; once D is far below it, the root keeps
+    /// the rule from stopping a fit that still halves its error (scikit-learn compares √D for the same reason).
     pub tol: f64,
     /// Stop when the KKT residual ‖(min(W, ∇W), min(H, ∇H))‖ fell below `kkt_tol` × its value at the start
     /// (the projected-gradient criterion of Lin 2007). 0 (the default) switches the rule off.

@@ -44,15 +44,17 @@ pub(super) fn start<B: Backend>(
         w.column_mut(q).assign(&wq);
         h.column_mut(q).assign(&hq);
     }
-    let mean = problem.mean();
+    // The paper fills with mean(X), which has the unit of X, while a factor has its root: on data far from 1 the fill
+    // would drown the components or vanish. √(mean(X)/k), the level of a uniform start, scales as the factors do.
+    let level = (problem.mean() / k as f64).sqrt();
     for (which, a) in [&mut w, &mut h].into_iter().enumerate() {
         let noise = (zeros == Zeros::Random)
-            .then(|| random::uniform::<f64>(a.nrows(), k, seed, 3 + which as u64, mean / 100.0));
+            .then(|| random::uniform::<f64>(a.nrows(), k, seed, 3 + which as u64, level / 100.0));
         let small = 1e-6 * a.iter().fold(0.0f64, |m, x| m.max(*x));
         a.indexed_iter_mut().filter(|(_, x)| **x <= small).for_each(|(at, x)| {
             *x = match (&noise, zeros) {
                 (Some(noise), _) => noise[at],
-                (None, Zeros::Mean) => mean,
+                (None, Zeros::Mean) => level,
                 _ => 0.0,
             };
         });
