@@ -9,7 +9,6 @@ use crate::failure::Failure;
 use crate::fit_options::FitOptions;
 use crate::gpu;
 use crate::input::{InputOptions, convert};
-use crate::paced::Paced;
 use crate::progress::{Interruptible, Watch};
 use crate::session;
 use crate::text::{self, number, seconds};
@@ -60,8 +59,6 @@ struct Contest<'a> {
     global: &'a Global,
     /// In the units of X, exact in f32.
     start: Start<f64>,
-    /// The pace of the reference, see [`Paced`].
-    rate: f64,
     /// As many iterations as the reference did; `None` for the reference itself.
     iterations: Option<usize>,
 }
@@ -144,13 +141,12 @@ impl<'a> Contest<'a> {
         let start = init.make(b, &data, &problem, fit.rank, fit.seed)?;
         let round = |a: Array2<f64>| a.mapv(|v| f64::from(v as f32));
         let start = Start { w: round(start.w), h: round(start.h) };
-        Ok(Contest { fit, observed, source, global, start, rate: b.sweep_rate(), iterations: None })
+        Ok(Contest { fit, observed, source, global, start, iterations: None })
     }
 
     /// Lets one backend run.
     fn enter<B: Backend>(&self, b: &mut B, x: MatrixRef<'_, B::Elem>) -> Result<Entry, Failure> {
         let to = |a: &Array2<f64>| a.mapv(B::Elem::of);
-        let b = &mut Paced { inner: b, rate: self.rate };
         let info = b.info();
         let interruptible = Interruptible::new();
         let mut nmf = self.fit.build::<B::Elem>(x.dim(), self.observed)?.nmf;

@@ -6,7 +6,6 @@ use crate::failure::Failure;
 use crate::fit_json::CrossCheck;
 use crate::fit_options::FitOptions;
 use crate::input::convert;
-use crate::paced::Paced;
 use crate::progress::{Interruptible, Watch};
 use crate::session::Engine;
 use nmf_core::{Backend, Element, Fitted, Init, Matrix, MatrixRef, Observed, Problem, Start, Stop, TracePoint};
@@ -26,8 +25,8 @@ pub(crate) struct Again<'a, T: Element> {
 }
 
 impl<T: Element> Again<'_, T> {
-    /// Repeats on `other` (interrupted: as far as it came) what `b` has done to `x`: the same start (made again on `b`; it depends on the seed alone),
-    /// the same solver, as many iterations.
+    /// Repeats on `other` what `b` has done to `x` (if interrupted: as far as it came): the same start (made again
+    /// on `b`; it depends on the seed alone), the same solver, as many iterations.
     pub(crate) fn on<B: Backend<Elem = T>>(
         &self,
         b: &mut B,
@@ -36,12 +35,11 @@ impl<T: Element> Again<'_, T> {
         global: &Global,
     ) -> Result<CrossCheck, Failure> {
         let start = self.start(b, x)?;
-        let rate = b.sweep_rate();
         let base = baseline(x, self.fitted.loss(), self.observed);
         let trace = match other {
-            Engine::CpuF32(c) => self.repeat(&mut Paced { inner: c, rate }, x, &start, global),
-            Engine::CpuF64(c) => self.repeat(&mut Paced { inner: c, rate }, x, &start, global),
-            Engine::Gpu(g) => self.repeat(&mut Paced { inner: &mut **g, rate }, x, &start, global),
+            Engine::CpuF32(c) => self.repeat(c, x, &start, global),
+            Engine::CpuF64(c) => self.repeat(c, x, &start, global),
+            Engine::Gpu(g) => self.repeat(&mut **g, x, &start, global),
         }?;
         let difference = objective_difference(self.fitted.trace(), &trace, base);
         Ok(CrossCheck { difference, agree: difference <= OBJECTIVE_TOLERANCE })
@@ -53,7 +51,7 @@ impl<T: Element> Again<'_, T> {
         let init = if best == 0 { self.init } else { &Init::Random };
         let problem = Problem::new(x.clone(), self.fit.loss.clone(), self.observed)?;
         let data = b.upload(problem.x(), T::of(problem.units().data()), self.observed)?;
-        Ok(init.make(b, &data, &problem, self.fit.rank, self.fit.seed + best as u64)?)
+        Ok(init.make(b, &data, &problem, self.fit.rank, self.fit.seed.wrapping_add(best as u64))?)
     }
 
     fn repeat<C: Backend>(

@@ -21,7 +21,6 @@ mod gpu;
 mod input;
 mod inspect;
 mod model;
-mod paced;
 mod plot;
 mod progress;
 mod sample;

@@ -121,12 +121,6 @@ pub trait Backend: Send {
     /// How an operation is carried out.
     fn supports(&self, op: &Op) -> Support;
 
-    /// How fast a flop of a HALS sweep runs beside a flop of a product with X, a fixed constant of the backend (a
-    /// measured time would make results depend on the clock). Accelerated HALS scales its number of sweeps by it.
-    fn sweep_rate(&self) -> f64 {
-        1.0
-    }
-
     /// Runs `f` where this backend's operations cost least to call: a thread pool runs it on one of its own
     /// threads, so that no operation has to be handed over.
     fn scope<R: Send>(&mut self, f: impl FnOnce(&mut Self) -> R + Send) -> R

@@ -48,7 +48,7 @@ pub enum Error {
     AllZero,
     /// A loss that is infinite at zero met a zero.
     #[error(
-        "{loss} needs entries > 0, but {count} of {total} are zero (the first at row {row}, column {col}): raise them with a floor, use only stored entries, or take kl"
+        "the {loss} loss needs entries > 0, but {count} of {total} are zero (the first at row {row}, column {col}): raise them with a floor, use only stored entries, or take kl"
     )]
     ZeroEntry {
         /// Name of the loss.

@@ -210,7 +210,7 @@ impl<T: Element> Nmf<T> {
         let mut interrupted = false;
         for r in 0..self.restarts {
             let init = if r == 0 { &self.init } else { &Init::Random };
-            let mut start = init.make(b, data, problem, self.rank, self.seed + r as u64)?;
+            let mut start = init.make(b, data, problem, self.rank, self.seed.wrapping_add(r as u64))?;
             self.put_fixed(&mut start);
             let plan = self.plan(r);
             let mut watch = |p: &Progress| {
@@ -233,6 +233,9 @@ impl<T: Element> Nmf<T> {
         };
         if interrupted {
             run.stopped = Stopped::Interrupted;
+        }
+        if self.penalty_w.is_none() && self.penalty_h.is_none() && self.fixed_w.is_none() && self.fixed_h.is_none() {
+            fitted::balance(&mut run);
         }
         Ok(Fitted {
             loss: self.loss.clone(),

@@ -15,9 +15,12 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1};
 #[derive(Debug, Clone)]
 pub struct Nnls {
     k: usize,
-    /// G + l2·I with a relative ridge of a few roundings on the diagonal, so that linearly dependent or zero
-    /// components still give a unique, finite answer. Row-major, f64.
+    /// D⁻¹(G + l2·I)D⁻¹ with D² the diagonal, so that components of any scale are treated alike, and a ridge of a few
+    /// roundings on its unit diagonal, so that linearly dependent or zero components still give a unique, finite
+    /// answer. Row-major, f64.
     g: Vec<f64>,
+    /// D⁻¹; the unknowns are D·w.
+    unit: Vec<f64>,
     l1: f64,
 }
 
@@ -26,19 +29,22 @@ impl Nnls {
     pub fn new<T: Element>(gram: &ArrayView2<'_, T>, penalty: &Penalty) -> Nnls {
         let k = gram.nrows();
         let mut g: Vec<f64> = gram.iter().map(|v| v.f64()).collect();
-        let largest = (0..k).map(|q| g[q * k + q]).fold(0.0, f64::max);
-        let ridge = if largest > 0.0 { largest * f64::EPSILON * 16.0 } else { 1.0 };
-        for q in 0..k {
-            g[q * k + q] += penalty.l2 + ridge;
+        (0..k).for_each(|q| g[q * k + q] += penalty.l2);
+        let inverse_root = |d: f64| if d > 0.0 { d.sqrt().recip() } else { 0.0 };
+        let unit: Vec<f64> = (0..k).map(|q| inverse_root(g[q * k + q])).collect();
+        for i in 0..k {
+            for j in 0..k {
+                g[i * k + j] = if i == j { 1.0 + 16.0 * f64::EPSILON } else { g[i * k + j] * unit[i] * unit[j] };
+            }
         }
-        Nnls { k, g, l1: penalty.l1 }
+        Nnls { k, g, unit, l1: penalty.l1 }
     }
 
     /// Overwrites `w` (length k) with the minimizer for `a` (length k). The values found in `w` only decide
     /// which entries are guessed positive first.
     pub fn solve<T: Element>(&self, a: ArrayView1<'_, T>, w: &mut ArrayViewMut1<'_, T>) {
         let k = self.k;
-        let b: Vec<f64> = a.iter().map(|v| v.f64() - self.l1).collect();
+        let b: Vec<f64> = a.iter().zip(&self.unit).map(|(a, u)| (a.f64() - self.l1) * u).collect();
         let scale = b.iter().fold(0.0f64, |m, v| m.max(v.abs()));
         let mut passive: Vec<bool> = w.iter().map(|v| *v > T::zero()).collect();
         let mut z = vec![0.0; k];
@@ -76,8 +82,8 @@ impl Nnls {
         if !settled {
             self.descend(&b, &mut z);
         }
-        for (out, z) in w.iter_mut().zip(&z) {
-            *out = T::of(*z);
+        for ((out, z), u) in w.iter_mut().zip(&z).zip(&self.unit) {
+            *out = T::of(z * u);
         }
     }
 
@@ -157,6 +163,25 @@ mod tests {
                 check_kkt(&g, &a, &w, 1e-9);
             }
         }
+    }
+
+    #[test]
+    fn the_scale_of_components_does_not_matter() {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(5);
+        let c = Array2::from_shape_fn((20, 6), |_| rng.random::<f64>());
+        let x = Array1::from_shape_fn(20, |_| rng.random::<f64>());
+        let solve = |c: &Array2<f64>| {
+            let mut w = Array1::zeros(6);
+            Nnls::new(&c.t().dot(c).view(), &Penalty::NONE).solve(c.t().dot(&x).view(), &mut w.view_mut());
+            w
+        };
+        let mut scaled = c.clone();
+        scaled.column_mut(2).mapv_inplace(|v| v * 2f64.powi(50));
+        scaled.column_mut(4).mapv_inplace(|v| v * 2f64.powi(-50));
+        let (w, mut ws) = (solve(&c), solve(&scaled));
+        ws[2] *= 2f64.powi(50);
+        ws[4] *= 2f64.powi(-50);
+        assert!((&w - &ws).iter().all(|d| d.abs() < 1e-12), "{w} {ws}");
     }
 
     #[test]

@@ -269,10 +269,6 @@ impl<T: Real> Backend for Cpu<T> {
         Support::Native
     }
 
-    fn sweep_rate(&self) -> f64 {
-        0.5
-    }
-
     fn scope<R: Send>(&mut self, f: impl FnOnce(&mut Self) -> R + Send) -> R {
         let pool = Arc::clone(&self.pool);
         pool.install(|| f(self))

@@ -101,10 +101,6 @@ impl<B: Backend> Backend for Broken<B> {
         self.inner.supports(op)
     }
 
-    fn sweep_rate(&self) -> f64 {
-        self.inner.sweep_rate()
-    }
-
     fn upload(&mut self, x: MatrixRef<'_, B::Elem>, scale: B::Elem, observed: Observed) -> Result<Self::Data> {
         let scale = if self.is(Fault::IgnoreScale) { num_traits::One::one() } else { scale };
         let observed = if self.is(Fault::ObserveAll) { Observed::All } else { observed };

@@ -86,10 +86,6 @@ impl<B: Backend> Backend for Traced<B> {
         self.inner.supports(op)
     }
 
-    fn sweep_rate(&self) -> f64 {
-        self.inner.sweep_rate()
-    }
-
     fn upload(&mut self, x: MatrixRef<'_, B::Elem>, scale: B::Elem, observed: Observed) -> Result<B::Data> {
         self.counts.uploads += 1;
         self.inner.upload(x, scale, observed)

@@ -34,6 +34,20 @@ pub enum Norm {
     HEuclidean,
 }
 
+/// Brings components back whose scale ran away (one revived from zero leaves W at 1e-16 and H at 1e16, say): an exact
+/// power of two moves between w_q and h_q, so that the model stays the same to the last bit.
+pub(super) fn balance<T: Element>(run: &mut Run<T>) {
+    for q in 0..run.w.ncols() {
+        let norm = |f: &Array2<T>| f.column(q).iter().map(|v| v.f64() * v.f64()).sum::<f64>().sqrt();
+        let excess = (norm(&run.w) / norm(&run.h)).log2();
+        if excess.is_finite() && excess.abs() > 20.0 {
+            let (to_w, to_h) = (T::of((-0.5 * excess).round().exp2()), T::of((0.5 * excess).round().exp2()));
+            run.w.column_mut(q).mapv_inplace(|v| v * to_w);
+            run.h.column_mut(q).mapv_inplace(|v| v * to_h);
+        }
+    }
+}
+
 /// Sparseness of a factor's components.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sparseness {

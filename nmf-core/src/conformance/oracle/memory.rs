@@ -78,8 +78,6 @@ pub fn scalars<B: Backend>(make: impl Fn() -> B) -> Outcome {
         }
     };
     p.must("poll", values == expect(2..5), "a ticket of three scalars has other values or another order")?;
-    let rate = p.b.sweep_rate();
-    p.must("sweep_rate", rate > 0.0 && rate.is_finite(), "not a positive number")?;
     let inside = p.b.scope(|b| {
         let f = b.factor(Array2::from_elem((2, 2), B::Elem::of(5.0)).view())?;
         let s = b.penalty(&f, &sum)?;
