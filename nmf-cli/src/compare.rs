@@ -95,7 +95,7 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> Result<(), Failure> {
     let x = loaded.into_f64().matrix;
     let mut cpu64 = session::cpu::<f64>(global)?;
     let mut contest = Contest::new(&mut cpu64, &x.view(), &fit, args.input_options.observed(), &args.input, global)?;
-    let base = baseline(&x.view(), &fit.loss, contest.observed);
+    let base = baseline(&x.view(), &fit.loss(), contest.observed);
     let mut entries = vec![contest.enter(&mut cpu64, x.view())?];
     contest.iterations = entries[0].trace.last().map(|p| p.iteration);
     let x = convert::<f64, f32>(&x.view());
@@ -132,8 +132,8 @@ impl<'a> Contest<'a> {
         global: &'a Global,
     ) -> Result<Contest<'a>, Failure> {
         let init = fit.init::<f64>(x.dim())?;
-        let problem = Problem::new(x.clone(), fit.loss.clone(), observed).map_err(|e| Failure::matrix(source, e))?;
-        init.check(fit.rank, x.dim(), fit.solver.unwrap_or_default().resolve(&fit.loss, observed)?)?;
+        let problem = Problem::new(x.clone(), fit.loss(), observed).map_err(|e| Failure::matrix(source, e))?;
+        init.check(fit.rank, x.dim(), fit.solver.unwrap_or_default().resolve(&fit.loss(), observed)?)?;
         if fit.rank == 0 {
             return Err(nmf_core::Error::Rank { rank: 0, reason: "at least one component is needed".into() }.into());
         }
@@ -294,7 +294,7 @@ mod tests {
             Some(fault) => contest.enter(&mut Broken::new(third, fault), MatrixRef::from(&single)).unwrap(),
             None => contest.enter(&mut { third }, MatrixRef::from(&single)).unwrap(),
         });
-        judge(&entries, baseline(&MatrixRef::from(&x), &fit.loss, Observed::All))
+        judge(&entries, baseline(&MatrixRef::from(&x), &fit.loss(), Observed::All))
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl<T: Element> Again<'_, T> {
         let all = self.fitted.objectives();
         let best = (0..all.len()).min_by(|i, j| all[*i].total_cmp(&all[*j])).unwrap_or(0);
         let init = if best == 0 { self.init } else { &Init::Random };
-        let problem = Problem::new(x.clone(), self.fit.loss.clone(), self.observed)?;
+        let problem = Problem::new(x.clone(), self.fit.loss(), self.observed)?;
         let data = b.upload(problem.x(), T::of(problem.units().data()), self.observed)?;
         Ok(init.make(b, &data, &problem, self.fit.rank, self.fit.seed.wrapping_add(best as u64))?)
     }

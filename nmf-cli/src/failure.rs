@@ -88,6 +88,12 @@ impl From<nmf_io::Error> for Failure {
     }
 }
 
+impl From<nmf_text::Error> for Failure {
+    fn from(e: nmf_text::Error) -> Failure {
+        Failure::usage(e.to_string())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

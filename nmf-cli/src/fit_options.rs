@@ -15,8 +15,9 @@ pub(crate) struct FitOptions {
     #[arg(short = 'k', long, value_name = "K")]
     pub(crate) rank: usize,
     /// Loss: fro (eu, euclidean, frobenius), kl (kullback-leibler, i-divergence), is (itakura-saito) or beta:B
-    #[arg(long, default_value = "fro", value_name = "LOSS")]
-    pub(crate) loss: Loss,
+    /// [default: fro; topics: kl, with --tfidf fro]
+    #[arg(long, value_name = "LOSS")]
+    pub(crate) loss: Option<Loss>,
     /// Solver: auto, mu (any loss), hals or ahals (fro); auto is ahals for fro and mu otherwise [default: auto; compare: mu]
     #[arg(long, value_name = "SOLVER")]
     pub(crate) solver: Option<SolverKind>,
@@ -38,7 +39,7 @@ pub(crate) struct FitOptions {
     /// Iterations at most
     #[arg(long, default_value_t = 200, value_name = "N")]
     pub(crate) max_iter: usize,
-    /// Stop when the objective falls by less than TOL × its value at the start over 10 iterations; 0: exactly --max-iter
+    /// Stop when the objective D falls by at most TOL·√(D at the start · D) over 10 iterations; 0: exactly --max-iter
     #[arg(long, default_value_t = 1e-4, value_name = "TOL")]
     pub(crate) tol: f64,
     /// Stop when the KKT residual is below TOL × its value at the start; 0: never
@@ -86,7 +87,7 @@ pub(crate) enum InitChoice {
     Random,
     /// Non-negative double SVD, with its zeros
     Nndsvd,
-    /// NNDSVD, zeros set to the mean of X
+    /// NNDSVD, zeros set to the level of a uniform start, √(mean(X)/k)
     Nndsvda,
     /// NNDSVD, zeros set to small random numbers
     Nndsvdar,
@@ -110,6 +111,11 @@ impl FitOptions {
             .try_get_matches_from(words)
             .and_then(|m| FitOptions::from_arg_matches(&m))
             .map_err(|e| Failure::usage(e.to_string()))
+    }
+
+    /// The loss asked for, fro by default.
+    pub(crate) fn loss(&self) -> Loss {
+        self.loss.clone().unwrap_or(Loss::FRO)
     }
 
     /// Penalties on W and H for an m×n matrix.
@@ -189,7 +195,7 @@ impl FitOptions {
         let init = self.init::<T>(dim)?;
         let (penalty_w, penalty_h) = self.penalties(dim)?;
         let mut nmf = Nmf::new(self.rank)
-            .loss(self.loss.clone())
+            .loss(self.loss())
             .solver(self.solver.unwrap_or_default())
             .init(init.clone())
             .seed(self.seed)

@@ -131,7 +131,7 @@ pub(crate) fn work(loaded: &Loaded, fit: &crate::fit_options::FitOptions) -> Wor
         sparse: loaded.is_sparse(),
         rank: fit.rank,
         iterations: fit.max_iter.saturating_mul(fit.restarts),
-        loss: fit.loss.clone(),
+        loss: fit.loss(),
         precision: loaded.precision(),
     }
 }

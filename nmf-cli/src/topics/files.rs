@@ -1,0 +1,147 @@
+//! The files of `topics -o DIR`.
+
+use super::About;
+use super::report::Topics;
+use crate::failure::Failure;
+use crate::model;
+use crate::plot::Weights;
+use crate::solve::Solved;
+use ndarray::Axis;
+use nmf_core::Element;
+use nmf_io::{Staging, Table};
+use serde_json::Value;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Documents in the picture.
+const PICTURED: usize = 100;
+
+/// Writes the model, vocabulary.txt, text.json, topics.tsv, documents.tsv and weights.svg.
+pub(crate) fn save<T: Element>(
+    dir: &Path,
+    solved: &Solved<T>,
+    table: &Table<T>,
+    topics: &Topics,
+    about: &About,
+    text_model: Value,
+    seed: u64,
+) -> Result<(), Failure> {
+    let mut out = Staging::new(dir)?;
+    let fit = Value::Object(solved.report.to_json());
+    let (rows, cols) = (table.row_names.as_deref(), table.col_names.as_deref());
+    model::stage(&mut out, solved.fitted.w(), solved.fitted.h(), &fit, rows, cols)?;
+    out.bytes("vocabulary.txt", &model::lines(cols.unwrap_or_default()))?;
+    out.bytes("text.json", format!("{text_model}\n").as_bytes())?;
+    out.bytes("topics.tsv", topics_table(topics).as_bytes())?;
+    out.bytes("documents.tsv", documents_table(topics, about).as_bytes())?;
+    out.bytes("weights.svg", picture(topics, about, seed)?.as_bytes())?;
+    let has = ["rows.txt", "cols.txt", "vocabulary.txt", "text.json", "topics.tsv", "documents.tsv", "weights.svg"];
+    model::commit(out, &has)
+}
+
+/// A field of a TSV without quoting.
+fn field(s: &str) -> String {
+    s.replace(['\t', '\n', '\r'], " ")
+}
+
+/// One line per topic and word: topic (from 1), rank, word, weight.
+fn topics_table(topics: &Topics) -> String {
+    let mut out = String::from("topic\trank\tword\tweight\tdocuments\tcoherence\n");
+    for (q, t) in topics.topics.iter().enumerate() {
+        let coherence = t.coherence.map_or(String::new(), |c| c.to_string());
+        for (rank, (word, weight)) in t.words.iter().enumerate() {
+            let line = format!("{}\t{}\t{}\t{weight}\t{}\t{coherence}\n", q + 1, rank + 1, field(word), t.documents);
+            out.push_str(&line);
+        }
+    }
+    out
+}
+
+/// One line per document: its strongest topic (from 1; empty for a document without words) and the share of it.
+fn documents_table(topics: &Topics, about: &About) -> String {
+    let mut out = String::from("document\ttopic\tweight\tlabel\n");
+    for (i, strongest) in topics.strongest.iter().enumerate() {
+        let name = topics.names.get(i).map_or("", String::as_str);
+        let label = about.labels.as_deref().map_or("", |l| l[i].as_str());
+        let (topic, weight) = match strongest {
+            Some(q) => ((q + 1).to_string(), topics.shares[[i, *q]]),
+            None => (String::new(), 0.0),
+        };
+        // writing to a string cannot fail
+        let _ = writeln!(out, "{}\t{topic}\t{weight:.6}\t{}", field(name), field(label));
+    }
+    out
+}
+
+/// Topic weights of 100 random documents, grouped by label, or by strongest topic where there are no labels.
+fn picture(topics: &Topics, about: &About, seed: u64) -> Result<String, Failure> {
+    let names: Vec<String> = topics
+        .topics
+        .iter()
+        .enumerate()
+        .map(|(q, t)| {
+            let words: Vec<&str> = t.words.iter().take(3).map(|(w, _)| w.as_str()).collect();
+            format!("{} {}", q + 1, words.join(" "))
+        })
+        .collect();
+    let group = |i: usize| match (&about.labels, topics.strongest[i]) {
+        (Some(labels), _) => labels[i].clone(),
+        (None, Some(q)) => format!("topic {}", q + 1),
+        (None, None) => "no words".into(),
+    };
+    // topics in the order of their numbers, not of their names
+    let key = |i: usize| (about.labels.as_ref().map(|l| l[i].clone()), topics.strongest[i].unwrap_or(usize::MAX), i);
+    let mut documents = sample(topics.strongest.len(), PICTURED, seed);
+    documents.sort_by_key(|&i| key(i));
+    let mut groups: Vec<(String, usize)> = Vec::new();
+    for &i in &documents {
+        let name = group(i);
+        match groups.last_mut().filter(|(last, _)| *last == name) {
+            Some((_, n)) => *n += 1,
+            None => groups.push((name, 1)),
+        }
+    }
+    let shares = topics.shares.select(Axis(0), &documents);
+    let picture = Weights {
+        title: "Topic weights of documents",
+        shares: shares.view(),
+        topics: &names,
+        groups: &groups,
+        caption: &format!("{} of {} documents, chosen at random", documents.len(), topics.strongest.len()),
+    };
+    picture.svg().map_err(|e| Failure::work(format!("weights.svg cannot be drawn: {e}")))
+}
+
+/// At most `most` of 0..n without repetition, by a Fisher–Yates shuffle over SplitMix64 (Steele, Lea & Flood 2014).
+fn sample(n: usize, most: usize, seed: u64) -> Vec<usize> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    let mut all: Vec<usize> = (0..n).collect();
+    for i in 0..most.min(n) {
+        let j = i + (next() % (n - i) as u64) as usize;
+        all.swap(i, j);
+    }
+    all.truncate(most);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_has_no_repetition_and_depends_on_the_seed() {
+        let a = sample(1000, 100, 1);
+        let mut sorted = a.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!((a.len(), sorted.len()), (100, 100));
+        assert_ne!(a, sample(1000, 100, 2));
+        assert_eq!(sample(3, 100, 1).len(), 3);
+    }
+}
