@@ -139,8 +139,7 @@ pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
     warn_about(&read, &corpus, global);
     let load_seconds = clock.elapsed().as_secs_f64();
     let shown = args.show.as_deref().map(|name| corpus.find(name)).transpose()?;
-    let text_model = args.output.as_ref().map(|_| saved_text_model(&corpus, &counting, &read, &args.words.encoding));
-    let about = About::take(&corpus, shown);
+    let about = About::take(&corpus, shown, counting, &read, args.words.encoding.clone());
     let loaded = table(corpus, precision);
 
     let mut fit = args.fit.clone();
@@ -158,7 +157,7 @@ pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
         let solved = solve(b, table.matrix.view(), &job, None)?;
         let topics = Topics::of(&solved, &table, &about, args.top)?;
         if let Some(dir) = &args.output {
-            files::save(dir, &solved, &table, &topics, &about, text_model.unwrap_or(Value::Null), fit.seed)?;
+            files::save(dir, &solved, &table, &topics, &about, fit.seed)?;
         }
         if global.json {
             text::print_json(&Value::Object(topics.to_json(&solved.report)))?;
@@ -175,12 +174,28 @@ pub(crate) struct About {
     pub(crate) labels: Option<Vec<String>>,
     /// The document to show: its row, and its words with counts.
     pub(crate) shown: Option<(usize, Vec<(String, f32)>)>,
+    counting: TextOptions,
+    idf: Option<Vec<f64>>,
+    /// How the documents were read, for text.json.
+    read: Value,
 }
 
 impl About {
-    fn take(corpus: &Corpus, shown: Option<usize>) -> About {
+    fn take(corpus: &Corpus, shown: Option<usize>, counting: TextOptions, read: &ReadReport, encoding: Option<String>) -> About {
         let words = |row| corpus.document(row).into_iter().map(|(w, n)| (w.to_string(), n)).collect();
-        About { labels: corpus.labels.clone(), shown: shown.map(|row| (row, words(row))) }
+        let read = json!({ "text_column": read.text_column, "label_column": read.label_column, "encoding": encoding });
+        let shown = shown.map(|row| (row, words(row)));
+        About { labels: corpus.labels.clone(), shown, counting, idf: corpus.idf.clone(), read }
+    }
+
+    /// text.json: how documents become counts, and how they were read.
+    pub(crate) fn text_model(&self, vocabulary: &[String]) -> Value {
+        let (idf, options) = (self.idf.clone(), self.counting.clone());
+        let mut json = TextModel { vocabulary: vocabulary.to_vec(), idf, options }.to_json();
+        if let Value::Object(map) = &mut json {
+            map.insert("read".into(), self.read.clone());
+        }
+        json
     }
 }
 
@@ -200,16 +215,6 @@ fn warn_about(read: &ReadReport, corpus: &Corpus, global: &Global) {
     if empty > 0 {
         global.note(format!("{empty} of {} documents hold no word of the vocabulary; their weights are zero", read.documents));
     }
-}
-
-/// text.json: how documents become counts, and how they were read.
-fn saved_text_model(corpus: &Corpus, counting: &TextOptions, read: &ReadReport, encoding: &Option<String>) -> Value {
-    let mut json = TextModel::new(corpus, counting).to_json();
-    if let Value::Object(map) = &mut json {
-        let columns = json!({ "text_column": read.text_column, "label_column": read.label_column, "encoding": encoding });
-        map.insert("read".into(), columns);
-    }
-    json
 }
 
 /// Whether a path is surely a matrix, not documents.

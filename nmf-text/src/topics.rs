@@ -108,7 +108,7 @@ pub fn single_topic_share<T: Element>(shares: ArrayView2<'_, T>) -> f64 {
 /// The measure: Bouma, Normalized (pointwise) mutual information in collocation extraction, GSCL 2009; for
 /// topics: Lau, Newman & Baldwin, Machine reading tea leaves, EACL 2014. (There the shares are taken over
 /// windows of a reference corpus; over the documents of the corpus itself, as here, values are higher.)
-pub fn npmi(top: &[Vec<usize>], counts: &Sparse<f32>) -> Result<Vec<Option<f64>>> {
+pub fn npmi<T: Element>(top: &[Vec<usize>], counts: &Sparse<T>) -> Result<Vec<Option<f64>>> {
     let (documents, terms) = counts.shape();
     let mut lists: Vec<Option<Vec<u32>>> = vec![None; terms];
     for &j in top.iter().flatten() {
@@ -122,7 +122,7 @@ pub fn npmi(top: &[Vec<usize>], counts: &Sparse<f32>) -> Result<Vec<Option<f64>>
         *list = Some(Vec::new());
     }
     nmf_core::MatrixRef::from(counts).for_each(|i, j, v| {
-        if let Some(list) = lists.get_mut(j).and_then(Option::as_mut).filter(|_| v > 0.0) {
+        if let Some(list) = lists.get_mut(j).and_then(Option::as_mut).filter(|_| v > T::zero()) {
             list.push(i as u32);
         }
     });

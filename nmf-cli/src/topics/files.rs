@@ -23,7 +23,6 @@ pub(crate) fn save<T: Element>(
     table: &Table<T>,
     topics: &Topics,
     about: &About,
-    text_model: Value,
     seed: u64,
 ) -> Result<(), Failure> {
     let mut out = Staging::new(dir)?;
@@ -31,7 +30,7 @@ pub(crate) fn save<T: Element>(
     let (rows, cols) = (table.row_names.as_deref(), table.col_names.as_deref());
     model::stage(&mut out, solved.fitted.w(), solved.fitted.h(), &fit, rows, cols)?;
     out.bytes("vocabulary.txt", &model::lines(cols.unwrap_or_default()))?;
-    out.bytes("text.json", format!("{text_model}\n").as_bytes())?;
+    out.bytes("text.json", format!("{}\n", about.text_model(cols.unwrap_or_default())).as_bytes())?;
     out.bytes("topics.tsv", topics_table(topics).as_bytes())?;
     out.bytes("documents.tsv", documents_table(topics, about).as_bytes())?;
     out.bytes("weights.svg", picture(topics, about, seed)?.as_bytes())?;

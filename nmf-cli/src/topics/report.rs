@@ -54,8 +54,7 @@ impl Topics {
         let vocabulary = table.col_names.as_deref().unwrap_or_default();
         let terms = top_terms(h, top.min(n));
         let coherence = match &table.matrix {
-            // co-occurrence needs to know only where words are, so the precision does not matter
-            Matrix::Sparse(s) => npmi(&terms, &s.map(|v| v.f64() as f32))?,
+                Matrix::Sparse(s) => npmi(&terms, s)?,
             Matrix::Dense(_) => vec![None; k],
         };
         let shares = document_topic_shares(w, h)?;

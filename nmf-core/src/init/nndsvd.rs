@@ -11,7 +11,7 @@ use super::random;
 use crate::fit::Start;
 use crate::{Backend, Element, Problem, Result, Side};
 use nalgebra::DMatrix;
-use ndarray::{Array1, Array2, ArrayView1, s};
+use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 
 /// What becomes of the zeros.
 #[derive(Clone, Copy, PartialEq)]
@@ -95,15 +95,12 @@ fn truncated_svd<B: Backend>(b: &mut B, data: &B::Data, dim: (usize, usize), k: 
     let mut left = b.factor(Array2::<B::Elem>::zeros((m, l)).view())?;
     for _ in 0..POWER_ITERATIONS {
         b.cross(data, Side::Rows, &right, &mut left)?;
-        let q = orthonormal(b.read(&left)?.mapv(|x| x.f64())).0;
-        b.write(&mut left, q.mapv(B::Elem::of).view())?;
+        orthonormalize(b, &mut left)?;
         b.cross(data, Side::Cols, &left, &mut right)?;
-        let q = orthonormal(b.read(&right)?.mapv(|x| x.f64())).0;
-        b.write(&mut right, q.mapv(B::Elem::of).view())?;
+        orthonormalize(b, &mut right)?;
     }
     b.cross(data, Side::Rows, &right, &mut left)?;
-    let q = orthonormal(b.read(&left)?.mapv(|x| x.f64())).0;
-    b.write(&mut left, q.mapv(B::Elem::of).view())?;
+    let q = orthonormalize(b, &mut left)?;
     b.cross(data, Side::Cols, &left, &mut right)?;
     // X ≈ Q·Bᵀ with B = XᵀQ = Q₂R, and R = U_r Σ V_rᵀ: left vectors Q·V_r, right vectors Q₂·U_r
     let (q2, r) = orthonormal(b.read(&right)?.mapv(|x| x.f64()));
@@ -116,6 +113,13 @@ fn truncated_svd<B: Backend>(b: &mut B, data: &B::Data, dim: (usize, usize), k: 
     Ok(Svd { u: q.dot(&vr), sigma: small.singular_values.iter().copied().take(k).collect(), v: q2.dot(&ur) })
 }
 
+/// Replaces a factor by an orthonormal basis of its columns, and returns it.
+fn orthonormalize<B: Backend>(b: &mut B, f: &mut B::Factor) -> Result<Array2<f64>> {
+    let q = orthonormal(b.read(f)?.mapv(|x| x.f64())).0;
+    b.write(f, q.mapv(B::Elem::of).view())?;
+    Ok(q)
+}
+
 /// Q with orthonormal columns (zero where the rank is exhausted) and R with A = Q·R, by two rounds of Cholesky QR.
 fn orthonormal(a: Array2<f64>) -> (Array2<f64>, Array2<f64>) {
     let (q, r1) = cholesky_qr(a);
@@ -124,7 +128,7 @@ fn orthonormal(a: Array2<f64>) -> (Array2<f64>, Array2<f64>) {
 }
 
 /// One round: R = chol(AᵀA), Q = A·R⁻¹; a pivot lost to rounding makes its column zero.
-fn cholesky_qr(a: Array2<f64>) -> (Array2<f64>, Array2<f64>) {
+fn cholesky_qr(mut a: Array2<f64>) -> (Array2<f64>, Array2<f64>) {
     let l = a.ncols();
     let g = a.t().dot(&a);
     let mut r = Array2::<f64>::zeros((l, l));
@@ -145,7 +149,12 @@ fn cholesky_qr(a: Array2<f64>) -> (Array2<f64>, Array2<f64>) {
             }
         }
     }
-    (a.dot(&inverse), r)
+    // in place, a piece at a time: a tall matrix is among the largest things in memory
+    for mut rows in a.axis_chunks_iter_mut(Axis(0), 1024) {
+        let product = rows.dot(&inverse);
+        rows.assign(&product);
+    }
+    (a, r)
 }
 
 #[cfg(test)]
