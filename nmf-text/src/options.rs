@@ -167,9 +167,9 @@ pub struct TextOptions {
     pub min_df: Df,
     /// Words in more documents are left out. Default: none are.
     pub max_df: Df,
-    /// Of the words left, keep this many with the largest total counts. Of words with equal counts the
-    /// alphabetically first are kept. (scikit-learn's choice among these depends on the sorting code NumPy
-    /// picks for the processor.)
+    /// Of the words left, keep this many with the largest total counts; of words with equal counts those in more
+    /// documents, and then the alphabetically first. (scikit-learn's choice among these depends on the sorting code
+    /// NumPy picks for the processor.)
     pub max_features: Option<usize>,
     /// Compute inverse document frequencies; see [`crate::Corpus::weights`].
     pub tfidf: bool,

@@ -172,7 +172,10 @@ impl VectorizerBuilder {
         let word = |id: u32| self.interner.word(id as usize);
         if let Some(most) = self.options.max_features.filter(|most| *most < kept.len()) {
             let total = |id: u32| self.totals[id as usize];
-            kept.sort_unstable_by(|&a, &b| total(b).cmp(&total(a)).then_with(|| word(a).cmp(word(b))));
+            let df = |id: u32| self.df[id as usize];
+            kept.sort_unstable_by(|&a, &b| {
+                total(b).cmp(&total(a)).then_with(|| df(b).cmp(&df(a))).then_with(|| word(a).cmp(word(b)))
+            });
             stats.beyond_max_features = (kept.len() - most) as u64;
             kept.truncate(most);
         }

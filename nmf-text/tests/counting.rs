@@ -76,7 +76,7 @@ fn document_frequency_bounds() {
     assert_eq!(words(Df::Share(0.5), Df::Share(0.75)), ["bb", "cc"]);
     assert_eq!(words(Df::Share(0.51), Df::Count(3)), ["bb"]);
     let most = |n| count(&texts, TextOptions { max_features: Some(n), ..Default::default() }).unwrap();
-    // totals: aa 4, bb 3, dd 3, cc 2; of bb and dd the alphabetically first stays
+    // totals: aa 4, bb 3, dd 3, cc 2; of bb and dd the one in more documents stays
     assert_eq!(most(2).vocabulary, ["aa", "bb"]);
     assert_eq!(
         (most(3).vocabulary, most(3).stats.beyond_max_features),
