@@ -38,7 +38,10 @@ pub(crate) fn run(args: &ConvertArgs, global: &Global) -> Result<(), Failure> {
         Loaded::F64(t) => write(t, &args.output)?,
     }
     if named && !holds_names(&args.output) {
-        global.warn(format!("the names of rows and columns were left out: {} has no room for them", args.output.display()));
+        global.warn(format!(
+            "the names of rows and columns were left out: {} has no room for them",
+            args.output.display()
+        ));
     }
     if global.json {
         return text::print_json(&json!({

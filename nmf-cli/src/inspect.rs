@@ -133,11 +133,23 @@ pub(crate) fn run(args: &InspectArgs, global: &Global) -> Result<(), Failure> {
     text::print(&format!(
         "{:<15}{rows}×{cols}, {kind}, {}{names}\n{:<15}{} ({percent})\n{:<15}{} to {}, mean {}\n{:<15}{verdict}\n\
          {:<15}{} for X; factoring at k = {}: {} on the CPU, {} on a GPU\n{:<15}100 iterations of {}: about {} on the CPU ({threads} threads), {} on a discrete GPU (rough)",
-        "matrix", loaded.precision_name(),
-        "non-zeros", grouped(survey.nonzeros),
-        "range", show(known(survey.min)), show(known(survey.max)), show(mean),
+        "matrix",
+        loaded.precision_name(),
+        "non-zeros",
+        grouped(survey.nonzeros),
+        "range",
+        show(known(survey.min)),
+        show(known(survey.max)),
+        show(mean),
         "bad entries",
-        "memory", mib(matrix as f64), work.rank, mib(cpu), mib(gpu),
-        "time", work.loss, seconds(cpu_time), seconds(gpu_time),
+        "memory",
+        mib(matrix as f64),
+        work.rank,
+        mib(cpu),
+        mib(gpu),
+        "time",
+        work.loss,
+        seconds(cpu_time),
+        seconds(gpu_time),
     ))
 }

@@ -95,8 +95,8 @@ impl Model {
         let text = fs::read_to_string(&path).map_err(|e| {
             Failure::file(dir, format!("not a model: fit.json cannot be read ({e}); `factorize -o DIR` writes one"))
         })?;
-        let fit: Value =
-            serde_json::from_str(&text).map_err(|e| Failure::file(&path, format!("not the fit.json of a model: {e}")))?;
+        let fit: Value = serde_json::from_str(&text)
+            .map_err(|e| Failure::file(&path, format!("not the fit.json of a model: {e}")))?;
         check_version(&fit, &path)?;
         let number = |key: &str| {
             fit.get(key)
@@ -165,7 +165,9 @@ fn check_version(fit: &Value, path: &Path) -> Result<(), Failure> {
     let own = env!("CARGO_PKG_VERSION");
     match fit.get("version").and_then(Value::as_str) {
         Some(v) if number(v).is_some_and(|v| Some(v) <= number(own)) => Ok(()),
-        Some(v) => Err(Failure::file(path, format!("written by version {v}; this is {own}, which reads up to its own"))),
+        Some(v) => {
+            Err(Failure::file(path, format!("written by version {v}; this is {own}, which reads up to its own")))
+        }
         None => Err(Failure::file(path, "no \"version\" in it: not the fit.json of a model")),
     }
 }

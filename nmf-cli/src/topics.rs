@@ -146,14 +146,8 @@ pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
     fit.loss.get_or_insert(if args.words.tfidf { Loss::FRO } else { Loss::KL });
     let mut engine = Engine::open(global, &session::work(&loaded, &fit))?;
     on_engine!(&mut engine, loaded, |b, table| {
-        let job = Job {
-            fit: &fit,
-            observed: Observed::All,
-            normalize: None,
-            source: &args.corpus,
-            load_seconds,
-            global,
-        };
+        let job =
+            Job { fit: &fit, observed: Observed::All, normalize: None, source: &args.corpus, load_seconds, global };
         let solved = solve(b, table.matrix.view(), &job, None)?;
         let topics = Topics::of(&solved, &table, &about, args.top)?;
         if let Some(dir) = &args.output {
@@ -181,7 +175,13 @@ pub(crate) struct About {
 }
 
 impl About {
-    fn take(corpus: &Corpus, shown: Option<usize>, counting: TextOptions, read: &ReadReport, encoding: Option<String>) -> About {
+    fn take(
+        corpus: &Corpus,
+        shown: Option<usize>,
+        counting: TextOptions,
+        read: &ReadReport,
+        encoding: Option<String>,
+    ) -> About {
         let words = |row| corpus.document(row).into_iter().map(|(w, n)| (w.to_string(), n)).collect();
         let read = json!({ "text_column": read.text_column, "label_column": read.label_column, "encoding": encoding });
         let shown = shown.map(|row| (row, words(row)));
@@ -213,7 +213,10 @@ fn warn_about(read: &ReadReport, corpus: &Corpus, global: &Global) {
     }
     let empty = corpus.stats.empty_documents;
     if empty > 0 {
-        global.note(format!("{empty} of {} documents hold no word of the vocabulary; their weights are zero", read.documents));
+        global.note(format!(
+            "{empty} of {} documents hold no word of the vocabulary; their weights are zero",
+            read.documents
+        ));
     }
 }
 
@@ -242,7 +245,8 @@ pub(crate) fn read_corpus_for_model(
     // columns were named for tables; a folder has none
     let tabular = !matches!(format, Format::Dir | Format::Tar);
     let column = |key| saved(key).filter(|_| tabular);
-    let reading = ReadOptions { format, text_column: column("text_column"), encoding: saved("encoding"), ..Default::default() };
+    let reading =
+        ReadOptions { format, text_column: column("text_column"), encoding: saved("encoding"), ..Default::default() };
     let wheel = spinner(global, format!("reading {} and counting words", input.display()));
     let vectorizer = text.vectorizer()?;
     let (corpus, read) = vectorizer.transform_path(input, &reading)?;

@@ -42,7 +42,10 @@ fn main() -> nmf_core::Result<()> {
 
     let (first, last) = (fitted.trace()[0].objective, fitted.objective());
     let rises = fitted.trace().windows(2).filter(|t| t[1].objective > t[0].objective * (1.0 + 1e-12)).count();
-    println!("squared Hellinger distance: {first:.3} at the start, {last:.3e} after {} iterations", fitted.iterations());
+    println!(
+        "squared Hellinger distance: {first:.3} at the start, {last:.3e} after {} iterations",
+        fitted.iterations()
+    );
     println!("it rose in {rises} of them");
     Ok(())
 }

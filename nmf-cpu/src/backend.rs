@@ -113,9 +113,9 @@ impl<T: Real> Cpu<T> {
         let floor = T::FLOOR.f64();
         match (plan(x, Side::Rows, loss), &x.store) {
             (Plan::Products, Store::Sparse { by_rows, .. }) => {
-                // Σ ½(x−v)² over the stored entries, and Σ ½v² over the others as a difference of f64 sums
-                let stored = fused_sparse::sum_stored(by_rows, w, h, |x, v| 0.5 * ((x - v) * (x - v) - v * v));
-                stored + 0.5 * dot(&dense::gram_exact(w), &dense::gram_exact(h))
+                // ½‖X‖² − ⟨X, V⟩ + ½‖V‖², all products and sums in f64
+                let everywhere = 0.5 * dot(&dense::gram_exact(w), &dense::gram_exact(h));
+                x.half_norm - fused_sparse::inner_product(by_rows, w, h) + everywhere
             }
             (Plan::Products, Store::Dense(d)) => {
                 let source = fused_dense::Source::Dense(d, x.cols);
@@ -193,7 +193,7 @@ impl<T: Real> Cpu<T> {
         if measure {
             // the by-product ½‖X‖² − ⟨A,W⟩ + ½⟨W·G,W⟩ loses digits near a fit: then the residual is summed directly
             before = x.half_norm + Self::quadratic_of(num, den, f);
-            let least = if T::EPS > 1e-10 { 0.01 } else { 1e-4 };
+            let least = if T::EPS > 1e-10 { 1e-3 } else { 1e-6 };
             if before < least * x.half_norm {
                 before = match side {
                     Side::Rows => Self::divergence_of(&Loss::FRO, x, f, other),

@@ -138,7 +138,14 @@ fn accumulate<T: Real, S: Simd>(simd: S, p: &Pass<'_, T>, i: usize, row: &[T], n
 }
 
 #[inline(always)]
-fn line<T: Real, S: Simd, const NB: usize>(simd: S, p: &Pass<'_, T>, i: usize, row: &[T], num: &mut [T], den: &mut [T]) -> f64 {
+fn line<T: Real, S: Simd, const NB: usize>(
+    simd: S,
+    p: &Pass<'_, T>,
+    i: usize,
+    row: &[T],
+    num: &mut [T],
+    den: &mut [T],
+) -> f64 {
     let (indices, values) = p.x.line(i);
     let mut w = [[T::zero(); LANES]; NB];
     w.copy_from_slice(blocks(row));
@@ -272,8 +279,11 @@ pub(crate) fn sum_stored<T: Real>(
     other: &Factor<T>,
     term: impl Fn(f64, f64) -> f64 + Sync,
 ) -> f64 {
-    let parts: Vec<f64> =
-        x.chunks.par_windows(2).map(|c| simd::run(SumChunk { x, f, other, from: c[0], to: c[1], term: &term })).collect();
+    let parts: Vec<f64> = x
+        .chunks
+        .par_windows(2)
+        .map(|c| simd::run(SumChunk { x, f, other, from: c[0], to: c[1], term: &term }))
+        .collect();
     parts.iter().sum()
 }
 
@@ -301,9 +311,54 @@ impl<T: Real, F: Fn(f64, f64) -> f64> Kernel for SumChunk<'_, T, F> {
                         acc[l] = a[l].f64().mul_add(b[l].f64(), acc[l]);
                     }
                 }
-                total += (self.term)(x.f64(), acc.iter().sum());
+                // as a tree: one after the other, each addition would wait for the last
+                let pairs: [f64; 8] = std::array::from_fn(|l| acc[l] + acc[l + 8]);
+                let fours: [f64; 4] = std::array::from_fn(|l| pairs[l] + pairs[l + 4]);
+                total += (self.term)(x.f64(), (fours[0] + fours[2]) + (fours[1] + fours[3]));
             }
         }
         total
+    }
+}
+
+/// ⟨X, f·otherᵀ⟩ over the stored entries, with f64 products and sums: Σᵢ ⟨fᵢ, Σⱼ x·otherⱼ⟩.
+pub(crate) fn inner_product<T: Real>(x: &Compressed<T>, f: &Factor<T>, other: &Factor<T>) -> f64 {
+    let parts: Vec<f64> =
+        x.chunks.par_windows(2).map(|c| simd::run(InnerChunk { x, f, other, from: c[0], to: c[1] })).collect();
+    parts.iter().sum()
+}
+
+struct InnerChunk<'a, T> {
+    x: &'a Compressed<T>,
+    f: &'a Factor<T>,
+    other: &'a Factor<T>,
+    from: usize,
+    to: usize,
+}
+
+impl<T: Real> Kernel for InnerChunk<'_, T> {
+    type Out = f64;
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> f64 {
+        let mut gathered = vec![0.0f64; self.other.stride];
+        let mut lanes = [0.0f64; LANES];
+        for i in self.from..self.to {
+            gathered.fill(0.0);
+            let (indices, values) = self.x.line(i);
+            for (&j, &x) in indices.iter().zip(values) {
+                let (x, row) = (x.f64(), blocks(self.other.row(j as usize)));
+                for (g, h) in blocks_mut(&mut gathered).iter_mut().zip(row) {
+                    for l in 0..LANES {
+                        g[l] = x.mul_add(h[l].f64(), g[l]);
+                    }
+                }
+            }
+            for (g, w) in blocks(&gathered).iter().zip(blocks(self.f.row(i))) {
+                for l in 0..LANES {
+                    lanes[l] = g[l].mul_add(w[l].f64(), lanes[l]);
+                }
+            }
+        }
+        lanes.iter().sum()
     }
 }

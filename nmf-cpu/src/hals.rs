@@ -71,53 +71,53 @@ impl<T: Real> Kernel for Piece<'_, T> {
 }
 
 /// All sweeps over LANES rows, held as columns.
-    #[inline(always)]
-    fn sweep_block<T: Real>(w: &mut [Block<T>], a: &[Block<T>], gram: &Gram<T>, sweep: &Sweep) {
-        let k = w.len();
-        let (l1, l2) = (T::of(sweep.rule.penalty.l1), T::of(sweep.rule.penalty.l2));
-        let stop = T::of(sweep.stop * sweep.stop);
-        let mut active = [true; LANES];
-        let mut first = [T::zero(); LANES];
-        for pass in 0..sweep.max_sweeps.max(1) {
-            let mut moved = [T::zero(); LANES];
-            for q in sweep.rule.fixed..k {
-                let g = &gram.data[q * gram.stride..][..k];
-                let curvature = g[q] + l2;
-                if curvature <= T::zero() {
-                    continue;
-                }
-                // four sums: one would wait for its own last addition at every step
-                let mut s = [[T::zero(); LANES]; 4];
-                let (w4, w_rest) = w.as_chunks::<4>();
-                let (g4, g_rest) = g.as_chunks::<4>();
-                for (w, g) in w4.iter().zip(g4) {
-                    for c in 0..4 {
-                        axpy(&mut s[c], g[c], &w[c]);
-                    }
-                }
-                for (w, &g) in w_rest.iter().zip(g_rest) {
-                    axpy(&mut s[0], g, w);
-                }
-                let step = curvature.recip();
-                for l in 0..LANES {
-                    let dot = (s[0][l] + s[1][l]) + (s[2][l] + s[3][l]);
-                    let old = w[q][l];
-                    let new = (old + (a[q][l] - dot - l1 - l2 * old) * step).max(T::zero());
-                    let new = if active[l] { new } else { old };
-                    moved[l] += (new - old) * (new - old);
-                    w[q][l] = new;
+#[inline(always)]
+fn sweep_block<T: Real>(w: &mut [Block<T>], a: &[Block<T>], gram: &Gram<T>, sweep: &Sweep) {
+    let k = w.len();
+    let (l1, l2) = (T::of(sweep.rule.penalty.l1), T::of(sweep.rule.penalty.l2));
+    let stop = T::of(sweep.stop * sweep.stop);
+    let mut active = [true; LANES];
+    let mut first = [T::zero(); LANES];
+    for pass in 0..sweep.max_sweeps.max(1) {
+        let mut moved = [T::zero(); LANES];
+        for q in sweep.rule.fixed..k {
+            let g = &gram.data[q * gram.stride..][..k];
+            let curvature = g[q] + l2;
+            if curvature <= T::zero() {
+                continue;
+            }
+            // four sums: one would wait for its own last addition at every step
+            let mut s = [[T::zero(); LANES]; 4];
+            let (w4, w_rest) = w.as_chunks::<4>();
+            let (g4, g_rest) = g.as_chunks::<4>();
+            for (w, g) in w4.iter().zip(g4) {
+                for c in 0..4 {
+                    axpy(&mut s[c], g[c], &w[c]);
                 }
             }
-            if pass == 0 {
-                first = moved;
+            for (w, &g) in w_rest.iter().zip(g_rest) {
+                axpy(&mut s[0], g, w);
             }
-            let mut any = false;
+            let step = curvature.recip();
             for l in 0..LANES {
-                active[l] = active[l] && moved[l] > stop * first[l];
-                any |= active[l];
-            }
-            if !any {
-                break;
+                let dot = (s[0][l] + s[1][l]) + (s[2][l] + s[3][l]);
+                let old = w[q][l];
+                let new = (old + (a[q][l] - dot - l1 - l2 * old) * step).max(T::zero());
+                let new = if active[l] { new } else { old };
+                moved[l] += (new - old) * (new - old);
+                w[q][l] = new;
             }
         }
+        if pass == 0 {
+            first = moved;
+        }
+        let mut any = false;
+        for l in 0..LANES {
+            active[l] = active[l] && moved[l] > stop * first[l];
+            any |= active[l];
+        }
+        if !any {
+            break;
+        }
     }
+}

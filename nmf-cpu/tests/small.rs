@@ -6,8 +6,14 @@ use nmf_cpu::Cpu;
 
 fn exact_cases() -> [(Array2<f64>, Array2<f64>); 2] {
     [
-        (array![[2.0, 3.0], [1.0, 1.0], [1.0, 0.0], [1.0, 2.0]], array![[1.0, 2.0, 2.0, 0.0, 3.0], [1.0, 0.0, 2.0, 1.0, 2.0]]),
-        (array![[1.0, 1.0], [0.0, 1.0], [2.0, 0.0], [3.0, 0.0]], array![[1.0, 0.0, 2.0, 2.0, 0.0], [0.0, 1.0, 0.0, 1.0, 1.0]]),
+        (
+            array![[2.0, 3.0], [1.0, 1.0], [1.0, 0.0], [1.0, 2.0]],
+            array![[1.0, 2.0, 2.0, 0.0, 3.0], [1.0, 0.0, 2.0, 1.0, 2.0]],
+        ),
+        (
+            array![[1.0, 1.0], [0.0, 1.0], [2.0, 0.0], [3.0, 0.0]],
+            array![[1.0, 0.0, 2.0, 2.0, 0.0], [0.0, 1.0, 0.0, 1.0, 1.0]],
+        ),
     ]
 }
 
@@ -25,7 +31,13 @@ fn exact_factorizations_are_found_from_some_start() {
         let x = w.dot(&h);
         let reached = (0..20)
             .filter(|&seed| {
-                let nmf = Nmf::new(2).solver(SolverKind::Hals).init(Init::Random).seed(seed).max_iter(20_000).tol(0.0).trace_every(0);
+                let nmf = Nmf::new(2)
+                    .solver(SolverKind::Hals)
+                    .init(Init::Random)
+                    .seed(seed)
+                    .max_iter(20_000)
+                    .tol(0.0)
+                    .trace_every(0);
                 let fitted = nmf.fit(&mut cpu(), &x).unwrap();
                 // relative squared error of 1e-12² would be below what f64 can show for the sum itself
                 let error = norm2(&(&x - &fitted.w().dot(&fitted.h())));
@@ -74,8 +86,15 @@ fn identity_factors_are_fixed_points_of_error_zero() {
 /// The 9×12 word–document table of `data/small/words.csv`.
 fn words() -> Array2<f64> {
     let rows = [
-        "301000000010", "300100000001", "201000000010", "100100000000", "000210100000", "002033200100", "010000012112",
-        "020002001100", "010011011200",
+        "301000000010",
+        "300100000001",
+        "201000000010",
+        "100100000000",
+        "000210100000",
+        "002033200100",
+        "010000012112",
+        "020002001100",
+        "010011011200",
     ];
     Array2::from_shape_fn((9, 12), |(i, j)| f64::from(rows[i].as_bytes()[j] - b'0'))
 }
@@ -169,11 +188,7 @@ fn hals_and_mu_never_raise_the_objective() {
             let slack = 1e-12 * pair[0].objective.abs();
             assert!(pair[1].objective <= pair[0].objective + slack, "{loss} {solver} {p:?}: {pair:?}");
         }
-        let recomputed: f64 = x
-            .iter()
-            .zip(fitted.w().dot(&fitted.h()).iter())
-            .map(|(&x, &v)| loss.value(x, v))
-            .sum();
+        let recomputed: f64 = x.iter().zip(fitted.w().dot(&fitted.h()).iter()).map(|(&x, &v)| loss.value(x, v)).sum();
         assert!((recomputed - fitted.divergence()).abs() <= 1e-10 * recomputed, "{loss}");
     }
 }
@@ -193,7 +208,10 @@ fn scaling_the_data_scales_the_model() {
 
 #[test]
 fn fixed_parts_stay_and_the_rest_moves() {
-    let (w, h) = (Array2::from_shape_fn((30, 4), |(i, q)| ((i * 3 + q * 5) % 7) as f64), Array2::from_shape_fn((4, 20), |(q, j)| ((j * 5 + q * 3) % 6) as f64));
+    let (w, h) = (
+        Array2::from_shape_fn((30, 4), |(i, q)| ((i * 3 + q * 5) % 7) as f64),
+        Array2::from_shape_fn((4, 20), |(q, j)| ((j * 5 + q * 3) % 6) as f64),
+    );
     let x = w.dot(&h);
     let known = w.slice(ndarray::s![.., ..2]).to_owned();
     for (loss, solver) in [(Loss::FRO, SolverKind::AHals), (Loss::FRO, SolverKind::Mu), (Loss::KL, SolverKind::Mu)] {

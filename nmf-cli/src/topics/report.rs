@@ -9,7 +9,9 @@ use ndarray::Array2;
 use nmf_core::{Element, Matrix};
 use nmf_io::Table;
 use nmf_text::agreement::{Agreement, agreement};
-use nmf_text::topics::{documents_per_topic, document_topic_shares, npmi, single_topic_share, strongest_topic, top_terms};
+use nmf_text::topics::{
+    document_topic_shares, documents_per_topic, npmi, single_topic_share, strongest_topic, top_terms,
+};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -54,7 +56,7 @@ impl Topics {
         let vocabulary = table.col_names.as_deref().unwrap_or_default();
         let terms = top_terms(h, top.min(n));
         let coherence = match &table.matrix {
-                Matrix::Sparse(s) => npmi(&terms, s)?,
+            Matrix::Sparse(s) => npmi(&terms, s)?,
             Matrix::Dense(_) => vec![None; k],
         };
         let shares = document_topic_shares(w, h)?;
