@@ -1,15 +1,14 @@
 //! The primitives of [`Backend`], each a few lines over the kernels.
 
-use crate::elementwise::{Map, update_row};
 use crate::fused_sparse::{self, Sum};
-use crate::simd::{self, Kernel, Real};
-use crate::storage::{Compressed, Data, Factor, Gram, Store, Terms};
+use crate::plan::{self, PIECE, Plan};
+use crate::simd::Real;
+use crate::storage::{Data, Factor, Gram, Terms};
 use crate::{dense, fused_dense, hals};
 use ndarray::{Array2, ArrayView2};
 use nmf_core::nnls::Nnls;
 use nmf_core::{Accumulate, Backend, Error, Info, Loss, MatrixRef, Observed, Op, Penalty, Result, Rule, Side, Support};
 use nmf_core::{Sweep, Ticket};
-use pulp::Simd;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,22 +25,23 @@ pub struct Cpu<T> {
 impl<T: Real> Cpu<T> {
     /// With one thread per core that this process may use.
     pub fn new() -> Result<Self> {
-        Self::with_threads(std::thread::available_parallelism().map_or(1, usize::from))
+        Self::with_threads(std::thread::available_parallelism().map_or(1, usize::from).min(1024))
     }
 
-    /// With this many threads, at least 1. Results do not depend on it.
+    /// With this many threads, 1 to 1024. Results do not depend on it.
     pub fn with_threads(threads: usize) -> Result<Self> {
+        if !(1..=1024).contains(&threads) {
+            let value = threads.to_string();
+            return Err(Error::Parameter { name: "threads", value, expected: "1 to 1024" });
+        }
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.max(1))
+            .num_threads(threads)
             .thread_name(|i| format!("nmf-{i}"))
             .build()
             .map_err(|e| Error::Device(format!("cannot start {threads} threads: {e}")))?;
         Ok(Cpu { pool: Arc::new(pool), tickets: HashMap::new(), next: 0, element: std::marker::PhantomData })
     }
 }
-
-/// Rows of a piece of elementwise work.
-const PIECE: usize = 1024;
 
 fn same<T>(what: &'static str, f: &Factor<T>, expected: (usize, usize)) -> Result<()> {
     Error::check_shape(what, expected, (f.rows, f.k))
@@ -55,201 +55,6 @@ fn check_pair<T>(x: &Data<T>, side: Side, f: &Factor<T>, other: &Factor<T>) -> R
     };
     same("the factor", f, (p, f.k))?;
     same("the other factor", other, (q, f.k))
-}
-
-/// How a loss is computed on this X.
-enum Plan<'a, T> {
-    /// β = 2 with all entries observed: products only.
-    Products,
-    /// Stored entries only, gathered.
-    Gather(&'a Compressed<T>),
-    /// KL over all entries of a sparse matrix: stored entries gathered, the rest by column sums.
-    GatherAll(&'a Compressed<T>),
-    /// Tiles of V.
-    Tiles(fused_dense::Source<'a, T>),
-}
-
-fn plan<'a, T: Real>(x: &'a Data<T>, side: Side, loss: &Loss) -> Plan<'a, T> {
-    match &x.store {
-        Store::Dense(_) if loss.is_fro() => Plan::Products,
-        Store::Dense(d) => Plan::Tiles(fused_dense::Source::Dense(d, x.cols)),
-        Store::Sparse { by_rows, by_cols, observed } => {
-            let c = if side == Side::Rows { by_rows } else { by_cols };
-            match observed {
-                Observed::All if loss.is_fro() => Plan::Products,
-                Observed::All if loss.is_kl() => Plan::GatherAll(c),
-                Observed::All => Plan::Tiles(fused_dense::Source::Sparse(c)),
-                _ => Plan::Gather(c),
-            }
-        }
-    }
-}
-
-/// The denominator of KL where every entry counts: the column sums of the other factor.
-fn sums<T: Real>(loss: &Loss, stored_only: bool, other: &Factor<T>) -> Option<(Vec<f64>, Vec<T>)> {
-    (loss.is_kl() && !stored_only).then(|| {
-        let wide = dense::column_sums(other);
-        let narrow = wide.iter().map(|v| T::of(*v)).collect();
-        (wide, narrow)
-    })
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
-}
-
-impl<T: Real> Cpu<T> {
-    fn cross_into(x: &Data<T>, side: Side, other: &Factor<T>, out: &mut Factor<T>) {
-        match &x.store {
-            Store::Dense(d) => dense::cross(d, (x.rows, x.cols), side, other, out),
-            Store::Sparse { by_rows, by_cols, .. } => {
-                fused_sparse::cross(if side == Side::Rows { by_rows } else { by_cols }, other, out);
-            }
-        }
-    }
-
-    /// Σ d over the observed entries, with f64 products where the formula takes differences.
-    fn divergence_of(loss: &Loss, x: &Data<T>, w: &Factor<T>, h: &Factor<T>) -> f64 {
-        let floor = T::FLOOR.f64();
-        match (plan(x, Side::Rows, loss), &x.store) {
-            (Plan::Products, Store::Sparse { by_rows, .. }) => {
-                // ½‖X‖² − ⟨X, V⟩ + ½‖V‖², all products and sums in f64
-                let everywhere = 0.5 * dot(&dense::gram_exact(w), &dense::gram_exact(h));
-                x.half_norm - fused_sparse::inner_product(by_rows, w, h) + everywhere
-            }
-            (Plan::Products, Store::Dense(d)) => {
-                let source = fused_dense::Source::Dense(d, x.cols);
-                fused_dense::divergence(Self::tiles(source, Side::Rows, h, loss, None, true), w)
-            }
-            (Plan::Gather(c), _) => {
-                let fro = loss.is_fro();
-                fused_sparse::sum_stored(c, w, h, |x, v| loss.value(x, if fro { v } else { v.max(floor) }))
-            }
-            (Plan::GatherAll(c), _) => {
-                let stored =
-                    fused_sparse::sum_stored(
-                        c,
-                        w,
-                        h,
-                        |x, v| {
-                            if x > 0.0 { x * (x / v.max(floor)).ln() - x } else { 0.0 }
-                        },
-                    );
-                stored + dot(&dense::column_sums(w), &dense::column_sums(h))
-            }
-            (Plan::Tiles(source), _) => {
-                fused_dense::divergence(Self::tiles(source, Side::Rows, h, loss, None, true), w)
-            }
-        }
-    }
-
-    fn tiles<'a>(
-        x: fused_dense::Source<'a, T>,
-        side: Side,
-        other: &'a Factor<T>,
-        loss: &'a Loss,
-        column_sums: Option<&'a [T]>,
-        measure: bool,
-    ) -> fused_dense::Pass<'a, T> {
-        fused_dense::Pass { x, side, other, loss, map: Map::of(loss), column_sums, measure }
-    }
-
-    fn gather<'a>(
-        x: &'a Compressed<T>,
-        other: &'a Factor<T>,
-        loss: &'a Loss,
-        column_sums: Option<&'a [T]>,
-        measure: Sum,
-    ) -> fused_sparse::Pass<'a, T> {
-        fused_sparse::Pass { x, other, loss, map: Map::of(loss), column_sums, measure }
-    }
-
-    /// ½⟨fᵀf, G⟩ − ⟨A, f⟩ given D = f·G: one pass, summed in f64.
-    fn quadratic_of(cross: &Factor<T>, den: &Factor<T>, f: &Factor<T>) -> f64 {
-        let step = PIECE * f.stride;
-        let parts: Vec<f64> = (f.data.par_chunks(step), den.data.par_chunks(step), cross.data.par_chunks(step))
-            .into_par_iter()
-            .map(|(w, d, a)| simd::run(QuadraticPiece(w, d, a)))
-            .collect();
-        parts.iter().sum()
-    }
-
-    /// The multiplicative step of the Frobenius loss by products, and its divergence before.
-    fn fro_step(
-        x: &Data<T>,
-        side: Side,
-        f: &mut Factor<T>,
-        other: &Factor<T>,
-        t: &mut Terms<T>,
-        rule: &Rule,
-        measure: bool,
-    ) -> f64 {
-        let mut g = Gram::zeros(f.k);
-        dense::gram(other, &mut g);
-        let (num, den) = t.parts();
-        Self::cross_into(x, side, other, num);
-        dense::times_gram(f, &g, T::one(), false, den);
-        let mut before = 0.0;
-        if measure {
-            // the by-product ½‖X‖² − ⟨A,W⟩ + ½⟨W·G,W⟩ loses digits near a fit: then the residual is summed directly
-            before = x.half_norm + Self::quadratic_of(num, den, f);
-            let least = if T::EPS > 1e-10 { 1e-3 } else { 1e-6 };
-            if before < least * x.half_norm {
-                before = match side {
-                    Side::Rows => Self::divergence_of(&Loss::FRO, x, f, other),
-                    Side::Cols => Self::divergence_of(&Loss::FRO, x, other, f),
-                };
-            }
-        }
-        apply_rows(num, den, f, rule);
-        before
-    }
-}
-
-fn apply_rows<T: Real>(num: &Factor<T>, den: &Factor<T>, f: &mut Factor<T>, rule: &Rule) {
-    let (k, stride) = (f.k, f.stride);
-    let step = PIECE * stride;
-    (f.data.par_chunks_mut(step), num.data.par_chunks(step), den.data.par_chunks(step))
-        .into_par_iter()
-        .for_each(|(w, n, d)| simd::run(ApplyPiece { w, n, d, k, stride, rule }));
-}
-
-struct ApplyPiece<'a, T> {
-    w: &'a mut [T],
-    n: &'a [T],
-    d: &'a [T],
-    k: usize,
-    stride: usize,
-    rule: &'a Rule,
-}
-
-impl<T: Real> Kernel for ApplyPiece<'_, T> {
-    type Out = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let (k, stride) = (self.k, self.stride);
-        let rows = self.w.chunks_exact_mut(stride).zip(self.n.chunks_exact(stride)).zip(self.d.chunks_exact(stride));
-        for ((w, n), d) in rows {
-            update_row(w, n, d, self.rule, k);
-        }
-    }
-}
-
-struct QuadraticPiece<'a, T>(&'a [T], &'a [T], &'a [T]);
-
-impl<T: Real> Kernel for QuadraticPiece<'_, T> {
-    type Out = f64;
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> f64 {
-        let mut acc = [0.0f64; 16];
-        let (w, d, a) = (self.0.as_chunks::<16>().0, self.1.as_chunks::<16>().0, self.2.as_chunks::<16>().0);
-        for ((w, d), a) in w.iter().zip(d).zip(a) {
-            for l in 0..16 {
-                acc[l] += w[l].f64() * (0.5 * d[l].f64() - a[l].f64());
-            }
-        }
-        acc.iter().sum()
-    }
 }
 
 impl<T: Real> Backend for Cpu<T> {
@@ -327,7 +132,7 @@ impl<T: Real> Backend for Cpu<T> {
 
     fn cross(&mut self, x: &Data<T>, side: Side, other: &Factor<T>, out: &mut Factor<T>) -> Result<()> {
         check_pair(x, side, out, other)?;
-        self.pool.install(|| Self::cross_into(x, side, other, out));
+        self.pool.install(|| plan::cross_into(x, side, other, out));
         Ok(())
     }
 
@@ -351,23 +156,23 @@ impl<T: Real> Backend for Cpu<T> {
                 num.data.fill(T::zero());
                 den.data.fill(T::zero());
             }
-            let chosen = plan(x, side, loss);
-            let column_sums = sums(loss, matches!(chosen, Plan::Gather(_)), other);
+            let chosen = plan::plan(x, side, loss);
+            let column_sums = plan::sums(loss, matches!(chosen, Plan::Gather(_)), other);
             let narrow = column_sums.as_ref().map(|(_, n)| n.as_slice());
             match chosen {
                 Plan::Products => {
                     let mut cross = Factor::zeros(f.rows, f.k);
-                    Self::cross_into(x, side, other, &mut cross);
+                    plan::cross_into(x, side, other, &mut cross);
                     num.data.par_iter_mut().zip(&cross.data).for_each(|(n, c)| *n += a * *c);
                     let mut g = Gram::zeros(f.k);
                     dense::gram(other, &mut g);
                     dense::times_gram(f, &g, a, true, den);
                 }
                 Plan::Gather(c) | Plan::GatherAll(c) => {
-                    fused_sparse::terms(Self::gather(c, other, loss, narrow, Sum::No), f, a, num, den);
+                    fused_sparse::terms(plan::gather(c, other, loss, narrow, Sum::No), f, a, num, den);
                 }
                 Plan::Tiles(source) => {
-                    fused_dense::terms(Self::tiles(source, side, other, loss, narrow, false), f, a, num, den);
+                    fused_dense::terms(plan::tiles(source, side, other, loss, narrow, false), f, a, num, den);
                 }
             }
         });
@@ -379,7 +184,7 @@ impl<T: Real> Backend for Cpu<T> {
         let Some((num, den)) = &t.parts else {
             return Err(Error::Unsupported("terms must be computed before they are applied".into()));
         };
-        self.pool.install(|| apply_rows(num, den, f, rule));
+        self.pool.install(|| plan::apply_rows(num, den, f, rule));
         Ok(())
     }
 
@@ -397,25 +202,25 @@ impl<T: Real> Backend for Cpu<T> {
         check_pair(x, side, f, other)?;
         Error::check_shape("the terms", (f.rows, f.k), (scratch.rows, scratch.k))?;
         let before = self.pool.install(|| {
-            let chosen = plan(x, side, loss);
-            let column_sums = sums(loss, matches!(chosen, Plan::Gather(_)), other);
+            let chosen = plan::plan(x, side, loss);
+            let column_sums = plan::sums(loss, matches!(chosen, Plan::Gather(_)), other);
             let narrow = column_sums.as_ref().map(|(_, n)| n.as_slice());
             match chosen {
-                Plan::Products => Self::fro_step(x, side, f, other, scratch, rule, measure),
+                Plan::Products => plan::fro_step(x, side, f, other, scratch, rule, measure),
                 Plan::Gather(c) => {
                     let sum = if measure { Sum::Loss } else { Sum::No };
-                    fused_sparse::update(Self::gather(c, other, loss, narrow, sum), f, rule)
+                    fused_sparse::update(plan::gather(c, other, loss, narrow, sum), f, rule)
                 }
                 Plan::GatherAll(c) => {
                     let sum = if measure { Sum::XLog } else { Sum::No };
                     let everywhere = match &column_sums {
-                        Some((wide, _)) if measure => dot(&dense::column_sums(f), wide),
+                        Some((wide, _)) if measure => plan::dot(&dense::column_sums(f), wide),
                         _ => 0.0,
                     };
-                    fused_sparse::update(Self::gather(c, other, loss, narrow, sum), f, rule) - x.sum + everywhere
+                    fused_sparse::update(plan::gather(c, other, loss, narrow, sum), f, rule) - x.sum + everywhere
                 }
                 Plan::Tiles(source) => {
-                    fused_dense::update(Self::tiles(source, side, other, loss, narrow, measure), f, rule)
+                    fused_dense::update(plan::tiles(source, side, other, loss, narrow, measure), f, rule)
                 }
             }
         });
@@ -424,7 +229,7 @@ impl<T: Real> Backend for Cpu<T> {
 
     fn divergence(&mut self, loss: &Loss, x: &Data<T>, w: &Factor<T>, h: &Factor<T>) -> Result<f64> {
         check_pair(x, Side::Rows, w, h)?;
-        Ok(self.pool.install(|| Self::divergence_of(loss, x, w, h)))
+        Ok(self.pool.install(|| plan::divergence_of(loss, x, w, h)))
     }
 
     fn penalty(&mut self, f: &Factor<T>, p: &Penalty) -> Result<f64> {
@@ -466,7 +271,7 @@ impl<T: Real> Backend for Cpu<T> {
         Ok(self.pool.install(|| {
             let mut den = Factor::zeros(f.rows, f.k);
             dense::times_gram(f, gram, T::one(), false, &mut den);
-            Self::quadratic_of(cross, &den, f)
+            plan::quadratic_of(cross, &den, f)
         }))
     }
 
