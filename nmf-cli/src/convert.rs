@@ -10,6 +10,9 @@ use nmf_io::{Loaded, Table, TableRef};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
+/// A sparse matrix that would take more than this in full is refused for .npy.
+const MOST_DENSE_BYTES: u64 = 8 << 30;
+
 /// Options of `convert`.
 #[derive(Args, Debug)]
 #[command(
@@ -32,6 +35,15 @@ pub(crate) fn run(args: &ConvertArgs, global: &Global) -> Result<(), Failure> {
     nmf_io::check_output_name(&args.output)?;
     let (loaded, _) = args.input_options.load(&args.input, global.read_precision()?, global)?;
     let ((rows, cols), stored, sparse) = (loaded.dim(), loaded.stored(), loaded.is_sparse());
+    let bytes =
+        (rows as u64).saturating_mul(cols as u64).saturating_mul(if loaded.precision_name() == "f32" { 4 } else { 8 });
+    if sparse && bytes > MOST_DENSE_BYTES && args.output.to_string_lossy().to_ascii_lowercase().ends_with(".npy") {
+        let message = format!(
+            "a sparse matrix of {rows}×{cols} would take {:.1} GiB as .npy; .npz and .mtx keep it sparse",
+            bytes as f64 / f64::from(1 << 30)
+        );
+        return Err(Failure::file(&args.input, message));
+    }
     let named = loaded.row_names().is_some() || loaded.col_names().is_some();
     match &loaded {
         Loaded::F32(t) => write(t, &args.output)?,

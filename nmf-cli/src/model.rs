@@ -47,10 +47,15 @@ pub(crate) fn stage<T: Element>(
     Ok(())
 }
 
-/// Moves everything into place and removes what an older model left there and this one (`has`) does not.
+/// Moves everything into place and removes what an older model left there and this one (`has`) does not. In a folder
+/// that held no model, files of these names are the user's own and stay.
 pub(crate) fn commit(out: Staging, has: &[&str]) -> Result<(), Failure> {
     let dir = out.dir().to_path_buf();
+    let replaces = ["W.npy", "H.npy", "fit.json"].iter().all(|name| dir.join(name).exists());
     out.commit()?;
+    if !replaces {
+        return Ok(());
+    }
     for name in OPTIONAL.iter().filter(|name| !has.contains(name)) {
         let path = dir.join(name);
         if path.exists() {

@@ -141,8 +141,8 @@ fn scale(canvas: &Canvas<'_>, (x, top): (i32, i32), height: i32) -> Drawn {
 fn ramp(share: f64) -> RGBColor {
     const STOPS: [(f64, f64, f64); 5] =
         [(255.0, 255.0, 255.0), (198.0, 219.0, 239.0), (107.0, 174.0, 214.0), (33.0, 113.0, 181.0), (8.0, 40.0, 95.0)];
-    // `max` takes the other number for a NaN
-    let at = share.max(0.0).min(1.0) * (STOPS.len() - 1) as f64;
+    // a NaN counts as 0
+    let at = if share > 0.0 { share.min(1.0) } else { 0.0 } * (STOPS.len() - 1) as f64;
     let low = (at as usize).min(STOPS.len() - 2);
     let (a, b, t) = (STOPS[low], STOPS[low + 1], at - low as f64);
     let mix = |a: f64, b: f64| (a + (b - a) * t) as u8;

@@ -1,6 +1,7 @@
 //! `topics`: from documents to the topics they are about.
 
 mod files;
+mod relevance;
 mod report;
 
 use crate::args::Global;
@@ -15,6 +16,7 @@ use clap::Args;
 use nmf_core::{Loss, Observed};
 use nmf_io::{Loaded, Precision, Table};
 use nmf_text::{Corpus, Df, Format, ReadOptions, ReadReport, StopWords, Strip, TextModel, TextOptions};
+use relevance::Words;
 use report::Topics;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -40,6 +42,9 @@ pub(crate) struct TopicsArgs {
     /// Words shown per topic
     #[arg(long, default_value_t = 10, value_name = "N")]
     pub(crate) top: usize,
+    /// Which words are shown first: relevance (frequent in the topic and distinctive of it) or weight (largest in H)
+    #[arg(long, value_enum, default_value = "relevance", value_name = "ORDER")]
+    pub(crate) words_by: Words,
     /// Also show this document: its words, their counts and weights, and its topics (a name, the end of a path, or #12)
     #[arg(long, value_name = "DOC")]
     pub(crate) show: Option<String>,
@@ -149,7 +154,7 @@ pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
         let job =
             Job { fit: &fit, observed: Observed::All, normalize: None, source: &args.corpus, load_seconds, global };
         let solved = solve(b, table.matrix.view(), &job, None)?;
-        let topics = Topics::of(&solved, &table, &about, args.top)?;
+        let topics = Topics::of(&solved, &table, &about, args.top, args.words_by)?;
         if let Some(dir) = &args.output {
             files::save(dir, &solved, &table, &topics, &about, fit.seed)?;
         }
@@ -251,6 +256,14 @@ pub(crate) fn read_corpus_for_model(
     let vectorizer = text.vectorizer()?;
     let (corpus, read) = vectorizer.transform_path(input, &reading)?;
     drop(wheel);
+    if corpus.stats.empty_documents == read.documents {
+        let vocabulary = model.dir.join("vocabulary.txt");
+        let message = format!(
+            "no document holds a word of the model's vocabulary ({}): documents of the same kind are needed",
+            vocabulary.display()
+        );
+        return Err(Failure::file(input, message));
+    }
     warn_about(&read, &corpus, global);
     global.detail(format!(
         "{} documents, {} stored counts, {} words that the model does not know",

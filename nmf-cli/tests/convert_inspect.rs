@@ -100,3 +100,12 @@ fn inspect_knows_that_what_is_not_stored_is_zero() {
     place.write("text.txt", "hello");
     place.run("inspect text.txt").fails(2, &["text.txt"]);
 }
+
+#[test]
+fn a_sparse_matrix_too_large_to_be_dense_is_refused() {
+    let place = Place::new();
+    place.write("s.mtx", "%%MatrixMarket matrix coordinate real general\n3000000 3000000 1\n1 1 2.5\n");
+    place.run("convert s.mtx s.npy").fails(2, &["s.mtx", "GiB", ".npz"]);
+    place.run("convert s.mtx s.npz").ok();
+    assert_eq!(place.list(), ["s.mtx", "s.npz"]);
+}

@@ -22,7 +22,7 @@ fn document(topic: usize, i: usize) -> String {
     for j in 0..12 {
         out += &format!(" {}", words[(i + j * (1 + i % 2)) % 6]);
     }
-    out + if i % 3 == 0 { " report weather." } else { " report." }
+    out + if i.is_multiple_of(3) { " report weather." } else { " report." }
 }
 
 /// Twelve documents of each topic, in folders.
@@ -153,6 +153,33 @@ fn the_folder_is_a_model_with_tables_and_a_picture() {
 }
 
 #[test]
+fn files_of_the_user_beside_a_first_model_stay() {
+    let place = Place::new();
+    place.write("documents.tsv", "mine");
+    place.write("x.csv", "1,2\n3,4\n5,7\n");
+    place.run("factorize x.csv -k 1 -o .").ok();
+    assert_eq!(std::fs::read_to_string(place.path("documents.tsv")).unwrap(), "mine");
+}
+
+#[test]
+fn words_come_by_relevance_or_by_weight() {
+    let place = Place::new();
+    corpus(&place, "c");
+    let by_weight = place.run("topics c -k 3 --words-by weight --json").ok().json();
+    for topic in by_weight["topics"].as_array().unwrap() {
+        let weights: Vec<f64> = topic["weights"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+        assert!(weights.is_sorted_by(|a, b| a >= b), "{weights:?}");
+    }
+    let by_relevance = place.run("topics c -k 3 --json").ok().json();
+    assert_eq!(by_weight["objective"], by_relevance["objective"]);
+    for topic in by_relevance["topics"].as_array().unwrap() {
+        // "report" is in every document, the words before it in those of one topic
+        let words: Vec<&str> = topic["words"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
+        assert!(words.iter().position(|w| *w == "report").is_none_or(|at| at >= 6), "{words:?}");
+    }
+}
+
+#[test]
 fn the_seed_chooses_the_documents_of_the_picture() {
     let place = Place::new();
     let mut tsv = String::new();
@@ -205,7 +232,7 @@ fn a_model_refuses_other_columns_other_words_and_damage() {
     place.run("transform m x.csv -o w.npy").fails(2, &["x.csv"]);
     std::fs::create_dir(place.path("foreign")).unwrap();
     place.write("foreign/a.txt", "rien de connu ici");
-    place.run("transform m foreign -o w.npy").fails(2, &["foreign"]);
+    place.run("transform m foreign -o w.npy").fails(2, &["foreign", "vocabulary.txt"]);
     place.run("transform m nowhere -o w.npy").fails(2, &["nowhere"]);
     // the vocabulary of another model
     let text = std::fs::read_to_string(place.path("m/text.json")).unwrap();

@@ -1,6 +1,7 @@
 //! Topics read from the factors: for people and as JSON.
 
 use super::About;
+use super::relevance::Words;
 use crate::failure::Failure;
 use crate::fit_json::Report;
 use crate::solve::Solved;
@@ -9,16 +10,14 @@ use ndarray::Array2;
 use nmf_core::{Element, Matrix};
 use nmf_io::Table;
 use nmf_text::agreement::{Agreement, agreement};
-use nmf_text::topics::{
-    document_topic_shares, documents_per_topic, npmi, single_topic_share, strongest_topic, top_terms,
-};
+use nmf_text::topics::{document_topic_shares, documents_per_topic, npmi, single_topic_share, strongest_topic};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// One topic.
 pub(crate) struct Topic {
-    /// Its top words with their weights in H (expected counts per unit of the topic), best first.
+    /// Its top words with their weights in H (expected counts per unit of the topic), in the order asked for.
     pub(crate) words: Vec<(String, f64)>,
     /// Documents with more weight on it than on any other.
     pub(crate) documents: usize,
@@ -50,11 +49,12 @@ impl Topics {
         table: &Table<T>,
         about: &About,
         top: usize,
+        by: Words,
     ) -> Result<Topics, Failure> {
         let (w, h) = (solved.fitted.w(), solved.fitted.h());
         let (k, n) = h.dim();
         let vocabulary = table.col_names.as_deref().unwrap_or_default();
-        let terms = top_terms(h, top.min(n));
+        let terms = by.of(w, h, top.min(n));
         let coherence = match &table.matrix {
             Matrix::Sparse(s) => npmi(&terms, s)?,
             Matrix::Dense(_) => vec![None; k],
@@ -69,7 +69,7 @@ impl Topics {
                 documents: counts[q],
                 coherence: coherence[q],
                 label: about.labels.as_deref().and_then(|labels| majority(labels, &strongest, q)),
-                examples: most_about(&shares, q, 3),
+                examples: most_about(w, &shares, &strongest, q, 3),
             })
             .collect();
         Ok(Topics {
@@ -197,10 +197,17 @@ fn majority(labels: &[String], strongest: &[Option<usize>], q: usize) -> Option<
     Some((label.to_string(), n as f64 / total as f64))
 }
 
-/// The documents with the largest shares of topic `q`.
-fn most_about(shares: &Array2<f64>, q: usize, n: usize) -> Vec<usize> {
-    let mut all: Vec<usize> = (0..shares.nrows()).filter(|&i| shares[[i, q]] > 0.0).collect();
-    all.sort_by(|&a, &b| shares[[b, q]].total_cmp(&shares[[a, q]]).then(a.cmp(&b)));
-    all.truncate(n);
-    all
+/// Documents that are about topic `q`: a large share of a document counts twice, and long ones come before those of a
+/// few words, of which many have the whole share.
+fn most_about<T: Element>(
+    w: ndarray::ArrayView2<'_, T>,
+    shares: &Array2<f64>,
+    strongest: &[Option<usize>],
+    q: usize,
+    n: usize,
+) -> Vec<usize> {
+    let own = strongest.iter().enumerate().filter(|(_, s)| **s == Some(q));
+    let mut all: Vec<(f64, usize)> = own.map(|(i, _)| (shares[[i, q]].powi(2) * w[[i, q]].f64().sqrt(), i)).collect();
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
+    all.into_iter().take(n).map(|(_, i)| i).collect()
 }
