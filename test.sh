@@ -21,3 +21,6 @@ if [ "$(uname -s)" = Linux ] && ! has_vulkan; then
 fi
 
 cargo test --workspace --quiet "$@"
+# a backend and a loss of a third party: both check themselves
+cargo run --quiet -p nmf-cpu --example own_backend
+cargo run --quiet -p nmf-cpu --example own_loss

@@ -1,5 +1,10 @@
 //! Inputs shared by the benchmarks: deterministic, strictly positive where a loss needs it.
 
+/// The library example of the README, compiled and run with the documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 use ndarray::Array2;
 use nmf_core::{Element, Sparse};
 use rand::{Rng, SeedableRng};

@@ -6,6 +6,7 @@
 
 use crate::args::{BackendChoice, Global};
 use crate::bench_plot;
+use crate::estimate::Work;
 use crate::failure::Failure;
 use crate::gpu;
 use crate::input::convert;
@@ -122,6 +123,7 @@ pub(crate) fn run(args: &BenchArgs, global: &Global) -> Result<(), Failure> {
         global.note(format!("{}; measuring the CPU alone", gpu::INSTALL));
     }
     let mut cases = Vec::new();
+    check(args)?;
     for shape in &args.shapes {
         let x = shape.matrix();
         for rank in &args.ranks {
@@ -135,6 +137,30 @@ pub(crate) fn run(args: &BenchArgs, global: &Global) -> Result<(), Failure> {
         }
     }
     report(args, global, &cases, adapter.as_deref())
+}
+
+/// Refuses what cannot run before anything is measured: zeros under IS and β ≤ 0, more than the memory holds.
+fn check(args: &BenchArgs) -> Result<(), Failure> {
+    for shape in &args.shapes {
+        if let Some(loss) = args.losses.iter().find(|l| shape.density.is_some() && !l.allows_zero()) {
+            let message = format!("{shape} is sparse, and {loss} is infinite at zero: leave one of them away");
+            return Err(Failure::usage(message));
+        }
+        for rank in &args.ranks {
+            let stored = shape.rows as f64 * shape.cols as f64 * shape.density.unwrap_or(1.0);
+            session::check_memory(&Work {
+                rows: shape.rows,
+                cols: shape.cols,
+                stored: stored as u64,
+                sparse: shape.density.is_some(),
+                rank: *rank,
+                iterations: 1,
+                loss: Loss::FRO,
+                precision: nmf_io::Precision::F32,
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// Milliseconds per iteration.

@@ -3,7 +3,7 @@
 //! The start is made once in f64 and rounded to f32, so that all begin with the same numbers. The CPU in f64 is the
 //! reference: it decides how many iterations there are, the others do as many.
 
-use crate::agreement::{FACTOR_TOLERANCE, OBJECTIVE_TOLERANCE, baseline, factor_difference, objective_difference};
+use crate::agreement::{FACTOR_TOLERANCE, OBJECTIVE_TOLERANCE, factor_difference, objective_difference, resolution};
 use crate::args::{BackendChoice, Global};
 use crate::failure::Failure;
 use crate::fit_options::FitOptions;
@@ -95,7 +95,7 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> Result<(), Failure> {
     let x = loaded.into_f64().matrix;
     let mut cpu64 = session::cpu::<f64>(global)?;
     let mut contest = Contest::new(&mut cpu64, &x.view(), &fit, args.input_options.observed(), &args.input, global)?;
-    let base = baseline(&x.view(), &fit.loss(), contest.observed);
+    let base = resolution(&x.view(), &fit.loss(), contest.observed);
     let mut entries = vec![contest.enter(&mut cpu64, x.view())?];
     contest.iterations = entries[0].trace.last().map(|p| p.iteration);
     let x = convert::<f64, f32>(&x.view());
@@ -178,22 +178,24 @@ impl<'a> Contest<'a> {
 }
 
 /// Objectives of all pairs, factors of those in f32 (of the first two where there is but one in f32).
-fn judge(entries: &[Entry], baseline: f64) -> Verdict {
+fn judge(entries: &[Entry], resolution: f64) -> Verdict {
     let pairs = |all: &[&Entry], apart: &dyn Fn(&Entry, &Entry) -> f64| {
         let mut most: f64 = 0.0;
         for (i, a) in all.iter().enumerate() {
             for b in &all[i + 1..] {
-                most = most.max(apart(a, b));
+                let d = apart(a, b);
+                // a NaN is no agreement
+                most = if d.is_nan() { f64::INFINITY } else { most.max(d) };
             }
         }
         most
     };
     let all: Vec<&Entry> = entries.iter().collect();
     let single: Vec<&Entry> = entries.iter().filter(|e| e.precision == "f32").collect();
-    let objectives = pairs(&all, &|a, b| objective_difference(&a.trace, &b.trace, baseline));
+    let objectives = pairs(&all, &|a, b| objective_difference(&a.trace, &b.trace, resolution));
     let factors = pairs(if single.len() > 1 { &single } else { &all }, &|a, b| {
-        let w = factor_difference(&b.w.view(), &a.w.view());
-        w.max(factor_difference(&b.h.view(), &a.h.view()))
+        let (w, h) = (factor_difference(&b.w.view(), &a.w.view()), factor_difference(&b.h.view(), &a.h.view()));
+        if w.is_nan() || h.is_nan() { f64::NAN } else { w.max(h) }
     });
     Verdict { objectives, factors, agree: objectives <= OBJECTIVE_TOLERANCE && factors <= FACTOR_TOLERANCE }
 }
@@ -294,7 +296,7 @@ mod tests {
             Some(fault) => contest.enter(&mut Broken::new(third, fault), MatrixRef::from(&single)).unwrap(),
             None => contest.enter(&mut { third }, MatrixRef::from(&single)).unwrap(),
         });
-        judge(&entries, baseline(&MatrixRef::from(&x), &fit.loss(), Observed::All))
+        judge(&entries, resolution(&MatrixRef::from(&x), &fit.loss(), Observed::All))
     }
 
     #[test]

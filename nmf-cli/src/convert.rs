@@ -33,6 +33,7 @@ pub(crate) struct ConvertArgs {
 /// Runs the command.
 pub(crate) fn run(args: &ConvertArgs, global: &Global) -> Result<(), Failure> {
     nmf_io::check_output_name(&args.output)?;
+    crate::input::check_output_folder(&args.output)?;
     let (loaded, _) = args.input_options.load(&args.input, global.read_precision()?, global)?;
     let ((rows, cols), stored, sparse) = (loaded.dim(), loaded.stored(), loaded.is_sparse());
     let bytes =

@@ -1,6 +1,6 @@
 //! `--cross-check`: the factorization that was kept, once more on another backend from the same start.
 
-use crate::agreement::{OBJECTIVE_TOLERANCE, baseline, objective_difference};
+use crate::agreement::{OBJECTIVE_TOLERANCE, objective_difference, resolution};
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::fit_json::CrossCheck;
@@ -35,7 +35,7 @@ impl<T: Element> Again<'_, T> {
         global: &Global,
     ) -> Result<CrossCheck, Failure> {
         let start = self.start(b, x)?;
-        let base = baseline(x, self.fitted.loss(), self.observed);
+        let base = resolution(x, self.fitted.loss(), self.observed);
         let trace = match other {
             Engine::CpuF32(c) => self.repeat(c, x, &start, global),
             Engine::CpuF64(c) => self.repeat(c, x, &start, global),

@@ -59,10 +59,11 @@ impl Work {
         if self.sparse { 2.0 * self.stored as f64 * (value + 4.0) } else { self.stored as f64 * value }
     }
 
-    /// Bytes of the factors with the scratch of the solvers.
+    /// Bytes of the factors with the scratch of the solvers, and of k×k matrices.
     pub(crate) fn factor_bytes(&self) -> f64 {
         let value = if self.precision == Precision::F32 { 4.0 } else { 8.0 };
-        4.0 * value * self.rank as f64 * (self.rows + self.cols) as f64
+        let k = self.rank.next_multiple_of(16) as f64;
+        4.0 * value * k * (self.rows + self.cols) as f64 + 2.0 * value * k * k
     }
 
     /// Seconds on the CPU.

@@ -74,6 +74,11 @@ impl Normalize {
 /// Runs the command.
 pub(crate) fn run(args: &FactorizeArgs, global: &Global) -> Result<(), Failure> {
     let precision = global.read_precision()?;
+    if args.normalize != Normalize::None && (args.fit.fix_w.is_some() || args.fit.fix_h.is_some()) {
+        return Err(Failure::usage(
+            "--normalize would rescale the components that --fix-w or --fix-h keeps: leave one away",
+        ));
+    }
     if let Some(dir) = &args.output {
         // where nothing can be written, say so before the work, not after it
         nmf_io::Staging::new(dir)?;

@@ -129,6 +129,16 @@ fn raise<T: Element>(table: Table<T>, floor: f64, path: &Path, stored_only: bool
     Ok(Table { matrix, ..table })
 }
 
+/// Refuses an output in a folder that does not exist, before the work instead of after it.
+pub(crate) fn check_output_folder(output: &Path) -> Result<(), Failure> {
+    match output.parent() {
+        Some(dir) if dir != Path::new("") && !dir.is_dir() => {
+            Err(Failure::work(format!("{}: cannot be written: there is no folder {}", output.display(), dir.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A copy of the matrix in another precision.
 pub(crate) fn convert<T: Element, U: Element>(x: &MatrixRef<'_, T>) -> Matrix<U> {
     match x {

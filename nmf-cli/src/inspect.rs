@@ -69,6 +69,9 @@ impl Survey {
 
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs, global: &Global) -> Result<(), Failure> {
+    if args.rank == 0 {
+        return Err(Failure::usage("-k 0 is not accepted: at least one component"));
+    }
     let (loaded, load_seconds) = args.input_options.load(&args.input, global.read_precision()?, global)?;
     let survey = match &loaded {
         Loaded::F32(t) => Survey::of(&t.matrix.view()),
@@ -88,7 +91,7 @@ pub(crate) fn run(args: &InspectArgs, global: &Global) -> Result<(), Failure> {
         cols,
         stored: loaded.stored(),
         sparse: loaded.is_sparse(),
-        rank: args.rank.max(1),
+        rank: args.rank,
         iterations: 100,
         loss: args.loss.clone(),
         precision: loaded.precision(),
@@ -121,6 +124,11 @@ pub(crate) fn run(args: &InspectArgs, global: &Global) -> Result<(), Failure> {
     let mib = |b: f64| format!("{:.1} MiB", b / f64::from(1 << 20));
     let bad = survey.negative + survey.nan + survey.infinite;
     let verdict = match bad {
+        0 if rows == 0 || cols == 0 => "none, but it is empty: there is nothing to factor".to_string(),
+        0 if survey.nonzeros == 0 => "none, but every entry is zero: there is nothing to factor".to_string(),
+        0 if !args.loss.allows_zero() && (survey.nonzeros as f64) < entries => {
+            format!("none, but {} needs entries > 0: --floor V or --stored-only", args.loss)
+        }
         0 => "none: it can be factored".to_string(),
         _ => format!(
             "{} negative, {} NaN, {} infinite: it cannot be factored as it is",

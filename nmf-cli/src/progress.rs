@@ -98,8 +98,8 @@ impl<'a> Watch<'a> {
 impl Observer for Watch<'_> {
     fn progress(&mut self, p: &Progress) -> Flow {
         if let Some(bar) = &self.bar {
-            bar.set_length((p.max_iter * p.restarts) as u64);
-            bar.set_position((p.restart * p.max_iter + p.iteration) as u64);
+            bar.set_length((p.max_iter as u64).saturating_mul(p.restarts as u64));
+            bar.set_position((p.restart as u64).saturating_mul(p.max_iter as u64).saturating_add(p.iteration as u64));
             if let Some(objective) = p.objective.filter(|_| p.iteration.is_multiple_of(10)) {
                 bar.set_message(format!("objective {}", crate::text::number(objective)));
             }

@@ -58,6 +58,33 @@ pub(crate) fn threads(global: &Global) -> usize {
     global.threads.map_or(all, std::num::NonZeroUsize::get)
 }
 
+/// Refuses work that this machine's free memory surely cannot hold (where the system tells how much there is): better a
+/// sentence now than an abort later.
+pub(crate) fn check_memory(work: &Work) -> Result<(), Failure> {
+    let Some(available) = available_bytes() else { return Ok(()) };
+    let needed = work.bytes() + work.factor_bytes();
+    if needed <= available {
+        return Ok(());
+    }
+    let gib = |b: f64| b / f64::from(1 << 30);
+    Err(Failure::usage(format!(
+        "{}×{} at k = {} needs about {:.1} GiB of memory, {:.1} GiB are free: take fewer components or a smaller matrix",
+        work.rows,
+        work.cols,
+        work.rank,
+        gib(needed),
+        gib(available)
+    )))
+}
+
+/// Memory that can be had without swapping.
+fn available_bytes() -> Option<f64> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    let kb: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kb * 1024.0)
+}
+
 /// What was decided, and why.
 enum Choice {
     Cpu(String),
@@ -67,6 +94,7 @@ enum Choice {
 impl Engine {
     /// Opens the backend for this work, by the global options; says on stderr what `auto` chose and why.
     pub(crate) fn open(global: &Global, work: &Work) -> Result<Engine, Failure> {
+        check_memory(work)?;
         match decide(global, work)? {
             Choice::Gpu(adapter, why) => {
                 if global.backend() == BackendChoice::Auto {

@@ -159,7 +159,7 @@ pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
             files::save(dir, &solved, &table, &topics, &about, fit.seed)?;
         }
         if global.json {
-            text::print_json(&Value::Object(topics.to_json(&solved.report)))?;
+            text::print_json(&Value::Object(topics.to_json(&solved.report, &about)))?;
         } else {
             text::print(&topics.to_text(&solved.report, &about, args.output.as_deref(), global.verbose))?;
         }

@@ -50,6 +50,7 @@ struct Rule {
 pub(crate) fn run(args: &TransformArgs, global: &Global) -> Result<(), Failure> {
     let precision = global.read_precision()?;
     nmf_io::check_output_name(&args.output)?;
+    crate::input::check_output_folder(&args.output)?;
     let model = Model::load(&args.model)?;
     let rule = Rule::of(&model, &args.input_options)?;
     let precision = precision.or_else(|| own_precision(&model.fit));

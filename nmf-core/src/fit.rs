@@ -76,21 +76,35 @@ pub struct Run<T> {
 
 struct Pending {
     ticket: Ticket,
-    /// (iteration, seconds, offset) of every objective behind the ticket, three scalars each.
-    points: Vec<(usize, f64, f64)>,
+    /// Every objective behind the ticket.
+    points: Vec<Point>,
+}
+
+/// An objective on its way: the divergence without its offset and the penalties are still on the device.
+struct Point {
+    iteration: usize,
+    seconds: f64,
+    offset: f64,
+    least: f64,
 }
 
 struct Recorder<S> {
     scalars: Vec<S>,
-    points: Vec<(usize, f64, f64)>,
+    points: Vec<Point>,
     pending: VecDeque<Pending>,
     per_point: usize,
     to_x: f64,
+    is_beta: bool,
     known: Vec<TracePoint>,
     last_divergence: Option<f64>,
 }
 
 impl<S: Clone> Recorder<S> {
+    /// A β-divergence is never negative, whatever rounding says of a sum that cancels.
+    fn not_below_zero(&self, d: f64) -> f64 {
+        if self.is_beta && d < 0.0 { 0.0 } else { d }
+    }
+
     fn flush<B: Backend<Scalar = S>>(&mut self, b: &mut B) -> Result<()> {
         if !self.scalars.is_empty() {
             let ticket = b.ticket(&self.scalars)?;
@@ -112,9 +126,14 @@ impl<S: Clone> Recorder<S> {
                 }
             };
             let Some(front) = self.pending.pop_front() else { return Ok(()) };
-            for ((iteration, seconds, offset), v) in front.points.into_iter().zip(values.chunks(self.per_point)) {
-                self.last_divergence = Some(v[0] + offset);
-                let objective = (v.iter().sum::<f64>() + offset) * self.to_x;
+            for (point, v) in front.points.into_iter().zip(values.chunks(self.per_point)) {
+                let Point { iteration, seconds, offset, least } = point;
+                let divergence = self.not_below_zero(v[0] + offset);
+                self.last_divergence = Some(divergence);
+                if divergence < least {
+                    continue; // its digits are gone; from here on the solver measures directly
+                }
+                let objective = (divergence + v[1..].iter().sum::<f64>()) * self.to_x;
                 if !objective.is_finite() {
                     return Err(diverged(objective, iteration));
                 }
@@ -216,6 +235,7 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
         pending: VecDeque::new(),
         per_point: 1 + penalties.iter().filter(|p| **p).count(),
         to_x: units.divergence(),
+        is_beta: problem.loss().beta().is_some(),
         known: Vec::new(),
         last_divergence: None,
     };
@@ -247,7 +267,7 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
         if let Some(measured) = solver.step(b, &mut m, measure)? {
             rec.scalars.push(measured.scalar);
             rec.scalars.append(&mut extra);
-            rec.points.push((at, seconds, measured.offset));
+            rec.points.push(Point { iteration: at, seconds, offset: measured.offset, least: measured.least });
         }
         iterations += 1;
         if checking || at % stop.every == 0 {
@@ -294,7 +314,9 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
 
     rec.flush(b)?;
     rec.collect(b, 0)?;
-    let (divergence, objective) = final_objective(b, &m, units.divergence())?;
+    let (divergence, penalty) = final_objective(b, &m)?;
+    let divergence = rec.not_below_zero(divergence) * units.divergence();
+    let objective = divergence + penalty * units.divergence();
     if !objective.is_finite() {
         return Err(diverged(objective, iterations));
     }
@@ -317,8 +339,8 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
     Ok(Run { w: wx, h: hx, trace: rec.known, iterations, stopped, divergence, objective, kkt_residual, seconds })
 }
 
-/// Divergence and objective of the model, in the units of X.
-fn final_objective<B: Backend>(b: &mut B, m: &Model<'_, B>, to_x: f64) -> Result<(f64, f64)> {
+/// Divergence and penalties of the model, in the device's units.
+fn final_objective<B: Backend>(b: &mut B, m: &Model<'_, B>) -> Result<(f64, f64)> {
     let scalars = [
         b.divergence(m.loss, m.data, &m.w, &m.h)?,
         b.penalty(&m.w, &m.rule_w.penalty)?,
@@ -326,8 +348,7 @@ fn final_objective<B: Backend>(b: &mut B, m: &Model<'_, B>, to_x: f64) -> Result
     ];
     let ticket = b.ticket(&scalars)?;
     let v = b.wait(&ticket)?;
-    let divergence = v.first().copied().unwrap_or(f64::NAN) * to_x;
-    Ok((divergence, v.iter().sum::<f64>() * to_x))
+    Ok((v.first().copied().unwrap_or(f64::NAN), v.iter().skip(1).sum()))
 }
 
 /// ‖(min(W,∇W), min(H,∇H))‖ over what is free, in the device's units. `scratch` keeps the buffers between calls.

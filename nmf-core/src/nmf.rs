@@ -243,6 +243,7 @@ impl<T: Element> Nmf<T> {
             init: self.init.resolve(self.rank, (m, n)).to_string(),
             seed: self.seed,
             penalty_w: self.penalty_w,
+            observed: self.observed,
             objectives,
             prepare_seconds,
             seconds,
@@ -359,7 +360,13 @@ pub fn transform<'a, B: Backend>(
     observed: Observed,
     stop: &Stop,
 ) -> Result<Array2<B::Elem>> {
-    let problem = Problem::new(x, loss.clone(), observed)?;
+    let x = x.into();
+    let rows = x.dim().0;
+    let problem = match Problem::new(x, loss.clone(), observed) {
+        // rows of zeros need no part at all
+        Err(Error::AllZero) if loss.allows_zero() => return Ok(Array2::zeros((rows, h.nrows()))),
+        other => other?,
+    };
     let (m, n) = problem.dim();
     let k = h.nrows();
     penalty.check()?;

@@ -36,6 +36,14 @@ impl<'a, T: Element> Problem<'a, T> {
     pub fn new(x: impl Into<MatrixRef<'a, T>>, loss: Loss, observed: Observed) -> Result<Self> {
         let x = x.into();
         let stats = Self::survey(&x)?;
+        // beyond these, squares and powers leave the range of the numbers; denormal data have too few digits
+        let (smallest, largest) = if T::EPS > 1e-10 { (1e-36, 3.5e38) } else { (1e-100, 1e100) };
+        if stats.max > 0.0 && !(smallest..=largest).contains(&stats.max) {
+            return Err(Error::Unsupported(format!(
+                "the largest entry is {:e}: multiply the data by a constant so that it lies between {smallest:e} and {largest:e}",
+                stats.max
+            )));
+        }
         let total = if observed == Observed::Stored { stats.stored } else { stats.rows as u64 * stats.cols as u64 };
         if stats.max == 0.0 {
             return Err(Error::AllZero);
@@ -45,6 +53,12 @@ impl<'a, T: Element> Problem<'a, T> {
             return Err(Error::ZeroEntry { loss: loss.to_string(), count: total - stats.nonzeros, total, row, col });
         }
         let units = Units::new(stats.max, &loss);
+        if !units.divergence().is_normal() {
+            let largest = stats.max;
+            return Err(Error::Unsupported(format!(
+                "the {loss} loss of data up to {largest:e} leaves the range of the numbers: multiply the data by a constant that brings them near 1"
+            )));
+        }
         Ok(Problem { x, observed, loss, stats, units })
     }
 
@@ -145,7 +159,7 @@ pub struct Units {
 impl Units {
     fn new(max: f64, loss: &Loss) -> Units {
         // custom losses promise nothing about scaling: their data stay as they are
-        let exponent = if loss.beta().is_some() { (max.log2().floor() as i32).clamp(-120, 120) } else { 0 };
+        let exponent = if loss.beta().is_some() { max.log2().floor() as i32 } else { 0 };
         Units { exponent, beta: loss.beta() }
     }
 
@@ -198,6 +212,17 @@ mod tests {
         assert!(matches!(err, Error::ZeroEntry { count: 1, row: 1, col: 1, .. }));
         assert!(Problem::new(&sparse, Loss::IS, Observed::Stored).is_ok());
         assert!(Problem::new(&sparse, Loss::KL, Observed::All).is_ok());
+    }
+
+    #[test]
+    fn data_outside_the_range_of_the_numbers_are_refused() {
+        for max in [1e-200, 1e200] {
+            assert!(matches!(Problem::new(&array![[max]], Loss::FRO, Observed::All), Err(Error::Unsupported(_))));
+        }
+        assert!(matches!(Problem::new(&array![[1e90]], Loss::Beta(10.0), Observed::All), Err(Error::Unsupported(_))));
+        assert!(Problem::new(&array![[1e90]], Loss::IS, Observed::All).is_ok());
+        assert!(Problem::new(&array![[1e-40f32]], Loss::KL, Observed::All).is_err());
+        assert!(Problem::new(&array![[3e38f32]], Loss::KL, Observed::All).is_ok());
     }
 
     #[test]

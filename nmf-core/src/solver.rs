@@ -70,6 +70,15 @@ pub struct Measured<S> {
     pub scalar: S,
     /// Known on the host.
     pub offset: f64,
+    /// A sum below this has lost its digits to cancellation and must not be shown.
+    pub least: f64,
+}
+
+impl<S> Measured<S> {
+    /// A divergence that was summed directly.
+    pub fn direct(scalar: S) -> Self {
+        Measured { scalar, offset: 0.0, least: f64::NEG_INFINITY }
+    }
 }
 
 /// One solver. Reused over restarts; holds its scratch buffers.

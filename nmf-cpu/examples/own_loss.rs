@@ -47,5 +47,6 @@ fn main() -> nmf_core::Result<()> {
         fitted.iterations()
     );
     println!("it rose in {rises} of them");
+    assert!(rises == 0 && last < 1e-6 * first, "the update should descend to the planted factorization");
     Ok(())
 }

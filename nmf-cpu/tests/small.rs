@@ -1,7 +1,7 @@
 //! The exact small cases that ship as files under `data/small`, and other factorizations whose answer is known.
 
 use ndarray::{Array2, array};
-use nmf_core::{Init, Loss, Matrix, Nmf, Norm, Penalty, SolverKind, Start};
+use nmf_core::{Init, Loss, Matrix, Nmf, Norm, Observed, Penalty, SolverKind, Start};
 use nmf_cpu::Cpu;
 
 fn exact_cases() -> [(Array2<f64>, Array2<f64>); 2] {
@@ -133,34 +133,87 @@ fn sparse_counts(rows: usize, cols: usize) -> nmf_core::Sparse<f32> {
     nmf_core::Sparse::new((rows, cols), indptr, indices, values)
 }
 
-/// Every bit of W, H and the objectives.
-fn bits(threads: usize, x: &Matrix<f32>, loss: &Loss, solver: SolverKind, init: Init<f32>) -> (Vec<u32>, Vec<u64>) {
-    let mut cpu = Cpu::<f32>::with_threads(threads).unwrap();
+/// Every bit of W, H and the objectives (a double holds each f32 exactly).
+fn bits<T: nmf_cpu::Real>(
+    threads: usize,
+    x: &Matrix<T>,
+    loss: &Loss,
+    solver: SolverKind,
+    init: &Init<T>,
+    observed: Observed,
+) -> (Vec<u64>, Vec<u64>) {
+    let mut cpu = Cpu::<T>::with_threads(threads).unwrap();
     let l1 = Penalty { l1: 1e-3, l2: 0.0 };
-    let nmf = Nmf::new(7).loss(loss.clone()).solver(solver).init(init).max_iter(12).penalty_w(l1).penalty_h(l1);
-    let fitted = nmf.fit(&mut cpu, x).unwrap();
-    let factors = fitted.w().iter().chain(fitted.h().iter()).map(|v| v.to_bits()).collect();
+    let nmf = Nmf::new(7).loss(loss.clone()).solver(solver).init(init.clone()).max_iter(12).observed(observed);
+    let fitted = nmf.penalty_w(l1).penalty_h(l1).fit(&mut cpu, x).unwrap();
+    let factors = fitted.w().iter().chain(fitted.h().iter()).map(|v| v.f64().to_bits()).collect();
     (factors, fitted.trace().iter().map(|p| p.objective.to_bits()).collect())
+}
+
+fn compare_threads<T: nmf_cpu::Real>() {
+    let value = |i: usize, j: usize| 0.1 + ((i * 37 + j * 91 + i * j) % 101) as f64 / 50.0;
+    let dense = Matrix::Dense(Array2::from_shape_fn((700, 610), |(i, j)| T::of(value(i, j))));
+    let sparse = Matrix::Sparse(sparse_counts(900, 1400).map(|v| T::of(f64::from(*v))));
+    let (mu, all) = (SolverKind::Mu, Observed::All);
+    let cases = [
+        (&dense, Loss::FRO, SolverKind::AHals, all),
+        (&dense, Loss::FRO, mu, all),
+        (&dense, Loss::KL, mu, all),
+        (&dense, Loss::IS, mu, all),
+        (&dense, Loss::Beta(1.3), mu, all),
+        (&sparse, Loss::FRO, SolverKind::AHals, all),
+        (&sparse, Loss::FRO, mu, all),
+        (&sparse, Loss::KL, mu, all),
+        (&sparse, Loss::Beta(1.5), mu, all),
+        (&sparse, Loss::FRO, mu, Observed::Stored),
+        (&sparse, Loss::IS, mu, Observed::Stored),
+    ];
+    for (x, loss, solver, observed) in cases {
+        for init in [Init::Random, Init::Nndsvda] {
+            let one = bits(1, x, &loss, solver, &init, observed);
+            for threads in [2, 8] {
+                assert_eq!(one, bits(threads, x, &loss, solver, &init, observed), "{loss} {solver} {init} {threads}");
+            }
+        }
+    }
 }
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    let dense = Array2::from_shape_fn((700, 610), |(i, j)| 0.1 + ((i * 37 + j * 91 + i * j) % 101) as f32 / 50.0);
-    let cases = [Matrix::Dense(dense), Matrix::Sparse(sparse_counts(900, 1400))];
-    for x in &cases {
-        let mut losses = vec![(Loss::FRO, SolverKind::AHals), (Loss::FRO, SolverKind::Mu), (Loss::KL, SolverKind::Mu)];
-        if matches!(x, Matrix::Dense(_)) {
-            losses.extend([(Loss::IS, SolverKind::Mu), (Loss::Beta(1.3), SolverKind::Mu)]);
-        }
-        for (loss, solver) in losses {
-            for init in [Init::Random, Init::Nndsvda] {
-                let one = bits(1, x, &loss, solver, init.clone());
-                for threads in [2, 8] {
-                    assert_eq!(one, bits(threads, x, &loss, solver, init.clone()), "{loss} {solver} {init} {threads}");
-                }
-            }
+    compare_threads::<f32>();
+    compare_threads::<f64>();
+}
+
+#[test]
+fn a_trace_near_an_exact_fit_is_never_negative() {
+    // rank 4 and sparse: the objective falls by ten orders of magnitude within a few iterations
+    let x = Array2::from_shape_fn((80, 60), |(i, j)| {
+        if i % 4 == j % 4 { (1 + i % 7) as f64 * (1 + j % 5) as f64 * 0.37 } else { 0.0 }
+    });
+    let sparse = nmf_core::Sparse::<f64>::csr_from_dense(x.view(), 0.0);
+    for x in [Matrix::Dense(x), Matrix::Sparse(sparse)] {
+        for solver in [SolverKind::AHals, SolverKind::Mu] {
+            let nmf = Nmf::new(4).solver(solver).init(Init::Random).seed(1).max_iter(60).tol(0.0);
+            let fitted = nmf.fit(&mut cpu(), &x).unwrap();
+            assert!(fitted.trace().iter().all(|p| p.objective >= 0.0));
+            assert!(fitted.divergence() < 1e-6 * fitted.trace()[0].objective || solver == SolverKind::Mu);
         }
     }
+}
+
+#[test]
+fn transform_solves_the_least_squares_problem_exactly() {
+    let x = Array2::from_shape_fn((40, 25), |(i, j)| ((i * 7 + j * 13 + i * j) % 11) as f64);
+    let fitted = Nmf::new(6).fit(&mut cpu(), &x).unwrap();
+    let new = Array2::from_shape_fn((30, 25), |(i, j)| ((i * 5 + j * 3 + i * j * 2) % 13) as f64);
+    let w = fitted.transform(&mut cpu(), &new).unwrap();
+    // the KKT conditions of min ½‖X − WH‖² over W ≥ 0, which has one solution where H has full rank
+    let gradient = (w.dot(&fitted.h()) - &new).dot(&fitted.h().t());
+    let scale = new.dot(&fitted.h().t()).iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    for (w, g) in w.iter().zip(&gradient) {
+        assert!(*w >= 0.0 && *g >= -1e-10 * scale && (w * g).abs() <= 1e-10 * scale * w.max(1.0), "{w} {g}");
+    }
+    assert!(fitted.transform(&mut cpu(), &Array2::zeros((3, 25))).unwrap().iter().all(|w| *w == 0.0));
 }
 
 #[test]

@@ -348,18 +348,6 @@ impl Backend for Gpu {
         self.stream.run(Kernel::Refill, &[&sums, &f.buf], params, Gpu::quad_groups(&params), 512.0)
     }
 
-    fn nnls(&mut self, cross: &Factor, gram: &Gram, f: &mut Factor, penalty: &Penalty) -> Result<()> {
-        // as provided, with the shapes checked first
-        Error::check_shape("the product X̃·other", self.dim(f), self.dim(cross))?;
-        same_gram(gram, f)?;
-        let (a, g, mut v) = (self.read(cross)?, self.read_gram(gram)?, self.read(f)?);
-        let solver = nmf_core::nnls::Nnls::new(&g.view(), penalty);
-        for (row, mut out) in a.outer_iter().zip(v.outer_iter_mut()) {
-            solver.solve(row, &mut out);
-        }
-        self.write(f, v.view())
-    }
-
     fn ticket(&mut self, s: &[Scalar]) -> Result<Ticket> {
         self.send(s)
     }

@@ -108,7 +108,8 @@ pub(crate) fn transpose<T: Element>(
     finish(path, shape, indptr, indices, data)
 }
 
-/// Sorts each row, sums duplicates, drops zeros, in place; `indptr` must be monotone and end at the number
+/// Sorts each row and sums duplicates, in place; stored zeros stay, since they are observed where only stored entries
+/// count; `indptr` must be monotone and end at the number
 /// of entries, every index be below `shape.1`.
 pub(crate) fn finish<T: Element>(
     path: &Path,
@@ -152,9 +153,7 @@ pub(crate) fn finish<T: Element>(
 
 #[inline(always)]
 fn keep<T: Element>(indices: &mut [u32], data: &mut [T], kept: &mut usize, col: u32, value: T) {
-    if value != T::zero() {
-        indices[*kept] = col;
-        data[*kept] = value;
-        *kept += 1;
-    }
+    indices[*kept] = col;
+    data[*kept] = value;
+    *kept += 1;
 }

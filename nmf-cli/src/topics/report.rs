@@ -84,7 +84,7 @@ impl Topics {
     }
 
     /// The keys of `topics`, then those of the factorization.
-    pub(crate) fn to_json(&self, fit: &Report) -> Map<String, Value> {
+    pub(crate) fn to_json(&self, fit: &Report, about: &About) -> Map<String, Value> {
         let topic = |t: &Topic| {
             let (words, weights): (Vec<_>, Vec<_>) = t.words.iter().map(|(w, v)| (json!(w), json!(v))).unzip();
             json!({ "words": words, "weights": weights, "documents": t.documents, "coherence": t.coherence })
@@ -98,6 +98,11 @@ impl Topics {
         map.insert("nmi".into(), json!(self.agreement.as_ref().map(|a| a.nmi)));
         map.insert("ari".into(), json!(self.agreement.as_ref().map(|a| a.ari)));
         map.insert("purity".into(), json!(self.agreement.as_ref().map(|a| a.purity)));
+        if let Some((row, words)) = &about.shown {
+            let words: Vec<Value> = words.iter().map(|(w, n)| json!({ "word": w, "count": n })).collect();
+            let topics: Vec<f64> = self.shares.row(*row).to_vec();
+            map.insert("document".into(), json!({ "name": self.name(*row), "topics": topics, "words": words }));
+        }
         for (key, value) in fit.to_json() {
             map.entry(key).or_insert(value);
         }

@@ -13,6 +13,7 @@ pub struct Fitted<T: Element> {
     pub(super) init: String,
     pub(super) seed: u64,
     pub(super) penalty_w: Penalty,
+    pub(super) observed: Observed,
     pub(super) objectives: Vec<f64>,
     pub(super) prepare_seconds: f64,
     pub(super) seconds: f64,
@@ -146,10 +147,12 @@ impl<T: Element> Fitted<T> {
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
-    /// Components that contribute nothing: a zero column of W or a zero row of H.
+    /// Components that contribute nothing: ‖w_q‖·‖h_q‖ is below a rounding of the largest such product.
     pub fn dead_components(&self) -> usize {
-        let dead = |f: &Array2<T>, q: usize| f.column(q).iter().all(|v| *v <= T::FLOOR);
-        (0..self.rank()).filter(|&q| dead(&self.run.w, q) || dead(&self.run.h, q)).count()
+        let norm = |f: &Array2<T>, q: usize| f.column(q).iter().map(|v| v.f64() * v.f64()).sum::<f64>().sqrt();
+        let sizes: Vec<f64> = (0..self.rank()).map(|q| norm(&self.run.w, q) * norm(&self.run.h, q)).collect();
+        let largest = sizes.iter().fold(0.0f64, |a, b| a.max(*b));
+        sizes.iter().filter(|s| **s <= T::EPS * largest).count()
     }
     /// Sparseness of W's columns and of H's rows.
     pub fn sparseness(&self) -> (Sparseness, Sparseness) {
@@ -178,11 +181,11 @@ impl<T: Element> Fitted<T> {
     }
 
     /// W (rows × k) of new rows X (rows × n), H as it is: exact for the Frobenius loss, by the model's loss otherwise
-    /// (multiplicative updates until the objective falls by less than 1e-6 of its start over 10 iterations, at most
-    /// 1000). The penalty on W applies as in the fit.
+    /// (multiplicative updates with [`Stop::tol`] 1e-6, at most 1000 iterations). The penalty on W and what is observed
+    /// are as in the fit.
     pub fn transform<'a, B: Backend<Elem = T>>(&self, b: &mut B, x: impl Into<MatrixRef<'a, T>>) -> Result<Array2<T>> {
         let stop = Stop { max_iter: 1000, tol: 1e-6, ..Stop::default() };
-        super::transform(b, x, self.h(), &self.loss, self.penalty_w, Observed::All, &stop)
+        super::transform(b, x, self.h(), &self.loss, self.penalty_w, self.observed, &stop)
     }
 
     /// W·H for given rows of W: the model's version of X (rows × n).

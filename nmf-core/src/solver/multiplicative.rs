@@ -33,15 +33,21 @@ impl<B: Backend> Solver<B> for Multiplicative<B> {
     fn step(&mut self, b: &mut B, m: &mut Model<'_, B>, measure: Measure) -> Result<Option<Measured<B::Scalar>>> {
         let mut wanted = measure != Measure::No;
         let mut before = None;
+        if measure == Measure::Exact && m.loss.is_fro() {
+            // the by-product of the fro update is a difference of large sums: good for a trace only
+            before = Some(b.divergence(m.loss, m.data, &m.w, &m.h)?);
+            wanted = false;
+        }
         if m.w_is_free(b) {
             let t = &mut self.terms_w;
-            before = b.mu_step(m.loss, m.data, Side::Rows, &mut m.w, &m.h, t, &m.rule_w, wanted)?;
+            let s = b.mu_step(m.loss, m.data, Side::Rows, &mut m.w, &m.h, t, &m.rule_w, wanted)?;
+            before = before.or(s);
             wanted = false;
         }
         if m.h_is_free(b) {
             let s = b.mu_step(m.loss, m.data, Side::Cols, &mut m.h, &m.w, &mut self.terms_h, &m.rule_h, wanted)?;
             before = before.or(s);
         }
-        Ok(before.map(|scalar| Measured { scalar, offset: 0.0 }))
+        Ok(before.map(Measured::direct))
     }
 }
