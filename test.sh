@@ -20,6 +20,12 @@ if [ "$(uname -s)" = Linux ] && ! has_vulkan; then
     fi
 fi
 
+# Mesa complains on stderr where this is not set
+if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
+    XDG_RUNTIME_DIR=$(mktemp -d)
+    export XDG_RUNTIME_DIR
+fi
+
 cargo test --workspace --quiet "$@"
 # a backend and a loss of a third party: both check themselves
 cargo run --quiet -p nmf-cpu --example own_backend

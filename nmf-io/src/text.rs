@@ -209,9 +209,12 @@ pub(crate) fn read(path: &Path, mut source: Source, tabs: bool, options: &ReadOp
 
     let corner_empty = header.as_ref().is_some_and(|h| h[0].is_empty());
     let width = if more { record.len() } else { header.as_ref().map_or(0, Vec::len) };
-    // R leaves out the corner of the header; a title line above numbers must not turn the first column into names.
-    let no_corner = header.as_ref().is_some_and(|h| h.len() + 1 == width)
-        && options.row_names.unwrap_or_else(|| !(more && is_number(record.field(0))));
+    // R leaves out the corner of the header; a title or comment above numbers must not turn their first column into names.
+    let is_title = |h: &Vec<String>| h.len() < 2 || h[0].starts_with('#');
+    let numbered = more && is_number(record.field(0));
+    let no_corner = header
+        .as_ref()
+        .is_some_and(|h| h.len() + 1 == width && options.row_names.unwrap_or_else(|| !(numbered && is_title(h))));
     let row_names = options.row_names.unwrap_or_else(|| {
         let field = if more { record.field(0) } else { b"" };
         no_corner || corner_empty || !(is_number(field) || is_missing(field) || has_decimal_comma(field))

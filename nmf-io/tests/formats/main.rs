@@ -55,7 +55,6 @@ fn assert_clean_csr(loaded: &Loaded) {
         let Matrix::Sparse(s) = &t.matrix else { panic!("dense") };
         assert!(s.is_csr());
         assert!(s.check_compressed_structure().is_ok());
-        assert!(s.data().iter().all(|&v| v != T::zero()));
     }
     match loaded {
         Loaded::F32(t) => check(t),

@@ -142,7 +142,8 @@ fn sparse_archives_of_scipy() {
     ] {
         let loaded = read(&data(name)).unwrap();
         assert_eq!(values(&loaded), x(), "{name}");
-        assert_eq!((loaded.stored(), loaded.precision_name()), (6, "f64"), "{name}");
+        let stored = if name.ends_with("zeros.npz") { 7 } else { 6 };
+        assert_eq!((loaded.stored(), loaded.precision_name()), (stored, "f64"), "{name}");
         assert_clean_csr(&loaded);
     }
     let single = read(&data("csr_array_f4.npz")).unwrap();

@@ -32,6 +32,13 @@ fn names_are_found_where_there_are_any() {
 }
 
 #[test]
+fn a_title_does_not_turn_numbers_into_names() {
+    for text in ["# c\n1,2\n3,4\n", "# a,b\n1,2,3\n", "title\n1,2\n"] {
+        refused(read_as("a.csv", text), &["line 2"]);
+    }
+}
+
+#[test]
 fn options_override() {
     let with =
         |text, header, row_names| read_with("a.csv", text, &ReadOptions { header, row_names, ..Default::default() });
