@@ -4,7 +4,7 @@
 //! * [`Backend`] is what a device must offer: the dozen primitives NMF consists of. `nmf-cpu` and `nmf-gpu` are two;
 //!   yours can be the third ([`conformance`] proves it, `nmf-cpu/examples/own_backend.rs` shows it).
 //! * [`Loss`] is a β-divergence or an elementwise loss of your own ([`ElementwiseLoss`]).
-//! * [`solver`] holds the algorithms, [`fit`] the one loop that drives them, [`reference`] the plain f64 oracle.
+//! * [`solver`] holds the algorithms, [`mod@fit`] the one loop that drives them, [`mod@reference`] the plain f64 oracle.
 //!
 //! Orientation: X is m×n, W is m×k. The public results have H as k×n, so that `w.dot(&h)` is the model; inside, and in
 //! [`Backend`], H is stored transposed (n×k) so that one operation serves both factors. Sums over X are in its units:
