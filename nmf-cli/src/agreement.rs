@@ -10,9 +10,6 @@ pub(crate) const FACTOR_TOLERANCE: f64 = 1e-2;
 /// Objectives below this share of what the constant model leaves are compared relative to that share: where a model fits
 /// to six digits, an objective computed in f32 has none left.
 const RESOLUTION: f64 = 1e-6;
-/// The same for fro on sparse X, where the zeros enter as ½‖WH‖² through f32 Gram matrices: measured to be known
-/// to about 1.5e-6 of ½‖X‖² on a GPU, so that 1e-4 of a tenth is several times that.
-const SPARSE_FRO_RESOLUTION: f64 = 0.1;
 
 /// The smallest objective that f32 still tells apart to [`OBJECTIVE_TOLERANCE`]: a share of the divergence of X from the
 /// constant model mean(X), which is the size of an objective that explains nothing.
@@ -26,8 +23,7 @@ pub(crate) fn resolution<T: Element>(x: &MatrixRef<'_, T>, loss: &Loss, observed
     let mean = sum / (stored + hidden);
     let mut total = if hidden > 0.0 { hidden * loss.value(0.0, mean) } else { 0.0 };
     x.for_each(|_, _, v| total += loss.value(v.f64(), mean));
-    let cancels = loss.is_fro() && observed == Observed::All && matches!(x, MatrixRef::Sparse(_));
-    total * if cancels { SPARSE_FRO_RESOLUTION } else { RESOLUTION }
+    total * RESOLUTION
 }
 
 /// The largest relative difference of two traces over the iterations both have.

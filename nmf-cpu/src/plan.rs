@@ -138,7 +138,7 @@ pub(crate) fn fro_step<T: Real>(
     if measure {
         // the by-product ½‖X‖² − ⟨A,W⟩ + ½⟨W·G,W⟩ loses digits near a fit: then the residual is summed directly
         before = x.half_norm + quadratic_of(num, den, f);
-        let least = if T::EPS > 1e-10 { 1e-3 } else { 1e-6 };
+        let least = if T::EPS > 1e-10 { 0.01 } else { 1e-4 };
         if before < least * x.half_norm {
             before = match side {
                 Side::Rows => divergence_of(&Loss::FRO, x, f, other),

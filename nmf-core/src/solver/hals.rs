@@ -52,7 +52,7 @@ impl<B: Backend> Hals<B> {
 
 /// The share of ½‖X‖² above which ½‖X‖² − ⟨A, W⟩ + ½⟨WᵀW, G⟩ keeps enough digits. Rounding each of the mk entries of A
 /// independently leaves an error of about ε/√(mk) of ½‖X‖² (measured on 800×600, k = 16, f32: 2e-9), so that at a
-/// thousandth of ½‖X‖² five to six digits are right in f32, and as many as f32 ever has in f64 at a millionth.
+/// thousandth of ½‖X‖² about five digits are right in f32, and more in f64 at a millionth.
 fn least_share<T: Element>() -> f64 {
     if T::EPS > 1e-10 { 1e-3 } else { 1e-6 }
 }
