@@ -33,7 +33,7 @@ fn primitives(c: &mut Criterion) {
                 bench.iter(|| cpu.cross(&data, Side::Cols, black_box(&w), &mut b));
             });
             group.bench_function(BenchmarkId::new("gram", k), |bench| bench.iter(|| cpu.gram(black_box(&w), &mut g)));
-            let sweep = Sweep { max_sweeps: 1, stop: 0.0, rule: Rule::for_loss(&Loss::FRO) };
+            let sweep = Sweep::once(Rule::for_loss(&Loss::FRO));
             group.bench_function(BenchmarkId::new("hals_sweep", k), |bench| {
                 bench.iter(|| cpu.hals_sweep(&a, &g, &mut w, &sweep));
             });

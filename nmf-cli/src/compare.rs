@@ -14,7 +14,7 @@ use crate::session;
 use crate::text::{self, number, seconds};
 use clap::Args;
 use ndarray::Array2;
-use nmf_core::{Backend, Element, Init, MatrixRef, Observed, Problem, SolverKind, Start, Stop, Stopped, TracePoint};
+use nmf_core::{Backend, Element, Init, MatrixRef, Observed, SolverKind, Start, Stop, Stopped, TracePoint};
 use nmf_io::Precision;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -131,13 +131,11 @@ impl<'a> Contest<'a> {
         source: &'a Path,
         global: &'a Global,
     ) -> Result<Contest<'a>, Failure> {
-        let init = fit.init::<f64>(x.dim())?;
-        let problem = Problem::new(x.clone(), fit.loss(), observed).map_err(|e| Failure::matrix(source, e))?;
-        init.check(fit.rank, x.dim(), fit.solver.unwrap_or_default().resolve(&fit.loss(), observed)?)?;
-        if fit.rank == 0 {
-            return Err(nmf_core::Error::Rank { rank: 0, reason: "at least one component is needed".into() }.into());
-        }
-        let data = b.upload(problem.x(), problem.units().data(), observed)?;
+        let crate::fit_options::Built { nmf, init } = fit.build::<f64>(x.dim(), observed)?;
+        let weighted = nmf.weighted(x).map_err(|e| Failure::matrix(source, e))?;
+        let problem = nmf.problem(x.reborrow(), weighted.as_ref()).map_err(|e| Failure::matrix(source, e))?;
+        nmf.check(b, &problem)?;
+        let data = problem.upload(b)?;
         let start = init.make(b, &data, &problem, fit.rank, fit.seed)?;
         let round = |a: Array2<f64>| a.mapv(|v| f64::from(v as f32));
         let start = Start { w: round(start.w), h: round(start.h) };

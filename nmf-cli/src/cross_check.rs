@@ -8,7 +8,7 @@ use crate::fit_options::FitOptions;
 use crate::input::convert;
 use crate::progress::{Interruptible, Watch};
 use crate::session::Engine;
-use nmf_core::{Backend, Element, Fitted, Init, Matrix, MatrixRef, Observed, Problem, Start, Stop, TracePoint};
+use nmf_core::{Backend, Element, Fitted, Init, Matrix, MatrixRef, Observed, Start, Stop, TracePoint};
 
 /// What is to be repeated.
 pub(crate) struct Again<'a, T: Element> {
@@ -49,8 +49,10 @@ impl<T: Element> Again<'_, T> {
         let all = self.fitted.objectives();
         let best = (0..all.len()).min_by(|i, j| all[*i].total_cmp(&all[*j])).unwrap_or(0);
         let init = if best == 0 { self.init } else { &Init::Random };
-        let problem = Problem::new(x.clone(), self.fit.loss(), self.observed)?;
-        let data = b.upload(problem.x(), T::of(problem.units().data()), self.observed)?;
+        let nmf = self.fit.build::<T>(x.dim(), self.observed)?.nmf;
+        let weighted = nmf.weighted(x)?;
+        let problem = nmf.problem(x.reborrow(), weighted.as_ref())?;
+        let data = problem.upload(b)?;
         Ok(init.make(b, &data, &problem, self.fit.rank, self.fit.seed.wrapping_add(best as u64))?)
     }
 

@@ -12,7 +12,9 @@
 //! What each operation must compute is written as plain f64 loops in [`crate::reference`], and
 //! [`crate::conformance`] checks a backend against it.
 
+use crate::momentum::{Extrapolation, Weight};
 use crate::penalty::Rule;
+use crate::rows::{RowMethod, RowSolver};
 use crate::{Element, Error, Loss, MatrixRef, Penalty, Result};
 use ndarray::{Array2, ArrayView2};
 
@@ -34,6 +36,8 @@ pub enum Observed {
     All,
     /// Only the stored entries of a sparse matrix; the others are unknown. A dense matrix stores all.
     Stored,
+    /// Each entry counts with a weight ≥ 0 of its own, see [`crate::Weighted`]; entries of weight 0 are unknown.
+    Weighted,
 }
 
 /// Whether a result replaces or adds to what is there.
@@ -54,6 +58,25 @@ pub struct Sweep {
     pub stop: f64,
     /// Fixed columns and penalties; exponent and ridge do not matter here.
     pub rule: Rule,
+    /// Visits the free columns in this random order ([`order`]) instead of one after the other.
+    pub shuffle: Option<u64>,
+}
+
+impl Sweep {
+    /// One pass in natural order.
+    pub fn once(rule: Rule) -> Sweep {
+        Sweep { max_sweeps: 1, stop: 0.0, rule, shuffle: None }
+    }
+}
+
+/// The order in which a sweep visits the free columns, the same in each of its passes.
+pub fn order(k: usize, sweep: &Sweep) -> Vec<usize> {
+    let mut all: Vec<usize> = (sweep.rule.fixed.min(k)..k).collect();
+    if let Some(seed) = sweep.shuffle {
+        use rand::{SeedableRng, seq::SliceRandom};
+        all.shuffle(&mut rand_chacha::ChaCha8Rng::seed_from_u64(seed));
+    }
+    all
 }
 
 /// How an operation is carried out by a backend.
@@ -75,12 +98,26 @@ pub enum Op {
     Update(Loss),
     /// [`Backend::hals_sweep`].
     HalsSweep,
-    /// [`Backend::nnls`].
-    Nnls,
+    /// [`Backend::hals_sweep`] with [`Sweep::shuffle`].
+    Shuffle,
+    /// [`Backend::least_squares`].
+    LeastSquares,
+    /// [`Backend::newton_sweep`].
+    NewtonSweep,
+    /// [`Backend::advance`] and [`Backend::extrapolate`].
+    Extrapolate,
+    /// [`Backend::gradient_step`].
+    GradientStep,
+    /// [`Backend::impose_sparseness`].
+    Sparseness,
     /// [`Backend::upload`] of a sparse matrix.
     Sparse,
     /// [`Observed::Stored`].
     StoredOnly,
+    /// [`Backend::upload_weighted`] with weights that are all 0 or 1.
+    Mask,
+    /// [`Backend::upload_weighted`] with any weights.
+    Weights,
 }
 
 /// What a backend says about itself.
@@ -114,6 +151,8 @@ pub trait Backend: Send {
     type Terms: Send;
     /// A number that is still on the device.
     type Scalar: Send + Clone;
+    /// The state of a momentum; [`crate::Momentum`] where the objective is known on the host at once.
+    type Momentum: Send;
 
     /// Name, device, threads.
     fn info(&self) -> Info;
@@ -134,6 +173,21 @@ pub trait Backend: Send {
 
     /// Puts `scale`·X on the device in the layouts the operations need. `scale` is a power of two.
     fn upload(&mut self, x: MatrixRef<'_, Self::Elem>, scale: Self::Elem, observed: Observed) -> Result<Self::Data>;
+
+    /// Puts `scale`·X on the device, each entry with its weight ≥ 0: N, D and divergences are then weighted sums, and an
+    /// entry of weight 0 is unknown. `weights` has the shape of X and, where X is sparse, exactly its stored entries;
+    /// what is not stored is unknown. Products ([`cross`](Self::cross)) do not know weights.
+    ///
+    /// Provided for weights that are all 0 or 1: the entries of weight 1 are uploaded as stored entries.
+    fn upload_weighted(
+        &mut self,
+        x: MatrixRef<'_, Self::Elem>,
+        weights: MatrixRef<'_, Self::Elem>,
+        scale: Self::Elem,
+    ) -> Result<Self::Data> {
+        let known = crate::weights::known_entries(&x, &weights)?;
+        self.upload(known.view().into(), scale, Observed::Stored)
+    }
 
     /// A factor with these values (rows × k).
     fn factor(&mut self, values: ArrayView2<'_, Self::Elem>) -> Result<Self::Factor>;
@@ -246,17 +300,88 @@ pub trait Backend: Send {
         self.write(f, v.view())
     }
 
-    /// The exact minimizer over f ≥ 0 of ½⟨fᵀf, G⟩ − ⟨A, f⟩ + penalties: non-negative least squares, row by row.
-    /// All columns are free.
-    fn nnls(&mut self, cross: &Self::Factor, gram: &Self::Gram, f: &mut Self::Factor, penalty: &Penalty) -> Result<()> {
+    /// Minimizes ½⟨fᵀf, G⟩ − ⟨A, f⟩ + penalties over the free columns of f ≥ 0, row by row: exactly by block principal
+    /// pivoting, or approximately, see [`RowMethod`].
+    fn least_squares(
+        &mut self,
+        method: RowMethod,
+        cross: &Self::Factor,
+        gram: &Self::Gram,
+        f: &mut Self::Factor,
+        rule: &Rule,
+    ) -> Result<()> {
         let (a, g, mut v) = (self.read(cross)?, self.read_gram(gram)?, self.read(f)?);
         check_normal_equations(a.dim(), g.dim(), v.dim())?;
-        let solver = crate::nnls::Nnls::new(&g.view(), penalty);
+        let solver = RowSolver::new(&g.view(), rule, method);
         for (row, mut out) in a.outer_iter().zip(v.outer_iter_mut()) {
             solver.solve(row, &mut out);
         }
         self.write(f, v.view())
     }
+
+    /// f ← max(0, f − step·(D − N + l1 + l2·f)) in the free columns: a step against the gradient, cut at zero.
+    fn gradient_step(&mut self, t: &Self::Terms, f: &mut Self::Factor, rule: &Rule, step: f64) -> Result<()> {
+        let ((n, d), mut v) = (self.read_terms(t)?, self.read(f)?);
+        Error::check_shape("the terms", v.dim(), n.dim())?;
+        crate::reference::gradient_step(&n, &d, &mut v, rule, step);
+        self.write(f, v.view())
+    }
+
+    /// A descending step of f among factors whose free columns have Hoyer's sparseness `sparseness` (P. O. Hoyer, "Non-negative
+    /// matrix factorization with sparseness constraints", JMLR 5, 2004), given A = X̃·other and G = otherᵀother:
+    /// `steps` times a gradient step of length 1/‖G + l2·I‖∞, each followed by the projection onto those factors
+    /// ([`crate::sparseness::project`]); with `steps` = 0 the projection alone.
+    fn impose_sparseness(
+        &mut self,
+        cross: &Self::Factor,
+        gram: &Self::Gram,
+        f: &mut Self::Factor,
+        sparseness: f64,
+        steps: usize,
+        rule: &Rule,
+    ) -> Result<()> {
+        let (a, g, mut v) = (self.read(cross)?, self.read_gram(gram)?, self.read(f)?);
+        check_normal_equations(a.dim(), g.dim(), v.dim())?;
+        crate::sparseness::descend(&a.view(), &g.view(), &mut v, sparseness, steps, rule);
+        self.write(f, v.view())
+    }
+
+    /// Coordinate descent for the Kullback–Leibler loss (β = 1). Rows are independent. A pass goes over the free columns q;
+    /// with v = the row of f·otherᵀ floored, g = Σ (o_q − x·o_q/v) + l1 + l2·f_q and
+    /// h = Σ x·o_q²/v² + l2 over the observed entries, f_q ← max(0, f_q − g/h), shortened to f_q − g/(h·(1 + λ)) where g > 0
+    /// and λ = c·√h·|g/h| > 0.683802 with c = max 1/√x over the row's positive entries; f_q ← 0 where h = 0 < g.
+    /// Passes are repeated by [`Sweep`]; with `measure`, also the divergence before.
+    ///
+    /// Not provided: it needs X.
+    fn newton_sweep(
+        &mut self,
+        x: &Self::Data,
+        side: Side,
+        f: &mut Self::Factor,
+        other: &Self::Factor,
+        sweep: &Sweep,
+        measure: bool,
+    ) -> Result<Option<Self::Scalar>> {
+        let _ = (x, side, f, other, sweep, measure);
+        Err(Error::Unsupported("this backend has no coordinate descent for kl (solver newton): use solver mue".into()))
+    }
+
+    // ---------------------------------------------------------------------------------- momentum
+
+    /// A momentum at rest.
+    fn new_momentum(&mut self) -> Result<Self::Momentum>;
+
+    /// Takes in the objective after an iteration, the sum of these scalars up to a constant: [`crate::Momentum::advance`].
+    fn advance(&mut self, m: &mut Self::Momentum, objective: &[Self::Scalar]) -> Result<()>;
+
+    /// previous ← f extrapolated away from previous, see [`Extrapolation`].
+    fn extrapolate(
+        &mut self,
+        f: &Self::Factor,
+        previous: &mut Self::Factor,
+        how: Extrapolation,
+        weight: Weight<'_, Self::Momentum>,
+    ) -> Result<()>;
 
     // ----------------------------------------------------------------------------------- results
 

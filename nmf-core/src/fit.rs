@@ -223,6 +223,7 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
         half_norm: 0.5 * stats.sum_squares * units.data() * units.data(),
         last_divergence: None,
     };
+    solver.begin(b, &mut m)?;
     let mut diagnostics = None;
     let needs_kkt = plan.kkt || plan.stop.kkt_tol > 0.0;
     let kkt_start = if needs_kkt { kkt(b, &m, &mut diagnostics)? } else { 0.0 };

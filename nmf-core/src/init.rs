@@ -47,7 +47,7 @@ impl<T: Element> Init<T> {
                 rank: k,
                 reason: format!("{self} needs k ≤ min(m, n) = {smaller}; use init random"),
             }),
-            Init::Nndsvd if solver == SolverKind::Mu => Err(Error::Unsupported(
+            Init::Nndsvd if solver.keeps_zeros() => Err(Error::Unsupported(
                 "multiplicative updates cannot leave the exact zeros of init nndsvd; use init nndsvda or nndsvdar, or another solver".into(),
             )),
             Init::Custom(start) => check_start(start, dim, k),

@@ -55,6 +55,14 @@ impl<T: Element> Matrix<T> {
 }
 
 impl<'a, T: Element> MatrixRef<'a, T> {
+    /// The same view for a shorter time.
+    pub fn reborrow(&self) -> MatrixRef<'_, T> {
+        match self {
+            MatrixRef::Dense(a) => MatrixRef::Dense(a.view()),
+            MatrixRef::Sparse(s) => MatrixRef::Sparse(s.view()),
+        }
+    }
+
     /// Rows and columns.
     pub fn dim(&self) -> (usize, usize) {
         match self {

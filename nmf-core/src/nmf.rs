@@ -8,10 +8,13 @@ use crate::fit::{Plan, Run, Start, fit};
 use crate::init::Init;
 use crate::observer::{Flow, Observer, Progress, Silent};
 use crate::penalty::Ridge;
-use crate::solver::SolverKind;
+use crate::solver::{MuExponent, SolverKind, SolverOptions, Task};
 use crate::stop::{Stop, Stopped};
-use crate::{Backend, Element, Error, Loss, MatrixRef, Observed, Penalty, Problem, Result, Rule};
+use crate::{
+    Backend, Element, Error, Loss, Matrix, MatrixRef, Observed, Penalty, Problem, Result, RowMethod, Rule, Weighted,
+};
 use ndarray::{Array2, ArrayView2, s};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What to factor X (m×n) into, and how: X ≈ W·H with W m×k, H k×n.
@@ -31,6 +34,8 @@ pub struct Nmf<T: Element = f64> {
     rank: usize,
     loss: Loss,
     solver: SolverKind,
+    options: SolverOptions,
+    weights: Option<Arc<Matrix<T>>>,
     init: Init<T>,
     seed: u64,
     restarts: usize,
@@ -52,6 +57,8 @@ impl<T: Element> Nmf<T> {
             rank: k,
             loss: Loss::FRO,
             solver: SolverKind::Auto,
+            options: SolverOptions::default(),
+            weights: None,
             init: Init::Auto,
             seed: 0,
             restarts: 1,
@@ -76,6 +83,37 @@ impl<T: Element> Nmf<T> {
     #[must_use]
     pub fn solver(mut self, solver: SolverKind) -> Self {
         self.solver = solver;
+        self
+    }
+    /// Exponent of multiplicative updates.
+    #[must_use]
+    pub fn mu_exponent(mut self, exponent: MuExponent) -> Self {
+        self.options.exponent = exponent;
+        self
+    }
+    /// Step of [`SolverKind::Gd`], in the units of X.
+    #[must_use]
+    pub fn step(mut self, step: f64) -> Self {
+        self.options.step = Some(step);
+        self
+    }
+    /// Visits the components in a random order of this seed, another one in each iteration.
+    #[must_use]
+    pub fn shuffle(mut self, seed: u64) -> Self {
+        self.options.shuffle = Some(seed);
+        self
+    }
+    /// Imposes Hoyer's sparseness, in [0, 1], on each column of W and on each row of H: [`SolverKind::Pg`].
+    #[must_use]
+    pub fn sparseness(mut self, w: Option<f64>, h: Option<f64>) -> Self {
+        self.options.sparseness = (w, h);
+        self
+    }
+    /// Weights ≥ 0 of the entries (m×n): the objective is Σ ωᵢⱼ·d(xᵢⱼ, vᵢⱼ), and an entry of weight 0 is unknown,
+    /// whatever X holds there. A mask has weights 0 and 1. See [`Weighted::new`] for sparse matrices.
+    #[must_use]
+    pub fn weights(mut self, weights: impl Into<Matrix<T>>) -> Self {
+        self.weights = Some(Arc::new(weights.into()));
         self
     }
     /// The start.
@@ -181,13 +219,32 @@ impl<T: Element> Nmf<T> {
         x: impl Into<MatrixRef<'a, T>>,
         observer: &mut dyn Observer,
     ) -> Result<Fitted<T>> {
-        let problem = Problem::new(x, self.loss.clone(), self.observed)?;
-        self.check(&problem)?;
-        let prepare = Instant::now();
-        let data = b.upload(problem.x(), T::of(problem.units().data()), self.observed)?;
+        let (x, prepare) = (x.into(), Instant::now());
+        let weighted = self.weighted(&x)?;
+        let problem = self.problem(x.reborrow(), weighted.as_ref())?;
+        self.check(b, &problem)?;
+        let data = problem.upload(b)?;
         b.finish()?;
         let prepare = prepare.elapsed().as_secs_f64();
         self.fit_uploaded(b, &data, &problem, prepare, observer)
+    }
+
+    /// X beside its weights, if there are any: what [`problem`](Self::problem) borrows from.
+    pub fn weighted<'x>(&'x self, x: &'x MatrixRef<'_, T>) -> Result<Option<Weighted<'x, T>>> {
+        let stored_only = self.observed == Observed::Stored;
+        self.weights.as_ref().map(|w| Weighted::new(&x.reborrow(), &w.view(), stored_only)).transpose()
+    }
+
+    /// X, its weights and the loss, checked: what is uploaded.
+    pub fn problem<'x>(
+        &self,
+        x: impl Into<MatrixRef<'x, T>>,
+        weighted: Option<&'x Weighted<'x, T>>,
+    ) -> Result<Problem<'x, T>> {
+        match weighted {
+            Some(w) => Problem::weighted(w, self.loss.clone()),
+            None => Problem::new(x, self.loss.clone(), self.observed),
+        }
     }
 
     /// Factors a matrix that is on the device already, uploaded with the problem's units: for several
@@ -201,8 +258,8 @@ impl<T: Element> Nmf<T> {
         observer: &mut dyn Observer,
     ) -> Result<Fitted<T>> {
         let (m, n) = problem.dim();
-        let kind = self.check(problem)?;
-        let mut solver = kind.build(b, m, n, self.rank)?;
+        let kind = self.check(b, problem)?;
+        let mut solver = kind.build(b, (m, n), self.rank, &self.options, &problem.units())?;
         let mut best: Option<Run<T>> = None;
         let mut objectives = Vec::new();
         let mut seconds = 0.0;
@@ -234,7 +291,8 @@ impl<T: Element> Nmf<T> {
         if interrupted {
             run.stopped = Stopped::Interrupted;
         }
-        if self.penalty_w.is_none() && self.penalty_h.is_none() && self.fixed_w.is_none() && self.fixed_h.is_none() {
+        let fixed = self.fixed_w.is_some() || self.fixed_h.is_some();
+        if self.penalty_w.is_none() && self.penalty_h.is_none() && !fixed {
             fitted::balance(&mut run);
         }
         Ok(Fitted {
@@ -243,7 +301,7 @@ impl<T: Element> Nmf<T> {
             init: self.init.resolve(self.rank, (m, n)).to_string(),
             seed: self.seed,
             penalty_w: self.penalty_w,
-            observed: self.observed,
+            observed: problem.observed(),
             objectives,
             prepare_seconds,
             seconds,
@@ -257,7 +315,7 @@ impl<T: Element> Nmf<T> {
         let rule = |fixed: Option<usize>, penalty| Rule {
             fixed: fixed.unwrap_or(0),
             penalty,
-            exponent: self.loss.exponent(),
+            exponent: self.options.gamma(&self.loss, self.solver),
             ridge,
         };
         Plan {
@@ -279,8 +337,8 @@ impl<T: Element> Nmf<T> {
         }
     }
 
-    /// Everything that can be refused before work starts.
-    fn check(&self, problem: &Problem<'_, T>) -> Result<SolverKind> {
+    /// Refuses what cannot be done on `b`, before any work; otherwise the solver that will do it.
+    pub fn check<B: Backend<Elem = T>>(&self, b: &B, problem: &Problem<'_, T>) -> Result<SolverKind> {
         let (m, n) = problem.dim();
         let k = self.rank;
         if k == 0 {
@@ -293,12 +351,14 @@ impl<T: Element> Nmf<T> {
             return Err(Error::Parameter { name: "restarts", value: "0".into(), expected: "at least 1" });
         }
         self.stop.check()?;
-        let kind = self.solver.resolve(&self.loss, self.observed)?;
+        let sparse = matches!(problem.x(), MatrixRef::Sparse(_));
+        let task = Task { loss: &self.loss, observed: problem.observed(), sparse, options: self.options };
+        let kind = self.solver.resolve(b, &task)?;
         self.init.check(k, (m, n), kind)?;
         for p in [self.penalty_w, self.penalty_h] {
             p.check()?;
             let beta = self.loss.beta();
-            if p.l2 > 0.0 && !self.loss.is_kl() && beta.is_none_or(|b| b < 2.0) {
+            if p.l2 > 0.0 && kind.keeps_zeros() && !self.loss.is_kl() && beta.is_none_or(|b| b < 2.0) {
                 return Err(Error::Unsupported(format!(
                     "an l2 penalty has no descending multiplicative update under {}; it has one under kl, fro and β ≥ 2 (an l1 penalty under every loss)",
                     self.loss
@@ -372,7 +432,7 @@ pub fn transform<'a, B: Backend>(
     penalty.check()?;
     check_fixed("H (transposed)", &h.t(), n, k)?;
     let units = problem.units();
-    let data = b.upload(problem.x(), B::Elem::of(units.data()), observed)?;
+    let data = problem.upload(b)?;
     if loss.is_fro() && observed == Observed::All {
         // W of the device = W of X / units.w, H of the device = H of X / units.h
         let to_h = B::Elem::of(1.0 / units.h());
@@ -382,7 +442,8 @@ pub fn transform<'a, B: Backend>(
         let mut g = b.new_gram(k)?;
         b.cross(&data, crate::Side::Rows, &other, &mut a)?;
         b.gram(&other, &mut g)?;
-        b.nnls(&a, &g, &mut w, &units.penalty(penalty, units.w()))?;
+        let rule = Rule { penalty: units.penalty(penalty, units.w()), ..Rule::for_loss(loss) };
+        b.least_squares(RowMethod::BlockPivoting, &a, &g, &mut w, &rule)?;
         let unit = B::Elem::of(units.w());
         let mut out = b.read(&w)?;
         out.mapv_inplace(|v| v * unit);
@@ -393,7 +454,7 @@ pub fn transform<'a, B: Backend>(
     let start = Start { w: Array2::from_elem((m, k), B::Elem::of(level)), h: h.t().to_owned() };
     let nmf =
         Nmf::new(k).loss(loss.clone()).penalty_w(penalty).fix_h(h.to_owned()).observed(observed).stop(stop.clone());
-    let mut solver = SolverKind::Mu.build(b, m, n, k)?;
+    let mut solver = SolverKind::Mu.build(b, (m, n), k, &SolverOptions::default(), &units)?;
     let plan = Plan { trace_every: 0, ..nmf.plan(0) };
     Ok(fit(b, &data, &problem, &mut *solver, &start, &plan, &mut Silent)?.w)
 }

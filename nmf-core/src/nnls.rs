@@ -10,6 +10,7 @@
 
 use crate::{Element, Penalty};
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut1};
+use std::sync::OnceLock;
 
 /// The solver for one Gram matrix; reused over the rows of A.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct Nnls {
     /// D⁻¹; the unknowns are D·w.
     unit: Vec<f64>,
     l1: f64,
+    /// The components with curvature and the Cholesky factor of their block, for the unconstrained problem.
+    whole: OnceLock<(Vec<usize>, Vec<f64>)>,
 }
 
 impl Nnls {
@@ -37,12 +40,12 @@ impl Nnls {
                 g[i * k + j] = if i == j { 1.0 + 16.0 * f64::EPSILON } else { g[i * k + j] * unit[i] * unit[j] };
             }
         }
-        Nnls { k, g, unit, l1: penalty.l1 }
+        Nnls { k, g, unit, l1: penalty.l1, whole: OnceLock::new() }
     }
 
     /// Overwrites `w` (length k) with the minimizer for `a` (length k). The values found in `w` only decide
     /// which entries are guessed positive first.
-    pub fn solve<T: Element>(&self, a: ArrayView1<'_, T>, w: &mut ArrayViewMut1<'_, T>) {
+    pub fn solve<A: Element, T: Element>(&self, a: ArrayView1<'_, A>, w: &mut ArrayViewMut1<'_, T>) {
         let k = self.k;
         let b: Vec<f64> = a.iter().zip(&self.unit).map(|(a, u)| (a.f64() - self.l1) * u).collect();
         let scale = b.iter().fold(0.0f64, |m, v| m.max(v.abs()));
@@ -87,6 +90,22 @@ impl Nnls {
         }
     }
 
+    /// Overwrites `w` with the unconstrained minimizer for `a`, negative entries set to zero.
+    pub fn solve_clipped<A: Element, T: Element>(&self, a: ArrayView1<'_, A>, w: &mut ArrayViewMut1<'_, T>) {
+        let b: Vec<f64> = a.iter().zip(&self.unit).map(|(a, u)| (a.f64() - self.l1) * u).collect();
+        let mut z = vec![0.0; self.k];
+        let (set, l) = self.whole.get_or_init(|| {
+            // a component without curvature has no minimizer: it stays out
+            let set: Vec<usize> = (0..self.k).filter(|&q| self.unit[q] > 0.0).collect();
+            let l = self.cholesky(&set);
+            (set, l)
+        });
+        substitute(l, set, &b, &mut z);
+        for ((out, z), u) in w.iter_mut().zip(&z).zip(&self.unit) {
+            *out = T::of((z * u).max(0.0));
+        }
+    }
+
     /// Cyclic coordinate descent, which cannot cycle: only for a G so ill-conditioned that rounding kept the
     /// exchanges from ending.
     fn descend(&self, b: &[f64], z: &mut [f64]) {
@@ -107,26 +126,39 @@ impl Nnls {
     /// z over the passive set from G_PP·z_P = b_P by Cholesky; zero elsewhere.
     fn solve_passive(&self, b: &[f64], passive: &[bool], z: &mut [f64]) {
         let set: Vec<usize> = (0..self.k).filter(|&q| passive[q]).collect();
+        substitute(&self.cholesky(&set), &set, b, z);
+    }
+
+    /// The lower triangle L of G over `set` = L·Lᵀ, row-major.
+    fn cholesky(&self, set: &[usize]) -> Vec<f64> {
         let p = set.len();
         let mut l = vec![0.0; p * p];
-        let mut t = vec![0.0; p];
         for i in 0..p {
             for j in 0..=i {
                 let s = self.g[set[i] * self.k + set[j]] - dot(&l[i * p..][..j], &l[j * p..][..j]);
                 l[i * p + j] = if i == j { s.max(f64::MIN_POSITIVE).sqrt() } else { s / l[j * p + j] };
             }
-            t[i] = (b[set[i]] - dot(&l[i * p..][..i], &t[..i])) / l[i * p + i];
         }
-        for i in (0..p).rev() {
-            for j in i + 1..p {
-                t[i] -= l[j * p + i] * t[j];
-            }
-            t[i] /= l[i * p + i];
+        l
+    }
+}
+
+/// z over `set` from L·Lᵀ·z = b; zero elsewhere.
+fn substitute(l: &[f64], set: &[usize], b: &[f64], z: &mut [f64]) {
+    let p = set.len();
+    let mut t = vec![0.0; p];
+    for i in 0..p {
+        t[i] = (b[set[i]] - dot(&l[i * p..][..i], &t[..i])) / l[i * p + i];
+    }
+    for i in (0..p).rev() {
+        for j in i + 1..p {
+            t[i] -= l[j * p + i] * t[j];
         }
-        z.fill(0.0);
-        for (i, &q) in set.iter().enumerate() {
-            z[q] = t[i];
-        }
+        t[i] /= l[i * p + i];
+    }
+    z.fill(0.0);
+    for (&q, t) in set.iter().zip(t) {
+        z[q] = t;
     }
 }
 
@@ -171,7 +203,7 @@ mod tests {
         let c = Array2::from_shape_fn((20, 6), |_| rng.random::<f64>());
         let x = Array1::from_shape_fn(20, |_| rng.random::<f64>());
         let solve = |c: &Array2<f64>| {
-            let mut w = Array1::zeros(6);
+            let mut w = Array1::<f64>::zeros(6);
             Nnls::new(&c.t().dot(c).view(), &Penalty::NONE).solve(c.t().dot(&x).view(), &mut w.view_mut());
             w
         };

@@ -1,6 +1,6 @@
 //! Validated input: the one place where shapes, signs and finiteness of X are checked, and where its units are chosen.
 
-use crate::{Element, Error, Loss, MatrixRef, Observed, Penalty, Result};
+use crate::{Backend, Element, Error, Loss, MatrixRef, Observed, Penalty, Result, Weighted};
 
 /// Facts about X gathered while it was validated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -19,12 +19,15 @@ pub struct Stats {
     pub sum: f64,
     /// Sum of the squared entries, ‖X‖².
     pub sum_squares: f64,
+    /// Σ of the weights of the entries that count; their number if there are no weights.
+    pub total_weight: f64,
 }
 
 /// X, what of it is observed, and the loss: checked once, so that nothing downstream has to.
 #[derive(Debug, Clone)]
 pub struct Problem<'a, T: Element> {
     x: MatrixRef<'a, T>,
+    weights: Option<MatrixRef<'a, T>>,
     observed: Observed,
     loss: Loss,
     stats: Stats,
@@ -34,8 +37,26 @@ pub struct Problem<'a, T: Element> {
 impl<'a, T: Element> Problem<'a, T> {
     /// Checks X (rows × columns): not empty, finite, ≥ 0, not all zero, and no zero where the loss is infinite there.
     pub fn new(x: impl Into<MatrixRef<'a, T>>, loss: Loss, observed: Observed) -> Result<Self> {
-        let x = x.into();
-        let stats = Self::survey(&x)?;
+        Self::checked(x.into(), None, loss, observed)
+    }
+
+    /// The same with a weight for each entry. What X holds where the weight is 0 does not matter.
+    pub fn weighted(w: &'a Weighted<'_, T>, loss: Loss) -> Result<Self> {
+        Self::checked(w.x(), Some(w.weights()), loss, Observed::Weighted)
+    }
+
+    fn checked(x: MatrixRef<'a, T>, weights: Option<MatrixRef<'a, T>>, loss: Loss, observed: Observed) -> Result<Self> {
+        let (rows, cols) = x.dim();
+        let mut stats = Self::survey(&x, weights.as_ref())?;
+        let mut total = if observed == Observed::Stored { stats.stored } else { rows as u64 * cols as u64 };
+        stats.total_weight = total as f64;
+        if let Some(w) = &weights {
+            (total, stats.total_weight) = (0, 0.0);
+            w.for_each(|_, _, w| {
+                total += u64::from(w > T::zero());
+                stats.total_weight += w.f64();
+            });
+        }
         // beyond these, squares and powers leave the range of the numbers; denormal data have too few digits
         let (smallest, largest) = if T::EPS > 1e-10 { (1e-36, 3.5e38) } else { (1e-100, 1e100) };
         if stats.max > 0.0 && !(smallest..=largest).contains(&stats.max) {
@@ -44,12 +65,11 @@ impl<'a, T: Element> Problem<'a, T> {
                 stats.max
             )));
         }
-        let total = if observed == Observed::Stored { stats.stored } else { stats.rows as u64 * stats.cols as u64 };
         if stats.max == 0.0 {
             return Err(Error::AllZero);
         }
         if !loss.allows_zero() && stats.nonzeros < total {
-            let (row, col) = first_zero(&x, observed);
+            let (row, col) = first_zero(&x, weights.as_ref(), observed);
             return Err(Error::ZeroEntry { loss: loss.to_string(), count: total - stats.nonzeros, total, row, col });
         }
         let units = Units::new(stats.max, &loss);
@@ -59,10 +79,10 @@ impl<'a, T: Element> Problem<'a, T> {
                 "the {loss} loss of data up to {largest:e} leaves the range of the numbers: multiply the data by a constant that brings them near 1"
             )));
         }
-        Ok(Problem { x, observed, loss, stats, units })
+        Ok(Problem { x, weights, observed, loss, stats, units })
     }
 
-    fn survey(x: &MatrixRef<'_, T>) -> Result<Stats> {
+    fn survey(x: &MatrixRef<'_, T>, weights: Option<&MatrixRef<'_, T>>) -> Result<Stats> {
         let (rows, cols) = x.dim();
         if rows == 0 || cols == 0 {
             return Err(Error::Empty { rows, cols });
@@ -70,10 +90,18 @@ impl<'a, T: Element> Problem<'a, T> {
         if rows > u32::MAX as usize || cols > u32::MAX as usize {
             return Err(Error::Unsupported(format!("{rows}×{cols} is too large: at most 2³²−1 rows and columns")));
         }
-        let mut s = Stats { rows, cols, stored: x.stored(), nonzeros: 0, max: 0.0, sum: 0.0, sum_squares: 0.0 };
+        let mut s = Stats {
+            rows,
+            cols,
+            stored: x.stored(),
+            nonzeros: 0,
+            max: 0.0,
+            sum: 0.0,
+            sum_squares: 0.0,
+            total_weight: 0.0,
+        };
         let mut bad: Option<(usize, usize, f64)> = None;
-        x.for_each(|i, j, v| {
-            let v = v.f64();
+        let mut count = |i: usize, j: usize, v: f64| {
             if v > 0.0 && v.is_finite() {
                 s.nonzeros += 1;
                 s.max = s.max.max(v);
@@ -82,7 +110,15 @@ impl<'a, T: Element> Problem<'a, T> {
             } else if v != 0.0 && bad.is_none() {
                 bad = Some((i, j, v));
             }
-        });
+        };
+        match (x, weights) {
+            (MatrixRef::Dense(x), Some(MatrixRef::Dense(w))) => {
+                let known = x.indexed_iter().zip(w).filter(|(_, w)| **w > T::zero());
+                known.for_each(|(((i, j), v), _)| count(i, j, v.f64()));
+            }
+            // a sparse pair stores what counts
+            _ => x.for_each(|i, j, v| count(i, j, v.f64())),
+        }
         match bad {
             Some((row, col, value)) if value < 0.0 && value.is_finite() => {
                 Err(Error::Negative { what: "the matrix", row, col, value })
@@ -116,16 +152,38 @@ impl<'a, T: Element> Problem<'a, T> {
     pub fn units(&self) -> Units {
         self.units
     }
-    /// Mean of the observed entries.
+    /// Mean of the observed entries, whatever their weights.
     pub fn mean(&self) -> f64 {
-        match self.observed {
-            Observed::Stored => self.stats.sum / self.stats.stored as f64,
-            Observed::All => self.stats.sum / (self.stats.rows as f64 * self.stats.cols as f64),
+        let known = match (&self.weights, self.observed) {
+            (Some(w), _) => {
+                let mut n = 0u64;
+                w.for_each(|_, _, w| n += u64::from(w > T::zero()));
+                n as f64
+            }
+            (None, Observed::Stored) => self.stats.stored as f64,
+            (None, _) => self.stats.rows as f64 * self.stats.cols as f64,
+        };
+        self.stats.sum / known
+    }
+    /// Puts X on the device, in the problem's units.
+    pub fn upload<B: Backend<Elem = T>>(&self, b: &mut B) -> Result<B::Data> {
+        let scale = T::of(self.units.data());
+        match &self.weights {
+            Some(w) => b.upload_weighted(self.x(), w.clone(), scale),
+            None => b.upload(self.x(), scale, self.observed),
         }
     }
 }
 
-fn first_zero<T: Element>(x: &MatrixRef<'_, T>, observed: Observed) -> (usize, usize) {
+fn first_zero<T: Element>(
+    x: &MatrixRef<'_, T>,
+    weights: Option<&MatrixRef<'_, T>>,
+    observed: Observed,
+) -> (usize, usize) {
+    if let (MatrixRef::Dense(x), Some(MatrixRef::Dense(w))) = (x, weights) {
+        let zero = x.indexed_iter().zip(w).find(|((_, x), w)| **x == T::zero() && **w > T::zero());
+        return zero.map_or((0, 0), |((at, _), _)| at);
+    }
     let mut found = None;
     x.for_each(|i, j, v| {
         if v == T::zero() && found.is_none() {
@@ -178,6 +236,10 @@ impl Units {
     /// What a divergence on the device is multiplied by: 2^(eβ).
     pub fn divergence(&self) -> f64 {
         2f64.powf(f64::from(self.exponent) * self.beta.unwrap_or(0.0))
+    }
+    /// A gradient step on W (`factor` = [`Units::w`]) or H in the device's units: w − μ·∂D/∂w for w of X.
+    pub fn step(&self, step: f64, factor: f64) -> f64 {
+        step * self.divergence() / (factor * factor)
     }
     /// A penalty on W (`factor` = [`Units::w`]) or H in the device's units.
     pub fn penalty(&self, p: Penalty, factor: f64) -> Penalty {

@@ -7,7 +7,8 @@ mod naive;
 
 pub use naive::Naive;
 
-use crate::backend::{Observed, Side, Sweep};
+use crate::backend::{Observed, Side, Sweep, order};
+use crate::momentum::Extrapolation;
 use crate::penalty::{Ridge, Rule};
 use crate::{Element, Loss, MatrixRef, Penalty};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Zip};
@@ -17,18 +18,29 @@ use ndarray::{Array2, ArrayView2, ArrayViewMut2, Zip};
 pub struct Dense {
     /// Values, rows × columns; 0 where nothing is stored.
     pub x: Array2<f64>,
-    /// Whether an entry counts.
-    pub seen: Array2<bool>,
+    /// What an entry counts: 0 where it is unknown.
+    pub weight: Array2<f64>,
 }
 
 impl Dense {
     /// Spreads a matrix out.
     pub fn new<T: Element>(m: &MatrixRef<'_, T>, scale: f64, observed: Observed) -> Dense {
         let all = matches!(m, MatrixRef::Dense(_)) || observed == Observed::All;
-        let mut d = Dense { x: Array2::zeros(m.dim()), seen: Array2::from_elem(m.dim(), all) };
+        let mut d = Dense { x: Array2::zeros(m.dim()), weight: Array2::from_elem(m.dim(), f64::from(u8::from(all))) };
         m.for_each(|i, j, v| {
             d.x[[i, j]] = scale * v.f64();
-            d.seen[[i, j]] = true;
+            d.weight[[i, j]] = 1.0;
+        });
+        d
+    }
+
+    /// Spreads a weighted matrix out; see [`crate::Backend::upload_weighted`].
+    pub fn weighted<T: Element>(m: &MatrixRef<'_, T>, weights: &MatrixRef<'_, T>, scale: f64) -> Dense {
+        let mut d = Dense { x: Array2::zeros(m.dim()), weight: weights.to_dense_f64() };
+        m.for_each(|i, j, v| {
+            if d.weight[[i, j]] > 0.0 {
+                d.x[[i, j]] = scale * v.f64();
+            }
         });
         d
     }
@@ -37,7 +49,7 @@ impl Dense {
     pub fn on(&self, side: Side) -> Dense {
         match side {
             Side::Rows => self.clone(),
-            Side::Cols => Dense { x: self.x.t().to_owned(), seen: self.seen.t().to_owned() },
+            Side::Cols => Dense { x: self.x.t().to_owned(), weight: self.weight.t().to_owned() },
         }
     }
 }
@@ -70,9 +82,9 @@ pub fn terms(
     let x = x.on(side);
     let mut r = model(loss, f, other, floor);
     let mut p = r.clone();
-    Zip::from(&mut r).and(&mut p).and(&x.x).and(&x.seen).for_each(|r, p, &x, &seen| {
+    Zip::from(&mut r).and(&mut p).and(&x.x).and(&x.weight).for_each(|r, p, &x, &weight| {
         let v = *r;
-        (*r, *p) = if seen { (loss.negative(x, v), loss.positive(x, v)) } else { (0.0, 0.0) };
+        (*r, *p) = if weight > 0.0 { (weight * loss.negative(x, v), weight * loss.positive(x, v)) } else { (0.0, 0.0) };
     });
     (r.dot(other), p.dot(other))
 }
@@ -106,9 +118,9 @@ pub fn apply(num: &Array2<f64>, den: &Array2<f64>, f: &mut Array2<f64>, rule: &R
 pub fn divergence(loss: &Loss, x: &Dense, w: &ArrayView2<'_, f64>, h: &ArrayView2<'_, f64>, floor: f64) -> f64 {
     let v = model(loss, w, h, floor);
     let mut sum = 0.0;
-    Zip::from(&v).and(&x.x).and(&x.seen).for_each(|&v, &x, &seen| {
-        if seen {
-            sum += loss.value(x, v);
+    Zip::from(&v).and(&x.x).and(&x.weight).for_each(|&v, &x, &weight| {
+        if weight > 0.0 {
+            sum += weight * loss.value(x, v);
         }
     });
     sum
@@ -148,11 +160,12 @@ pub fn hals_sweep<T: Element>(
 ) {
     let k = f.ncols();
     let Rule { fixed, penalty: Penalty { l1, l2 }, .. } = sweep.rule;
+    let visit = order(k, sweep);
     for (i, mut w) in f.outer_iter_mut().enumerate() {
         let mut first = 0.0;
         for pass in 0..sweep.max_sweeps.max(1) {
             let mut moved = 0.0;
-            for q in fixed..k {
+            for &q in &visit {
                 let curvature = gram[[q, q]].f64() + l2;
                 if curvature <= 0.0 {
                     continue;
@@ -175,5 +188,107 @@ pub fn hals_sweep<T: Element>(
         if f.column(q).iter().all(|v| *v == T::zero()) {
             f.column_mut(q).fill(T::FLOOR);
         }
+    }
+}
+
+/// [`crate::Backend::gradient_step`].
+pub fn gradient_step<T: Element>(num: &Array2<T>, den: &Array2<T>, f: &mut Array2<T>, rule: &Rule, step: f64) {
+    let Penalty { l1, l2 } = rule.penalty;
+    for ((i, q), w) in f.indexed_iter_mut() {
+        if q >= rule.fixed {
+            let old = w.f64();
+            *w = T::of((old - step * (den[[i, q]].f64() - num[[i, q]].f64() + l1 + l2 * old)).max(0.0));
+        }
+    }
+}
+
+/// One entry of [`crate::Backend::extrapolate`].
+#[inline]
+pub fn extrapolate_entry(now: f64, previous: f64, how: Extrapolation, weight: f64) -> f64 {
+    match how {
+        Extrapolation::Clamped => (now + weight * (now - previous)).max(0.0),
+        Extrapolation::Upwards => now + weight * (now - previous).max(0.0),
+    }
+}
+
+/// Above this λ, Newton's step for a self-concordant function may overshoot (L. T. K. Hien and N. Gillis,
+/// "Algorithms for nonnegative matrix factorization with the Kullback–Leibler divergence", J. Sci. Comput. 87, 2021, §3.4).
+pub const DAMPING: f64 = 0.683802;
+
+/// [`crate::Backend::newton_sweep`], one row: x and the weights ω of its entries, `other` (q×k), f (k entries).
+///
+/// Source: C.-J. Hsieh and I. S. Dhillon, "Fast coordinate descent methods with variable selection for non-negative
+/// matrix factorization", KDD 2011 (the scalar Newton step); Hien and Gillis 2021 (its damping, which makes it
+/// descend: a gradient below zero cannot overshoot because the second derivative falls).
+pub fn newton_row(
+    x: &[f64],
+    weight: &[f64],
+    other: &ArrayView2<'_, f64>,
+    f: &mut [f64],
+    sweep: &Sweep,
+    visit: &[usize],
+    floor: f64,
+) {
+    let Penalty { l1, l2 } = sweep.rule.penalty;
+    let seen = || (0..x.len()).filter(|&j| weight[j] > 0.0);
+    // of the self-concordant function Σ ωx·ln v
+    let c = seen().filter(|&j| x[j] > 0.0).map(|j| (weight[j] * x[j]).sqrt().recip()).fold(0.0, f64::max);
+    let mut v: Vec<f64> =
+        (0..x.len()).map(|j| (0..f.len()).map(|q| f[q] * other[[j, q]]).sum::<f64>().max(floor)).collect();
+    let mut first = 0.0;
+    for pass in 0..sweep.max_sweeps.max(1) {
+        let mut moved = 0.0;
+        for &q in visit {
+            let (mut g, mut h) = (l1 + l2 * f[q], l2);
+            for j in seen() {
+                let (o, r) = (other[[j, q]], other[[j, q]] / v[j]);
+                g += weight[j] * (o - x[j] * r);
+                h += weight[j] * x[j] * r * r;
+            }
+            let new = newton_entry(f[q], g, h, c);
+            let d = new - f[q];
+            f[q] = new;
+            moved += d * d;
+            for j in seen() {
+                v[j] = (v[j] + d * other[[j, q]]).max(floor);
+            }
+        }
+        if pass == 0 {
+            first = moved;
+        }
+        if moved <= sweep.stop * sweep.stop * first {
+            break;
+        }
+    }
+}
+
+/// The new value of an entry w with gradient g and curvature h, c the constant of self-concordance.
+#[inline]
+pub fn newton_entry(w: f64, g: f64, h: f64, c: f64) -> f64 {
+    if h <= 0.0 {
+        // linear: down to zero, or nothing to decide
+        return if g > 0.0 { 0.0 } else { w };
+    }
+    let d = g / h;
+    let lambda = c * h.sqrt() * d;
+    let d = if lambda > DAMPING { d / (1.0 + lambda) } else { d };
+    (w - d).max(0.0)
+}
+
+/// [`crate::Backend::newton_sweep`].
+pub fn newton_sweep(
+    x: &Dense,
+    side: Side,
+    f: &mut Array2<f64>,
+    other: &ArrayView2<'_, f64>,
+    sweep: &Sweep,
+    floor: f64,
+) {
+    let x = x.on(side);
+    let visit = order(f.ncols(), sweep);
+    for (i, mut row) in f.outer_iter_mut().enumerate() {
+        let mut values = row.to_vec();
+        newton_row(&x.x.row(i).to_vec(), &x.weight.row(i).to_vec(), other, &mut values, sweep, &visit, floor);
+        row.iter_mut().zip(values).for_each(|(w, v)| *w = v);
     }
 }

@@ -2,15 +2,27 @@
 //!
 //! A solver never reads from the device (invariant 2) and never names a backend (invariant 1).
 
+mod choice;
+mod extrapolated_hals;
+mod extrapolated_mu;
+mod gradient;
 mod hals;
+mod least_squares;
 mod multiplicative;
+mod newton;
+mod sparse;
 
+pub use choice::{MuExponent, SolverKind, SolverOptions, Task};
+pub use extrapolated_hals::ExtrapolatedHals;
+pub use extrapolated_mu::ExtrapolatedMu;
+pub use gradient::Gradient;
 pub use hals::Hals;
+pub use least_squares::LeastSquares;
 pub use multiplicative::Multiplicative;
+pub use newton::Newton;
+pub use sparse::SparseGradient;
 
-use crate::{Backend, Error, Loss, Result, Rule};
-use std::fmt;
-use std::str::FromStr;
+use crate::{Backend, Loss, Result, Rule};
 
 /// W and H on the device, with everything a step needs to know.
 pub struct Model<'a, B: Backend> {
@@ -86,78 +98,13 @@ pub trait Solver<B: Backend>: Send {
     /// Its short name, as on the command line.
     fn name(&self) -> &'static str;
 
+    /// Called once before the first iteration of a run, off the clock: forgets what an earlier run left, and may wait
+    /// for the device or move the start to where the solver's iterates live.
+    fn begin(&mut self, b: &mut B, m: &mut Model<'_, B>) -> Result<()> {
+        let _ = (b, m);
+        Ok(())
+    }
+
     /// One iteration: W, then H (columns that are free). Returns the divergence *before* the step if asked for.
     fn step(&mut self, b: &mut B, m: &mut Model<'_, B>, measure: Measure) -> Result<Option<Measured<B::Scalar>>>;
-}
-
-/// The solvers by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum SolverKind {
-    /// A-HALS for the Frobenius loss on fully observed data, multiplicative updates otherwise.
-    #[default]
-    Auto,
-    /// Multiplicative updates, any loss.
-    Mu,
-    /// Hierarchical alternating least squares, Frobenius only.
-    Hals,
-    /// Accelerated HALS, Frobenius only.
-    AHals,
-}
-
-impl SolverKind {
-    /// The solver that `Auto` stands for, or an error naming one that can do the job.
-    pub fn resolve(self, loss: &Loss, observed: crate::Observed) -> Result<SolverKind> {
-        let all = observed == crate::Observed::All;
-        match self {
-            SolverKind::Auto if loss.is_fro() && all => Ok(SolverKind::AHals),
-            SolverKind::Auto => Ok(SolverKind::Mu),
-            SolverKind::Hals | SolverKind::AHals if !loss.is_fro() => {
-                Err(Error::Unsupported(format!("solver {self} minimizes the fro loss only; for {loss} use solver mu")))
-            }
-            SolverKind::Hals | SolverKind::AHals if !all => Err(Error::Unsupported(format!(
-                "solver {self} needs every entry observed; with stored entries only use solver mu"
-            ))),
-            kind => Ok(kind),
-        }
-    }
-
-    /// Scratch and state for a model of `rows`×`cols` at rank `k`.
-    pub fn build<'s, B: Backend + 's>(
-        self,
-        b: &mut B,
-        rows: usize,
-        cols: usize,
-        k: usize,
-    ) -> Result<Box<dyn Solver<B> + 's>> {
-        Ok(match self {
-            SolverKind::Mu => Box::new(Multiplicative::new(b, rows, cols, k)?),
-            SolverKind::Hals => Box::new(Hals::new(b, rows, cols, k, false)?),
-            SolverKind::Auto | SolverKind::AHals => Box::new(Hals::new(b, rows, cols, k, true)?),
-        })
-    }
-}
-
-impl fmt::Display for SolverKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SolverKind::Auto => "auto",
-            SolverKind::Mu => "mu",
-            SolverKind::Hals => "hals",
-            SolverKind::AHals => "ahals",
-        })
-    }
-}
-
-impl FromStr for SolverKind {
-    type Err = Error;
-    fn from_str(s: &str) -> Result<Self> {
-        Ok(match s {
-            "auto" => SolverKind::Auto,
-            "mu" => SolverKind::Mu,
-            "hals" => SolverKind::Hals,
-            "ahals" => SolverKind::AHals,
-            _ => return Err(Error::Parameter { name: "solver", value: s.into(), expected: "auto, mu, hals or ahals" }),
-        })
-    }
 }

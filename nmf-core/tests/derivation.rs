@@ -22,7 +22,7 @@ fn random(r: &mut ChaCha8Rng, rows: usize, cols: usize) -> Array2<f64> {
 }
 
 fn dense(x: &Array2<f64>) -> Dense {
-    Dense { x: x.clone(), seen: Array2::from_elem(x.dim(), true) }
+    Dense { x: x.clone(), weight: Array2::from_elem(x.dim(), 1.0) }
 }
 
 fn rule(beta: f64) -> Rule {
@@ -418,7 +418,7 @@ fn hals_minimizes_over_one_column() {
     let penalty = Penalty { l1: 1.5, l2: 0.4 };
     let (a, g) = (x.dot(&h), h.t().dot(&h));
     // with the first three columns fixed the sweep is one column, whose minimum must be exact
-    let sweep = Sweep { max_sweeps: 1, stop: 0.0, rule: Rule { fixed: 3, penalty, ..rule(2.0) } };
+    let sweep = Sweep::once(Rule { fixed: 3, penalty, ..rule(2.0) });
     reference::hals_sweep(&a.view(), &g.view(), &mut w.view_mut(), &sweep);
     let gradient = w.dot(&g) - &a + penalty.l1 + &w * penalty.l2;
     let (mut zeros, mut inner) = (0, 0);
@@ -493,7 +493,7 @@ fn divergences_are_negative_log_likelihoods() {
 fn hals(x: &Array2<f64>, k: usize, seed: u64) -> (f64, Array2<f64>, Array2<f64>) {
     let mut r = rng(seed);
     let (mut w, mut h) = (random(&mut r, x.nrows(), k), random(&mut r, x.ncols(), k));
-    let sweep = Sweep { max_sweeps: 1, stop: 0.0, rule: rule(2.0) };
+    let sweep = Sweep::once(rule(2.0));
     let gram = |f: &ArrayView2<'_, f64>| reference::gram(f);
     for _ in 0..1000 {
         reference::hals_sweep(&x.dot(&h).view(), &gram(&h.view()).view(), &mut w.view_mut(), &sweep);

@@ -5,10 +5,10 @@
 //! `cargo run --example own_backend`.
 
 use ndarray::{Array2, ArrayView2};
-use nmf_core::reference::apply_entry;
+use nmf_core::reference::{apply_entry, extrapolate_entry};
 use nmf_core::{
-    Accumulate, Backend, Element, Error, Info, Loss, MatrixRef, Observed, Op, Penalty, Result, Rule, Side, Support,
-    Ticket, conformance,
+    Accumulate, Backend, Element, Error, Extrapolation, Info, Loss, MatrixRef, Momentum, Observed, Op, Penalty, Result,
+    Rule, Side, Support, Ticket, Weight, conformance,
 };
 use std::collections::HashMap;
 
@@ -54,13 +54,17 @@ impl Backend for Plain {
     type Gram = Factor;
     type Terms = Terms;
     type Scalar = f64;
+    type Momentum = Momentum;
 
     fn info(&self) -> Info {
         Info { name: "plain".into(), adapter: "loops on the host".into(), threads: 1, asynchronous: false }
     }
 
-    fn supports(&self, _: &Op) -> Support {
-        Support::Native // everything is on the host, where the provided methods are, too
+    fn supports(&self, op: &Op) -> Support {
+        match op {
+            Op::NewtonSweep | Op::Weights => Support::No, // not provided
+            _ => Support::Native, // everything is on the host, where the provided methods are, too
+        }
     }
 
     fn upload(&mut self, x: MatrixRef<'_, f64>, scale: f64, observed: Observed) -> Result<Data> {
@@ -184,6 +188,31 @@ impl Backend for Plain {
     }
 
     // nothing runs behind the caller's back: a ticket is the values themselves
+
+    fn new_momentum(&mut self) -> Result<Momentum> {
+        Ok(Momentum::default())
+    }
+
+    fn advance(&mut self, m: &mut Momentum, objective: &[f64]) -> Result<()> {
+        m.advance(objective.iter().sum());
+        Ok(())
+    }
+
+    fn extrapolate(
+        &mut self,
+        f: &Factor,
+        previous: &mut Factor,
+        how: Extrapolation,
+        weight: Weight<'_, Momentum>,
+    ) -> Result<()> {
+        Error::check_shape("the previous factor", f.dim(), previous.dim())?;
+        let weight = match weight {
+            Weight::Fixed(w) => w,
+            Weight::Of(m) => m.weight(),
+        };
+        previous.zip_mut_with(f, |p, f| *p = extrapolate_entry(*f, *p, how, weight));
+        Ok(())
+    }
 
     fn ticket(&mut self, s: &[f64]) -> Result<Ticket> {
         self.issued += 1;

@@ -4,11 +4,10 @@ use crate::fused_sparse::{self, Sum};
 use crate::plan::{self, PIECE, Plan};
 use crate::simd::Real;
 use crate::storage::{Data, Factor, Gram, Terms};
-use crate::{dense, fused_dense, hals};
+use crate::{dense, fused_dense, hals, newton};
 use ndarray::{Array2, ArrayView2};
-use nmf_core::nnls::Nnls;
 use nmf_core::{Accumulate, Backend, Error, Info, Loss, MatrixRef, Observed, Op, Penalty, Result, Rule, Side, Support};
-use nmf_core::{Sweep, Ticket};
+use nmf_core::{Extrapolation, Momentum, RowMethod, RowSolver, Sweep, Ticket, Weight};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -64,6 +63,7 @@ impl<T: Real> Backend for Cpu<T> {
     type Gram = Gram<T>;
     type Terms = Terms<T>;
     type Scalar = f64;
+    type Momentum = Momentum;
 
     fn info(&self) -> Info {
         let threads = self.pool.current_num_threads();
@@ -81,6 +81,10 @@ impl<T: Real> Backend for Cpu<T> {
 
     fn upload(&mut self, x: MatrixRef<'_, T>, scale: T, observed: Observed) -> Result<Data<T>> {
         Ok(self.pool.install(|| Data::new(&x, scale, observed)))
+    }
+
+    fn upload_weighted(&mut self, x: MatrixRef<'_, T>, weights: MatrixRef<'_, T>, scale: T) -> Result<Data<T>> {
+        Data::weighted(&x, &weights, scale)
     }
 
     fn factor(&mut self, values: ArrayView2<'_, T>) -> Result<Factor<T>> {
@@ -157,7 +161,7 @@ impl<T: Real> Backend for Cpu<T> {
                 den.data.fill(T::zero());
             }
             let chosen = plan::plan(x, side, loss);
-            let column_sums = plan::sums(loss, matches!(chosen, Plan::Gather(_)), other);
+            let column_sums = plan::sums(loss, x, other);
             let narrow = column_sums.as_ref().map(|(_, n)| n.as_slice());
             match chosen {
                 Plan::Products => {
@@ -203,7 +207,7 @@ impl<T: Real> Backend for Cpu<T> {
         Error::check_shape("the terms", (f.rows, f.k), (scratch.rows, scratch.k))?;
         let before = self.pool.install(|| {
             let chosen = plan::plan(x, side, loss);
-            let column_sums = plan::sums(loss, matches!(chosen, Plan::Gather(_)), other);
+            let column_sums = plan::sums(loss, x, other);
             let narrow = column_sums.as_ref().map(|(_, n)| n.as_slice());
             match chosen {
                 Plan::Products => plan::fro_step(x, side, f, other, scratch, rule, measure),
@@ -282,10 +286,18 @@ impl<T: Real> Backend for Cpu<T> {
         Ok(())
     }
 
-    fn nnls(&mut self, cross: &Factor<T>, gram: &Gram<T>, f: &mut Factor<T>, penalty: &Penalty) -> Result<()> {
+    fn least_squares(
+        &mut self,
+        method: RowMethod,
+        cross: &Factor<T>,
+        gram: &Gram<T>,
+        f: &mut Factor<T>,
+        rule: &Rule,
+    ) -> Result<()> {
         same("the cross product", cross, (f.rows, f.k))?;
+        Error::check_shape("the Gram matrix", (f.k, f.k), (gram.k, gram.k))?;
         let g = self.read_gram(gram)?;
-        let solver = Nnls::new(&g.view(), penalty);
+        let solver = RowSolver::new(&g.view(), rule, method);
         let (k, stride) = (f.k, f.stride);
         self.pool.install(|| {
             f.data.par_chunks_mut(stride).zip(cross.data.par_chunks(stride)).for_each(|(w, a)| {
@@ -293,6 +305,54 @@ impl<T: Real> Backend for Cpu<T> {
                 solver.solve(a, &mut ndarray::aview_mut1(w));
             });
         });
+        Ok(())
+    }
+
+    fn gradient_step(&mut self, t: &Terms<T>, f: &mut Factor<T>, rule: &Rule, step: f64) -> Result<()> {
+        same("the factor", f, (t.rows, t.k))?;
+        let Some((num, den)) = &t.parts else {
+            return Err(Error::Unsupported("terms must be computed before a step along them".into()));
+        };
+        self.pool.install(|| plan::gradient_rows(num, den, f, rule, step));
+        Ok(())
+    }
+
+    fn newton_sweep(
+        &mut self,
+        x: &Data<T>,
+        side: Side,
+        f: &mut Factor<T>,
+        other: &Factor<T>,
+        sweep: &Sweep,
+        measure: bool,
+    ) -> Result<Option<f64>> {
+        check_pair(x, side, f, other)?;
+        let before = self.pool.install(|| newton::sweep(x, side, f, other, sweep, measure));
+        Ok(measure.then_some(before))
+    }
+
+    fn new_momentum(&mut self) -> Result<Momentum> {
+        Ok(Momentum::default())
+    }
+
+    fn advance(&mut self, m: &mut Momentum, objective: &[f64]) -> Result<()> {
+        m.advance(objective.iter().sum());
+        Ok(())
+    }
+
+    fn extrapolate(
+        &mut self,
+        f: &Factor<T>,
+        previous: &mut Factor<T>,
+        how: Extrapolation,
+        weight: Weight<'_, Momentum>,
+    ) -> Result<()> {
+        same("the previous factor", previous, (f.rows, f.k))?;
+        let weight = match weight {
+            Weight::Fixed(w) => w,
+            Weight::Of(m) => m.weight(),
+        };
+        self.pool.install(|| plan::extrapolate(f, previous, how, T::of(weight)));
         Ok(())
     }
 

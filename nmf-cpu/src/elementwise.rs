@@ -135,6 +135,18 @@ pub(crate) fn loss_term<T: Real>(loss: &Loss, x: &[T], v: &[T]) -> f64 {
     acc.iter().sum()
 }
 
+/// Σ ω·d(x, v) over a run of entries; what is unknown (ω = 0) adds nothing.
+#[inline(always)]
+pub(crate) fn weighted_loss_term<T: Real>(loss: &Loss, x: &[T], v: &[T], weights: &[T]) -> f64 {
+    let mut sum = 0.0;
+    for ((x, v), w) in x.iter().zip(v).zip(weights) {
+        if *w > T::zero() {
+            sum += w.f64() * loss_term(loss, std::slice::from_ref(x), std::slice::from_ref(v));
+        }
+    }
+    sum
+}
+
 #[inline(always)]
 fn lanes<T: Real>(x: &[T], v: &[T], acc: &mut [f64; 16], term: impl Fn(T, T) -> f64) {
     let (xs, x_rest) = x.as_chunks::<16>();

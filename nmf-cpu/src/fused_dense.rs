@@ -5,7 +5,7 @@
 //! denominator += Q·other. V never exists for the whole matrix. A sparse X is spread out one tile at a time.
 //! Flops per half-step: 4·m·n·k for KL (its denominator is a vector), 6·m·n·k otherwise; X is read once.
 
-use crate::elementwise::{Map, loss_term, update_row};
+use crate::elementwise::{Map, loss_term, update_row, weighted_loss_term};
 use crate::gemm::{Mat, MatMut, matmul};
 use crate::simd::{self, Kernel, Real};
 use crate::storage::{Compressed, Factor};
@@ -23,8 +23,8 @@ const INNER: usize = 512;
 /// Where the entries of X come from.
 #[derive(Clone, Copy)]
 pub(crate) enum Source<'a, T> {
-    /// Row-major, with its number of columns.
-    Dense(&'a [T], usize),
+    /// Row-major, with its number of columns and the weights of its entries.
+    Dense(&'a [T], usize, Option<&'a [T]>),
     /// Lines of the side that is updated; what is not stored is zero.
     Sparse(&'a Compressed<T>),
 }
@@ -109,6 +109,18 @@ struct MapTile<'a, 'b, T> {
     s: &'a mut Scratch<T>,
 }
 
+impl<T: Real> MapTile<'_, '_, T> {
+    /// Where a line of this tile begins in a row-major X; 0 if X is sparse.
+    #[inline(always)]
+    fn at(&self, line: usize) -> usize {
+        match self.p.x {
+            Source::Dense(_, cols, _) if self.along => (self.i.start + line) * cols + self.o.start,
+            Source::Dense(_, cols, _) => (self.o.start + line) * cols + self.i.start,
+            Source::Sparse(_) => 0,
+        }
+    }
+}
+
 impl<T: Real> Kernel for MapTile<'_, '_, T> {
     type Out = f64;
     #[inline(always)]
@@ -118,9 +130,9 @@ impl<T: Real> Kernel for MapTile<'_, '_, T> {
         let mut ignored = [T::zero(); if OUTER > INNER { OUTER } else { INNER }];
         let mut total = 0.0;
         for line in 0..lines {
+            let at = self.at(line);
             let x: &[T] = match self.p.x {
-                Source::Dense(x, cols) if self.along => &x[(self.i.start + line) * cols + self.o.start..][..len],
-                Source::Dense(x, cols) => &x[(self.o.start + line) * cols + self.i.start..][..len],
+                Source::Dense(x, ..) => &x[at..][..len],
                 Source::Sparse(c) => {
                     let (js, xs) = c.line(self.o.start + line);
                     let from = js.partition_point(|&j| (j as usize) < self.i.start);
@@ -137,13 +149,29 @@ impl<T: Real> Kernel for MapTile<'_, '_, T> {
             for v in v.iter_mut() {
                 *v = v.max(self.floor);
             }
+            let weights = match self.p.x {
+                Source::Dense(.., Some(w)) => Some(&w[at..][..len]),
+                _ => None,
+            };
             if self.work.measure {
-                total += loss_term(self.p.loss, x, v);
+                total += match weights {
+                    None => loss_term(self.p.loss, x, v),
+                    Some(w) => weighted_loss_term(self.p.loss, x, v, w),
+                };
             }
             if self.work.terms {
                 // r replaces v in place: the map reads v[e] before it writes r[e]
                 let q = if has_q { &mut self.s.q[line * len..][..len] } else { &mut ignored[..len] };
                 self.p.map.apply_in_place(self.p.loss, x, v, q);
+                if let Some(w) = weights {
+                    if self.p.map == Map::Kl {
+                        q.fill(T::one());
+                    }
+                    for ((r, q), w) in v.iter_mut().zip(q).zip(w) {
+                        *r *= *w;
+                        *q *= *w;
+                    }
+                }
             }
         }
         total

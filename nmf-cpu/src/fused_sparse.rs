@@ -5,7 +5,7 @@
 //! were just gathered for the inner products are still in the first cache level when they are added up.
 //! Per entry: 4k flops, k numbers gathered; bound by the caches that hold `other`, not by memory.
 
-use crate::elementwise::{Map, loss_term, update_row, x_log_term};
+use crate::elementwise::{Map, loss_term, update_row, weighted_loss_term, x_log_term};
 use crate::simd::{self, Kernel, LANES, Real, axpy, blocks, blocks_mut};
 use crate::storage::{Compressed, Factor};
 use nmf_core::{Loss, Rule};
@@ -40,10 +40,10 @@ pub(crate) enum Sum {
 
 impl Sum {
     #[inline(always)]
-    fn of<T: Real>(self, loss: &Loss, x: &[T], v: &[T]) -> f64 {
+    fn of<T: Real>(self, loss: &Loss, x: &[T], v: &[T], weights: Option<&[T]>) -> f64 {
         match self {
             Sum::No => 0.0,
-            Sum::Loss => loss_term(loss, x, v),
+            Sum::Loss => weights.map_or_else(|| loss_term(loss, x, v), |w| weighted_loss_term(loss, x, v, w)),
             Sum::XLog => x_log_term(x, v),
         }
     }
@@ -155,12 +155,20 @@ fn line<T: Real, S: Simd, const NB: usize>(
     let (mut v, mut r, mut q) = ([T::one(); BATCH], [T::zero(); BATCH], [T::zero(); BATCH]);
     let floor = p.map.floor();
     let mut total = 0.0;
-    for (js, xs) in indices.chunks(BATCH).zip(values.chunks(BATCH)) {
+    let weights = p.x.line_weights(i);
+    for (batch, (js, xs)) in indices.chunks(BATCH).zip(values.chunks(BATCH)).enumerate() {
         for (v, &j) in v.iter_mut().zip(js) {
             *v = T::dot(simd, &w, &other[j as usize * NB..][..NB]).max(floor);
         }
         p.map.apply(p.loss, xs, &v[..xs.len()], &mut r, &mut q);
-        total += p.measure.of(p.loss, xs, &v[..xs.len()]);
+        let weights = weights.map(|w| &w[batch * BATCH..][..xs.len()]);
+        if let Some(w) = weights {
+            for ((r, q), w) in r.iter_mut().zip(&mut q).zip(w) {
+                *r *= *w;
+                *q *= *w;
+            }
+        }
+        total += p.measure.of(p.loss, xs, &v[..xs.len()], weights);
         for (&r, &j) in r.iter().zip(js) {
             let h = &other[j as usize * NB..][..NB];
             for c in 0..NB {
@@ -189,12 +197,20 @@ fn long_line<T: Real, S: Simd>(simd: S, p: &Pass<'_, T>, i: usize, row: &[T], nu
     let (mut v, mut r, mut q) = ([T::one(); BATCH], [T::zero(); BATCH], [T::zero(); BATCH]);
     let floor = p.map.floor();
     let mut total = 0.0;
-    for (js, xs) in indices.chunks(BATCH).zip(values.chunks(BATCH)) {
+    let weights = p.x.line_weights(i);
+    for (batch, (js, xs)) in indices.chunks(BATCH).zip(values.chunks(BATCH)).enumerate() {
         for (v, &j) in v.iter_mut().zip(js) {
             *v = T::dot(simd, blocks(row), blocks(p.other.row(j as usize))).max(floor);
         }
         p.map.apply(p.loss, xs, &v[..xs.len()], &mut r, &mut q);
-        total += p.measure.of(p.loss, xs, &v[..xs.len()]);
+        let weights = weights.map(|w| &w[batch * BATCH..][..xs.len()]);
+        if let Some(w) = weights {
+            for ((r, q), w) in r.iter_mut().zip(&mut q).zip(w) {
+                *r *= *w;
+                *q *= *w;
+            }
+        }
+        total += p.measure.of(p.loss, xs, &v[..xs.len()], weights);
         for (e, &j) in js.iter().enumerate() {
             let h = blocks(p.other.row(j as usize));
             for (a, b) in blocks_mut(num).iter_mut().zip(h) {
@@ -303,8 +319,8 @@ impl<T: Real, F: Fn(f64, f64) -> f64> Kernel for SumChunk<'_, T, F> {
         let mut total = 0.0;
         for i in self.from..self.to {
             let (indices, values) = self.x.line(i);
-            let w = self.f.row(i);
-            for (&j, &x) in indices.iter().zip(values) {
+            let (w, weights) = (self.f.row(i), self.x.line_weights(i));
+            for (e, (&j, &x)) in indices.iter().zip(values).enumerate() {
                 let mut acc = [0.0f64; LANES];
                 for (a, b) in blocks(w).iter().zip(blocks(self.other.row(j as usize))) {
                     for l in 0..LANES {
@@ -314,7 +330,8 @@ impl<T: Real, F: Fn(f64, f64) -> f64> Kernel for SumChunk<'_, T, F> {
                 // as a tree: one after the other, each addition would wait for the last
                 let pairs: [f64; 8] = std::array::from_fn(|l| acc[l] + acc[l + 8]);
                 let fours: [f64; 4] = std::array::from_fn(|l| pairs[l] + pairs[l + 4]);
-                total += (self.term)(x.f64(), (fours[0] + fours[2]) + (fours[1] + fours[3]));
+                let d = (self.term)(x.f64(), (fours[0] + fours[2]) + (fours[1] + fours[3]));
+                total += weights.map_or(d, |w| w[e].f64() * d);
             }
         }
         total

@@ -7,6 +7,7 @@
 use crate::simd::{self, Block, Kernel, LANES, Real, axpy};
 use crate::storage::{Factor, Gram};
 use nmf_core::Sweep;
+use nmf_core::backend::order;
 use pulp::Simd;
 use rayon::prelude::*;
 
@@ -16,11 +17,12 @@ const PIECE: usize = 16 * LANES;
 /// [`nmf_core::Backend::hals_sweep`].
 pub(crate) fn sweep<T: Real>(cross: &Factor<T>, gram: &Gram<T>, f: &mut Factor<T>, sweep: &Sweep) {
     let (k, stride) = (f.k, f.stride);
+    let visit = order(k, sweep);
     let alive: Vec<Vec<bool>> = f
         .data
         .par_chunks_mut(PIECE * stride)
         .zip(cross.data.par_chunks(PIECE * stride))
-        .map(|(w, a)| simd::run(Piece { w, a, gram, k, stride, sweep }))
+        .map(|(w, a)| simd::run(Piece { w, a, gram, k, stride, sweep, visit: &visit }))
         .collect();
     for q in sweep.rule.fixed..k {
         if !alive.iter().any(|a| a[q]) {
@@ -36,6 +38,7 @@ struct Piece<'a, T> {
     k: usize,
     stride: usize,
     sweep: &'a Sweep,
+    visit: &'a [usize],
 }
 
 impl<T: Real> Kernel for Piece<'_, T> {
@@ -58,7 +61,7 @@ impl<T: Real> Kernel for Piece<'_, T> {
                     a[q][l] = if there { a_rows[l * stride + q] } else { T::zero() };
                 }
             }
-            sweep_block(&mut w, &a, self.gram, self.sweep);
+            sweep_block(&mut w, &a, self.gram, self.sweep, self.visit);
             for q in 0..k {
                 for l in 0..rows {
                     w_rows[l * stride + q] = w[q][l];
@@ -72,7 +75,7 @@ impl<T: Real> Kernel for Piece<'_, T> {
 
 /// All sweeps over LANES rows, held as columns.
 #[inline(always)]
-fn sweep_block<T: Real>(w: &mut [Block<T>], a: &[Block<T>], gram: &Gram<T>, sweep: &Sweep) {
+fn sweep_block<T: Real>(w: &mut [Block<T>], a: &[Block<T>], gram: &Gram<T>, sweep: &Sweep, visit: &[usize]) {
     let k = w.len();
     let (l1, l2) = (T::of(sweep.rule.penalty.l1), T::of(sweep.rule.penalty.l2));
     let stop = T::of(sweep.stop * sweep.stop);
@@ -80,7 +83,7 @@ fn sweep_block<T: Real>(w: &mut [Block<T>], a: &[Block<T>], gram: &Gram<T>, swee
     let mut first = [T::zero(); LANES];
     for pass in 0..sweep.max_sweeps.max(1) {
         let mut moved = [T::zero(); LANES];
-        for q in sweep.rule.fixed..k {
+        for &q in visit {
             let g = &gram.data[q * gram.stride..][..k];
             let curvature = g[q] + l2;
             if curvature <= T::zero() {

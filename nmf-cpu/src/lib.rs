@@ -19,6 +19,7 @@ mod fused_dense;
 mod fused_sparse;
 mod gemm;
 mod hals;
+mod newton;
 mod plan;
 mod simd;
 mod storage;

@@ -5,7 +5,7 @@ use crate::fused_sparse::{self, Sum};
 use crate::simd::{self, Kernel, Real};
 use crate::storage::{Compressed, Data, Factor, Gram, Store, Terms};
 use crate::{dense, fused_dense};
-use nmf_core::{Loss, Observed, Rule, Side};
+use nmf_core::{Extrapolation, Loss, Observed, Rule, Side};
 use pulp::Simd;
 use rayon::prelude::*;
 
@@ -26,8 +26,8 @@ pub(crate) enum Plan<'a, T> {
 
 pub(crate) fn plan<'a, T: Real>(x: &'a Data<T>, side: Side, loss: &Loss) -> Plan<'a, T> {
     match &x.store {
-        Store::Dense(_) if loss.is_fro() => Plan::Products,
-        Store::Dense(d) => Plan::Tiles(fused_dense::Source::Dense(d, x.cols)),
+        Store::Dense { weights: None, .. } if loss.is_fro() => Plan::Products,
+        Store::Dense { x: d, weights } => Plan::Tiles(fused_dense::Source::Dense(d, x.cols, weights.as_deref())),
         Store::Sparse { by_rows, by_cols, observed } => {
             let c = if side == Side::Rows { by_rows } else { by_cols };
             match observed {
@@ -41,8 +41,8 @@ pub(crate) fn plan<'a, T: Real>(x: &'a Data<T>, side: Side, loss: &Loss) -> Plan
 }
 
 /// The denominator of KL where every entry counts: the column sums of the other factor.
-pub(crate) fn sums<T: Real>(loss: &Loss, stored_only: bool, other: &Factor<T>) -> Option<(Vec<f64>, Vec<T>)> {
-    (loss.is_kl() && !stored_only).then(|| {
+pub(crate) fn sums<T: Real>(loss: &Loss, x: &Data<T>, other: &Factor<T>) -> Option<(Vec<f64>, Vec<T>)> {
+    (loss.is_kl() && x.observes_all()).then(|| {
         let wide = dense::column_sums(other);
         let narrow = wide.iter().map(|v| T::of(*v)).collect();
         (wide, narrow)
@@ -55,7 +55,7 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 pub(crate) fn cross_into<T: Real>(x: &Data<T>, side: Side, other: &Factor<T>, out: &mut Factor<T>) {
     match &x.store {
-        Store::Dense(d) => dense::cross(d, (x.rows, x.cols), side, other, out),
+        Store::Dense { x: d, .. } => dense::cross(d, (x.rows, x.cols), side, other, out),
         Store::Sparse { by_rows, by_cols, .. } => {
             fused_sparse::cross(if side == Side::Rows { by_rows } else { by_cols }, other, out);
         }
@@ -71,8 +71,8 @@ pub(crate) fn divergence_of<T: Real>(loss: &Loss, x: &Data<T>, w: &Factor<T>, h:
             let everywhere = 0.5 * dot(&dense::gram_exact(w), &dense::gram_exact(h));
             x.half_norm - fused_sparse::inner_product(by_rows, w, h) + everywhere
         }
-        (Plan::Products, Store::Dense(d)) => {
-            let source = fused_dense::Source::Dense(d, x.cols);
+        (Plan::Products, Store::Dense { x: d, .. }) => {
+            let source = fused_dense::Source::Dense(d, x.cols, None);
             fused_dense::divergence(tiles(source, Side::Rows, h, loss, None, true), w)
         }
         (Plan::Gather(c), _) => {
@@ -156,6 +156,52 @@ pub(crate) fn apply_rows<T: Real>(num: &Factor<T>, den: &Factor<T>, f: &mut Fact
     (f.data.par_chunks_mut(step), num.data.par_chunks(step), den.data.par_chunks(step))
         .into_par_iter()
         .for_each(|(w, n, d)| simd::run(ApplyPiece { w, n, d, k, stride, rule }));
+}
+
+/// [`nmf_core::Backend::gradient_step`].
+pub(crate) fn gradient_rows<T: Real>(num: &Factor<T>, den: &Factor<T>, f: &mut Factor<T>, rule: &Rule, step: f64) {
+    let (k, stride) = (f.k, f.stride);
+    let (l1, l2, step) = (T::of(rule.penalty.l1), T::of(rule.penalty.l2), T::of(step));
+    let rows = f.data.par_chunks_mut(stride).zip(num.data.par_chunks(stride)).zip(den.data.par_chunks(stride));
+    rows.for_each(|((w, n), d)| {
+        for q in rule.fixed.min(k)..k {
+            w[q] = (w[q] - step * (d[q] - n[q] + l1 + l2 * w[q])).max(T::zero());
+        }
+    });
+}
+
+/// [`nmf_core::Backend::extrapolate`].
+pub(crate) fn extrapolate<T: Real>(f: &Factor<T>, previous: &mut Factor<T>, how: Extrapolation, weight: T) {
+    let step = PIECE * f.stride;
+    previous.data.par_chunks_mut(step).zip(f.data.par_chunks(step)).for_each(|(p, f)| {
+        simd::run(ExtrapolatePiece { p, f, how, weight });
+    });
+}
+
+struct ExtrapolatePiece<'a, T> {
+    p: &'a mut [T],
+    f: &'a [T],
+    how: Extrapolation,
+    weight: T,
+}
+
+impl<T: Real> Kernel for ExtrapolatePiece<'_, T> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        match self.how {
+            Extrapolation::Clamped => {
+                for (p, f) in self.p.iter_mut().zip(self.f) {
+                    *p = self.weight.mul_add(*f - *p, *f).max(T::zero());
+                }
+            }
+            Extrapolation::Upwards => {
+                for (p, f) in self.p.iter_mut().zip(self.f) {
+                    *p = self.weight.mul_add((*f - *p).max(T::zero()), *f);
+                }
+            }
+        }
+    }
 }
 
 struct ApplyPiece<'a, T> {

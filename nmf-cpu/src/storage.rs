@@ -2,7 +2,7 @@
 
 use crate::simd::LANES;
 use ndarray::{Array2, ArrayView2};
-use nmf_core::{Element, MatrixRef, Observed, SparseView};
+use nmf_core::{Element, Error, MatrixRef, Observed, Result, SparseView};
 use rayon::prelude::*;
 
 /// A tall factor, rows × k; each row is padded with zeros to a multiple of [`LANES`], so that kernels over k
@@ -101,8 +101,8 @@ pub struct Data<T> {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Store<T> {
-    /// Row-major.
-    Dense(Vec<T>),
+    /// Row-major, with weights in the same order; x is 0 where the weight is.
+    Dense { x: Vec<T>, weights: Option<Vec<T>> },
     /// Rows, and the same entries by columns, so that both half-steps gather.
     Sparse { by_rows: Compressed<T>, by_cols: Compressed<T>, observed: Observed },
 }
@@ -114,6 +114,8 @@ pub(crate) struct Compressed<T> {
     pub(crate) offsets: Vec<usize>,
     pub(crate) indices: Vec<u32>,
     pub(crate) values: Vec<T>,
+    /// Weights of the entries; empty where they are not weighted.
+    pub(crate) weights: Vec<T>,
     /// Boundaries of pieces of about equal work; they depend on the matrix alone, so that results do not depend on
     /// the number of threads.
     pub(crate) chunks: Vec<usize>,
@@ -124,7 +126,7 @@ const CHUNK_WORK: usize = 8192;
 const LINE_COST: usize = 4;
 
 impl<T: Element> Compressed<T> {
-    fn new(inner: usize, offsets: Vec<usize>, indices: Vec<u32>, values: Vec<T>) -> Self {
+    fn new(inner: usize, offsets: Vec<usize>, indices: Vec<u32>, values: Vec<T>, weights: Vec<T>) -> Self {
         let lines = offsets.len() - 1;
         let mut chunks = vec![0];
         let mut work = 0;
@@ -136,15 +138,16 @@ impl<T: Element> Compressed<T> {
             }
         }
         chunks.push(lines);
-        Compressed { inner, offsets, indices, values, chunks }
+        Compressed { inner, offsets, indices, values, weights, chunks }
     }
 
-    fn from_view(s: &SparseView<'_, T>, scale: T) -> Self {
+    fn from_view(s: &SparseView<'_, T>, weights: Option<&SparseView<'_, T>>, scale: T) -> Self {
         let offsets = s.indptr().raw_storage().iter().map(|&o| o as usize).collect::<Vec<_>>();
         let first = offsets.first().copied().unwrap_or(0);
         let offsets = offsets.into_iter().map(|o| o - first).collect();
         let values = s.data().iter().map(|&v| v * scale).collect();
-        Compressed::new(s.inner_dims(), offsets, s.indices().to_vec(), values)
+        let weights = weights.map_or_else(Vec::new, |w| w.data().to_vec());
+        Compressed::new(s.inner_dims(), offsets, s.indices().to_vec(), values, weights)
     }
 
     /// The same entries by the other index: a counting sort, which keeps indices ordered.
@@ -158,15 +161,19 @@ impl<T: Element> Compressed<T> {
         }
         let mut next = offsets.clone();
         let (mut indices, mut values) = (vec![0u32; self.indices.len()], vec![T::zero(); self.values.len()]);
+        let mut weights = vec![T::zero(); self.weights.len()];
         for i in 0..self.lines() {
             for p in self.offsets[i]..self.offsets[i + 1] {
                 let at = &mut next[self.indices[p] as usize];
                 indices[*at] = i as u32;
                 values[*at] = self.values[p];
+                if let (Some(to), Some(w)) = (weights.get_mut(*at), self.weights.get(p)) {
+                    *to = *w;
+                }
                 *at += 1;
             }
         }
-        Compressed::new(self.lines(), offsets, indices, values)
+        Compressed::new(self.lines(), offsets, indices, values, weights)
     }
 
     pub(crate) fn lines(&self) -> usize {
@@ -178,6 +185,12 @@ impl<T: Element> Compressed<T> {
     pub(crate) fn line(&self, i: usize) -> (&[u32], &[T]) {
         let (a, b) = (self.offsets[i], self.offsets[i + 1]);
         (&self.indices[a..b], &self.values[a..b])
+    }
+
+    /// Weights of a line's entries, where they are weighted.
+    #[inline(always)]
+    pub(crate) fn line_weights(&self, i: usize) -> Option<&[T]> {
+        (!self.weights.is_empty()).then(|| &self.weights[self.offsets[i]..self.offsets[i + 1]])
     }
 
     /// Cuts `rows` (stride numbers each) along the chunks, for parallel work: (first line, last line + 1, rows).
@@ -204,17 +217,46 @@ impl<T: Element> Data<T> {
                         *o = *v * scale;
                     }
                 });
-                Store::Dense(data)
+                Store::Dense { x: data, weights: None }
             }
             MatrixRef::Sparse(s) => {
-                let outer = Compressed::from_view(s, scale);
+                let outer = Compressed::from_view(s, None, scale);
                 let inner = outer.transposed();
                 let (by_rows, by_cols) = if s.is_csr() { (outer, inner) } else { (inner, outer) };
                 Store::Sparse { by_rows, by_cols, observed }
             }
         };
+        Data::of(rows, cols, store)
+    }
+
+    /// X with weights in the same layout.
+    pub(crate) fn weighted(x: &MatrixRef<'_, T>, weights: &MatrixRef<'_, T>, scale: T) -> Result<Self> {
+        let (rows, cols) = x.dim();
+        Error::check_shape("the weights", (rows, cols), weights.dim())?;
+        let store = match (x, weights) {
+            (MatrixRef::Dense(x), MatrixRef::Dense(w)) => {
+                // what X holds where nothing counts must not reach any product
+                let value = |(x, w): (&T, &T)| if *w > T::zero() { *x * scale } else { T::zero() };
+                Store::Dense { x: x.iter().zip(w).map(value).collect(), weights: Some(w.iter().copied().collect()) }
+            }
+            (MatrixRef::Sparse(x), MatrixRef::Sparse(w))
+                if x.is_csr() == w.is_csr() && x.indptr() == w.indptr() && x.indices() == w.indices() =>
+            {
+                let outer = Compressed::from_view(x, Some(w), scale);
+                let inner = outer.transposed();
+                let (by_rows, by_cols) = if x.is_csr() { (outer, inner) } else { (inner, outer) };
+                Store::Sparse { by_rows, by_cols, observed: Observed::Weighted }
+            }
+            _ => {
+                return Err(Error::Unsupported("weights must be laid out like X, with the same stored entries".into()));
+            }
+        };
+        Ok(Data::of(rows, cols, store))
+    }
+
+    fn of(rows: usize, cols: usize, store: Store<T>) -> Self {
         let values = match &store {
-            Store::Dense(data) => data,
+            Store::Dense { x, .. } => x,
             Store::Sparse { by_rows, .. } => &by_rows.values,
         };
         let sum = values.iter().map(|v| v.f64()).sum();

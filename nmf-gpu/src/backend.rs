@@ -10,8 +10,8 @@ use crate::update::kind;
 use crate::window::{self, Data, Layout, extent};
 use ndarray::{Array2, ArrayView2};
 use nmf_core::{
-    Accumulate, Backend, Error, Info, Loss, MatrixRef, Observed, Op, Penalty, Result, Ridge, Rule, Side, Support,
-    Sweep, Ticket,
+    Accumulate, Backend, Error, Extrapolation, Info, Loss, MatrixRef, Momentum, Observed, Op, Penalty, Result, Ridge,
+    Rule, Side, Support, Sweep, Ticket, Weight,
 };
 use nmf_shaders::{HALS_CLASSES, Kernel, MAX_QUADS, Term};
 use std::collections::HashMap;
@@ -170,6 +170,7 @@ impl Backend for Gpu {
     type Gram = Gram;
     type Terms = Terms;
     type Scalar = Scalar;
+    type Momentum = Momentum;
 
     fn info(&self) -> Info {
         let a = self.adapter();
@@ -184,8 +185,8 @@ impl Backend for Gpu {
     fn supports(&self, op: &Op) -> Support {
         match op {
             Op::Update(loss) if kind(loss).is_ok() => Support::Native,
-            Op::HalsSweep | Op::Sparse | Op::StoredOnly => Support::Native,
-            Op::Nnls => Support::Host,
+            Op::HalsSweep | Op::Sparse | Op::StoredOnly | Op::Mask => Support::Native,
+            Op::LeastSquares | Op::Extrapolate | Op::GradientStep | Op::Sparseness => Support::Host,
             _ => Support::No,
         }
     }
@@ -334,6 +335,11 @@ impl Backend for Gpu {
     }
 
     fn hals_sweep(&mut self, cross: &Factor, gram: &Gram, f: &mut Factor, sweep: &Sweep) -> Result<()> {
+        if sweep.shuffle.is_some() {
+            return Err(Error::Unsupported(
+                "the GPU visits the components in order; use the CPU to shuffle them".into(),
+            ));
+        }
         Error::check_shape("the product X̃·other", self.dim(f), self.dim(cross))?;
         same_gram(gram, f)?;
         let kq = quads(f.k as usize);
@@ -346,6 +352,35 @@ impl Backend for Gpu {
         let sums = self.scratch(1, kq)?;
         self.colsum(f, Target { acc: &sums, row0: 0, alpha: 1.0, add: false })?;
         self.stream.run(Kernel::Refill, &[&sums, &f.buf], params, Gpu::quad_groups(&params), 512.0)
+    }
+
+    fn new_momentum(&mut self) -> Result<Momentum> {
+        Ok(Momentum::default())
+    }
+
+    fn advance(&mut self, m: &mut Momentum, objective: &[Scalar]) -> Result<()> {
+        let ticket = self.ticket(objective)?;
+        m.advance(self.wait(&ticket)?.iter().sum());
+        Ok(())
+    }
+
+    fn extrapolate(
+        &mut self,
+        f: &Factor,
+        previous: &mut Factor,
+        how: Extrapolation,
+        weight: Weight<'_, Momentum>,
+    ) -> Result<()> {
+        Error::check_shape("the previous factor", self.dim(f), self.dim(previous))?;
+        let weight = match weight {
+            Weight::Fixed(w) => w,
+            Weight::Of(m) => m.weight(),
+        };
+        let (now, mut out) = (self.read(f)?, self.read(previous)?);
+        out.zip_mut_with(&now, |p, f| {
+            *p = nmf_core::reference::extrapolate_entry((*f).into(), (*p).into(), how, weight) as f32;
+        });
+        self.write(previous, out.view())
     }
 
     fn ticket(&mut self, s: &[Scalar]) -> Result<Ticket> {

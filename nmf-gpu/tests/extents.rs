@@ -85,7 +85,8 @@ fn every_class_of_the_hals_kernel() {
         // G close to diagonal, so that errors do not spread and single precision can be compared entry by entry
         let c = Array2::from_shape_fn((k + 5, k), |(i, j)| if i == j { 2.0 } else { 0.01 * ((i + 3 * j) % 5) as f32 });
         let (a, f) = (values(70, k, 4).mapv(|v| v * 3.0), values(70, k, 5));
-        let sweep = Sweep { max_sweeps: 2, stop: 0.0, rule: Rule { fixed: 1, ..Rule::for_loss(&Loss::FRO) } };
+        let sweep =
+            Sweep { max_sweeps: 2, stop: 0.0, rule: Rule { fixed: 1, ..Rule::for_loss(&Loss::FRO) }, shuffle: None };
         let (da, dc, mut df) = (b.factor(a.view()).unwrap(), b.factor(c.view()).unwrap(), b.factor(f.view()).unwrap());
         let mut g = b.new_gram(k).unwrap();
         b.gram(&dc, &mut g).unwrap();
@@ -141,7 +142,7 @@ fn what_is_said_to_be_supported_is_true() {
     for op in [Op::HalsSweep, Op::Sparse, Op::StoredOnly] {
         assert_eq!(b.supports(&op), Support::Native);
     }
-    assert_eq!(b.supports(&Op::Nnls), Support::Host);
+    assert_eq!(b.supports(&Op::LeastSquares), Support::Host);
 }
 
 /// A denominator that is one row for all (KL), and one that is not, meet in one sum.

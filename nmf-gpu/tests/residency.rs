@@ -57,7 +57,7 @@ fn hals_stays_on_the_device() {
             b.factor(values(45, 8, 0).view()).unwrap(),
             b.new_gram(8).unwrap(),
         );
-        let sweep = Sweep { max_sweeps: 2, stop: 0.1, rule: Rule::for_loss(&Loss::FRO) };
+        let sweep = Sweep { max_sweeps: 2, stop: 0.1, rule: Rule::for_loss(&Loss::FRO), shuffle: None };
         let start = b.divergence(&Loss::FRO, &x, &w, &h).unwrap();
         let start = b.value(&start).unwrap();
         let before = b.counters();

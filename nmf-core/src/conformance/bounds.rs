@@ -102,10 +102,14 @@ pub(super) fn terms<T: Element>(
     let x = x.on(side);
     let mut r = reference::model(loss, f, other, floor);
     let mut p = r.clone();
-    Zip::from(&mut r).and(&mut p).and(&x.x).and(&x.seen).for_each(|r, p, &x, &seen| {
+    Zip::from(&mut r).and(&mut p).and(&x.x).and(&x.weight).for_each(|r, p, &x, &weight| {
         let v = *r;
         let error = |power: f64| power.abs() * (k + 1) as f64 + pow_error(power, v) + 4.0;
-        (*r, *p) = if seen { (loss.negative(x, v) * error(pn), loss.positive(x, v) * error(pd)) } else { (0.0, 0.0) };
+        (*r, *p) = if weight > 0.0 {
+            (weight * loss.negative(x, v) * error(pn), weight * loss.positive(x, v) * error(pd))
+        } else {
+            (0.0, 0.0)
+        };
     });
     let depth = (q + 1) as f64;
     let wrap = |value: Array2<f64>, entries: Array2<f64>| Bound {
@@ -160,8 +164,8 @@ pub(super) fn divergence<T: Element>(
     let depth = (v.nrows() + v.ncols() + 2) as f64;
     let (mut sum, mut tolerance) = (0.0, 0.0);
     let (pn, pd) = powers(loss);
-    Zip::from(&v).and(&x.x).and(&x.seen).for_each(|&v, &x, &seen| {
-        if !seen {
+    Zip::from(&v).and(&x.x).and(&x.weight).for_each(|&v, &x, &weight| {
+        if weight == 0.0 {
             return;
         }
         let d = loss.value(x, v);
@@ -181,8 +185,9 @@ pub(super) fn divergence<T: Element>(
             }
             None => 8.0 * (x + v),
         };
-        sum += d;
-        tolerance += (p - n).abs() * dv + 0.5 * curvature * dv * dv + T::EPS * (whole + depth * d);
+        sum += weight * d;
+        let each = (p - n).abs() * dv + 0.5 * curvature * dv * dv + T::EPS * (whole + depth * d);
+        tolerance += weight * each;
         if sparse && x == 0.0 {
             tolerance += floor;
         }

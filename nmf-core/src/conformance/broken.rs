@@ -2,8 +2,10 @@
 
 use super::fault::Fault;
 use crate::backend::{Accumulate, Backend, Info, Observed, Op, Side, Support, Sweep, Ticket};
+use crate::momentum::{Extrapolation, Weight};
 use crate::penalty::{Ridge, Rule};
 use crate::reference::{self, Dense};
+use crate::rows::RowMethod;
 use crate::{Element, Loss, MatrixRef, Penalty, Result};
 use ndarray::{Array2, ArrayView2};
 use num_traits::Zero;
@@ -91,6 +93,7 @@ impl<B: Backend> Backend for Broken<B> {
     type Gram = B::Gram;
     type Terms = BrokenTerms<B::Terms>;
     type Scalar = B::Scalar;
+    type Momentum = B::Momentum;
 
     fn info(&self) -> Info {
         let info = self.inner.info();
@@ -106,6 +109,17 @@ impl<B: Backend> Backend for Broken<B> {
         let observed = if self.is(Fault::ObserveAll) { Observed::All } else { observed };
         let dense = Dense::new(&x, scale.f64(), observed);
         Ok(BrokenData { inner: self.inner.upload(x, scale, observed)?, dense })
+    }
+
+    fn upload_weighted(
+        &mut self,
+        x: MatrixRef<'_, B::Elem>,
+        weights: MatrixRef<'_, B::Elem>,
+        scale: B::Elem,
+    ) -> Result<Self::Data> {
+        let scale = if self.is(Fault::IgnoreScale) { num_traits::One::one() } else { scale };
+        let dense = Dense::weighted(&x, &weights, scale.f64());
+        Ok(BrokenData { inner: self.inner.upload_weighted(x, weights, scale)?, dense })
     }
 
     fn factor(&mut self, values: ArrayView2<'_, B::Elem>) -> Result<B::Factor> {
@@ -243,7 +257,7 @@ impl<B: Backend> Backend for Broken<B> {
 
     fn divergence(&mut self, loss: &Loss, x: &Self::Data, w: &B::Factor, h: &B::Factor) -> Result<B::Scalar> {
         let honest = self.inner.divergence(&self.shifted(loss), &x.inner, w, h)?;
-        if self.is(Fault::DivergenceByDifference) && loss.is_fro() && x.dense.seen.iter().all(|s| *s) {
+        if self.is(Fault::DivergenceByDifference) && loss.is_fro() && x.dense.weight.iter().all(|w| *w == 1.0) {
             let (w, h) = (self.wide(w)?, self.wide(h)?);
             let sum = |a: &Array2<f64>, b: &Array2<f64>| B::Elem::of((a * b).sum());
             let (xx, xv) = (sum(&x.dense.x, &x.dense.x), sum(&reference::cross(&x.dense, Side::Rows, &h.view()), &w));
@@ -301,12 +315,68 @@ impl<B: Backend> Backend for Broken<B> {
         self.aftermath(f, &old.mapv(|v| v.f64()))
     }
 
-    fn nnls(&mut self, cross: &B::Factor, gram: &B::Gram, f: &mut B::Factor, penalty: &Penalty) -> Result<()> {
-        let rule = self.spoil(&Rule { penalty: *penalty, ..Rule::for_loss(&Loss::FRO) });
+    fn least_squares(
+        &mut self,
+        method: RowMethod,
+        cross: &B::Factor,
+        gram: &B::Gram,
+        f: &mut B::Factor,
+        rule: &Rule,
+    ) -> Result<()> {
+        let rule = self.spoil(rule);
         if self.is(Fault::SweepForNnls) {
-            return self.inner.hals_sweep(cross, gram, f, &Sweep { max_sweeps: 1, stop: 0.0, rule });
+            return self.inner.hals_sweep(cross, gram, f, &Sweep::once(rule));
         }
-        self.inner.nnls(cross, gram, f, &rule.penalty)
+        self.inner.least_squares(method, cross, gram, f, &rule)
+    }
+
+    fn gradient_step(&mut self, t: &Self::Terms, f: &mut B::Factor, rule: &Rule, step: f64) -> Result<()> {
+        let rule = self.spoil(rule);
+        self.inner.gradient_step(&t.inner, f, &rule, step)
+    }
+
+    fn impose_sparseness(
+        &mut self,
+        cross: &B::Factor,
+        gram: &B::Gram,
+        f: &mut B::Factor,
+        sparseness: f64,
+        steps: usize,
+        rule: &Rule,
+    ) -> Result<()> {
+        let rule = self.spoil(rule);
+        self.inner.impose_sparseness(cross, gram, f, sparseness, steps, &rule)
+    }
+
+    fn newton_sweep(
+        &mut self,
+        x: &Self::Data,
+        side: Side,
+        f: &mut B::Factor,
+        other: &B::Factor,
+        sweep: &Sweep,
+        measure: bool,
+    ) -> Result<Option<B::Scalar>> {
+        let sweep = Sweep { rule: self.spoil(&sweep.rule), ..*sweep };
+        self.inner.newton_sweep(&x.inner, side, f, other, &sweep, measure)
+    }
+
+    fn new_momentum(&mut self) -> Result<B::Momentum> {
+        self.inner.new_momentum()
+    }
+
+    fn advance(&mut self, m: &mut B::Momentum, objective: &[B::Scalar]) -> Result<()> {
+        self.inner.advance(m, objective)
+    }
+
+    fn extrapolate(
+        &mut self,
+        f: &B::Factor,
+        previous: &mut B::Factor,
+        how: Extrapolation,
+        weight: Weight<'_, B::Momentum>,
+    ) -> Result<()> {
+        self.inner.extrapolate(f, previous, how, weight)
     }
 
     fn ticket(&mut self, s: &[B::Scalar]) -> Result<Ticket> {

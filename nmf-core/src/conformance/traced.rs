@@ -1,7 +1,9 @@
 //! Counts what is asked of a backend: proof that a solver's step does not wait for the device.
 
 use crate::backend::{Accumulate, Backend, Info, Observed, Op, Side, Support, Sweep, Ticket};
+use crate::momentum::{Extrapolation, Weight};
 use crate::penalty::Rule;
+use crate::rows::RowMethod;
 use crate::{Loss, MatrixRef, Penalty, Result};
 use ndarray::{Array2, ArrayView2};
 
@@ -77,6 +79,7 @@ impl<B: Backend> Backend for Traced<B> {
     type Gram = B::Gram;
     type Terms = B::Terms;
     type Scalar = B::Scalar;
+    type Momentum = B::Momentum;
 
     fn info(&self) -> Info {
         self.inner.info()
@@ -89,6 +92,16 @@ impl<B: Backend> Backend for Traced<B> {
     fn upload(&mut self, x: MatrixRef<'_, B::Elem>, scale: B::Elem, observed: Observed) -> Result<B::Data> {
         self.counts.uploads += 1;
         self.inner.upload(x, scale, observed)
+    }
+
+    fn upload_weighted(
+        &mut self,
+        x: MatrixRef<'_, B::Elem>,
+        weights: MatrixRef<'_, B::Elem>,
+        scale: B::Elem,
+    ) -> Result<B::Data> {
+        self.counts.uploads += 1;
+        self.inner.upload_weighted(x, weights, scale)
     }
 
     fn factor(&mut self, values: ArrayView2<'_, B::Elem>) -> Result<B::Factor> {
@@ -205,9 +218,68 @@ impl<B: Backend> Backend for Traced<B> {
         self.inner.hals_sweep(cross, gram, f, sweep)
     }
 
-    fn nnls(&mut self, cross: &B::Factor, gram: &B::Gram, f: &mut B::Factor, penalty: &Penalty) -> Result<()> {
+    fn least_squares(
+        &mut self,
+        method: RowMethod,
+        cross: &B::Factor,
+        gram: &B::Gram,
+        f: &mut B::Factor,
+        rule: &Rule,
+    ) -> Result<()> {
         self.counts.operations += 1;
-        self.inner.nnls(cross, gram, f, penalty)
+        self.inner.least_squares(method, cross, gram, f, rule)
+    }
+
+    fn gradient_step(&mut self, t: &B::Terms, f: &mut B::Factor, rule: &Rule, step: f64) -> Result<()> {
+        self.counts.operations += 1;
+        self.inner.gradient_step(t, f, rule, step)
+    }
+
+    fn impose_sparseness(
+        &mut self,
+        cross: &B::Factor,
+        gram: &B::Gram,
+        f: &mut B::Factor,
+        sparseness: f64,
+        steps: usize,
+        rule: &Rule,
+    ) -> Result<()> {
+        self.counts.operations += 1;
+        self.inner.impose_sparseness(cross, gram, f, sparseness, steps, rule)
+    }
+
+    fn newton_sweep(
+        &mut self,
+        x: &B::Data,
+        side: Side,
+        f: &mut B::Factor,
+        other: &B::Factor,
+        sweep: &Sweep,
+        measure: bool,
+    ) -> Result<Option<B::Scalar>> {
+        self.counts.operations += 1;
+        self.inner.newton_sweep(x, side, f, other, sweep, measure)
+    }
+
+    fn new_momentum(&mut self) -> Result<B::Momentum> {
+        self.counts.rooms += 1;
+        self.inner.new_momentum()
+    }
+
+    fn advance(&mut self, m: &mut B::Momentum, objective: &[B::Scalar]) -> Result<()> {
+        self.counts.operations += 1;
+        self.inner.advance(m, objective)
+    }
+
+    fn extrapolate(
+        &mut self,
+        f: &B::Factor,
+        previous: &mut B::Factor,
+        how: Extrapolation,
+        weight: Weight<'_, B::Momentum>,
+    ) -> Result<()> {
+        self.counts.operations += 1;
+        self.inner.extrapolate(f, previous, how, weight)
     }
 
     fn ticket(&mut self, s: &[B::Scalar]) -> Result<Ticket> {

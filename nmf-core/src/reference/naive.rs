@@ -2,7 +2,7 @@
 
 use super::Dense;
 use crate::backend::{Accumulate, Backend, Info, Observed, Op, Side, Support, Sweep, Ticket};
-use crate::nnls::Nnls;
+use crate::momentum::{Extrapolation, Momentum, Weight};
 use crate::penalty::Rule;
 use crate::{Element, Error, Loss, MatrixRef, Penalty, Result};
 use ndarray::{Array2, ArrayView2};
@@ -54,6 +54,7 @@ impl<T: Element> Backend for Naive<T> {
     type Gram = Array2<T>;
     type Terms = (Array2<T>, Array2<T>);
     type Scalar = f64;
+    type Momentum = Momentum;
 
     fn info(&self) -> Info {
         Info { name: "naive".into(), adapter: "plain loops on the host".into(), threads: 1, asynchronous: false }
@@ -65,6 +66,11 @@ impl<T: Element> Backend for Naive<T> {
 
     fn upload(&mut self, x: MatrixRef<'_, T>, scale: T, observed: Observed) -> Result<Dense> {
         Ok(Dense::new(&x, scale.f64(), observed))
+    }
+
+    fn upload_weighted(&mut self, x: MatrixRef<'_, T>, weights: MatrixRef<'_, T>, scale: T) -> Result<Dense> {
+        Error::check_shape("the weights", x.dim(), weights.dim())?;
+        Ok(Dense::weighted(&x, &weights, scale.f64()))
     }
 
     fn factor(&mut self, values: ArrayView2<'_, T>) -> Result<Array2<T>> {
@@ -177,12 +183,46 @@ impl<T: Element> Backend for Naive<T> {
         Ok(())
     }
 
-    fn nnls(&mut self, cross: &Array2<T>, gram: &Array2<T>, f: &mut Array2<T>, penalty: &Penalty) -> Result<()> {
-        check_row_problem(cross, gram, f)?;
-        let solver = Nnls::new(&gram.view(), penalty);
-        for (row, mut out) in cross.outer_iter().zip(f.outer_iter_mut()) {
-            solver.solve(row, &mut out);
-        }
+    fn newton_sweep(
+        &mut self,
+        x: &Dense,
+        side: Side,
+        f: &mut Array2<T>,
+        other: &Array2<T>,
+        sweep: &Sweep,
+        measure: bool,
+    ) -> Result<Option<f64>> {
+        check_model(x, side, f.dim(), other.dim())?;
+        let (mut v, o) = (wide(f), wide(other));
+        let (w, h) = if side == Side::Rows { (&v, &o) } else { (&o, &v) };
+        let before = measure.then(|| super::divergence(&Loss::KL, x, &w.view(), &h.view(), T::FLOOR.f64()));
+        super::newton_sweep(x, side, &mut v, &o.view(), sweep, T::FLOOR.f64());
+        *f = round(&v);
+        Ok(before)
+    }
+
+    fn new_momentum(&mut self) -> Result<Momentum> {
+        Ok(Momentum::default())
+    }
+
+    fn advance(&mut self, m: &mut Momentum, objective: &[f64]) -> Result<()> {
+        m.advance(objective.iter().sum());
+        Ok(())
+    }
+
+    fn extrapolate(
+        &mut self,
+        f: &Array2<T>,
+        previous: &mut Array2<T>,
+        how: Extrapolation,
+        weight: Weight<'_, Momentum>,
+    ) -> Result<()> {
+        Error::check_shape("the previous factor", f.dim(), previous.dim())?;
+        let weight = match weight {
+            Weight::Fixed(w) => w,
+            Weight::Of(m) => m.weight(),
+        };
+        previous.zip_mut_with(f, |p, f| *p = T::of(super::extrapolate_entry(f.f64(), p.f64(), how, weight)));
         Ok(())
     }
 

@@ -12,7 +12,7 @@
 //! Requirements: Frobenius loss, all entries observed. Never increases the objective.
 
 use super::{Measure, Measured, Model, Solver};
-use crate::{Backend, Element, Result, Rule, Side, Sweep};
+use crate::{Backend, Element, Result, Side, Sweep};
 
 /// An iteration never sweeps more often than this.
 const MOST_SWEEPS: f64 = 32.0;
@@ -22,38 +22,72 @@ const SWEEP_RATE: f64 = 0.5;
 /// A row is left alone once a sweep moves it by less than this share of the first sweep.
 const INNER_STOP: f64 = 0.1;
 
+/// How often, how long and in which order an iteration sweeps.
+pub(super) struct Sweeper {
+    /// [`SWEEP_RATE`]; `None`: one sweep.
+    pub(super) rate: Option<f64>,
+    pub(super) stop: f64,
+    pub(super) shuffle: Option<u64>,
+    pub(super) iteration: u64,
+}
+
+impl Sweeper {
+    pub(super) fn accelerated(shuffle: Option<u64>) -> Self {
+        Sweeper { rate: Some(SWEEP_RATE), stop: INNER_STOP, shuffle, iteration: 0 }
+    }
+
+    pub(super) fn sweep<B: Backend>(&self, b: &B, m: &Model<'_, B>, side: Side) -> Sweep {
+        let k = m.rank(b) as f64;
+        let (rows, others, rule) = match side {
+            Side::Rows => (m.rows, m.cols, m.rule_w),
+            Side::Cols => (m.cols, m.rows, m.rule_h),
+        };
+        let rho = 1.0 + (m.stored as f64 + others as f64 * k) / (rows as f64 * (k + 1.0));
+        let repeats = self.rate.map_or(1.0, |rate| (1.0 + 0.5 * rho * rate).floor());
+        let order = 2 * self.iteration + u64::from(side == Side::Cols);
+        let shuffle = self.shuffle.map(|seed| seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(order));
+        Sweep { max_sweeps: repeats.clamp(1.0, MOST_SWEEPS) as usize, stop: self.stop, rule, shuffle }
+    }
+}
+
+/// Room for a factor.
+pub(super) fn zeros<B: Backend>(b: &mut B, rows: usize, k: usize) -> Result<B::Factor> {
+    b.factor(ndarray::Array2::<B::Elem>::zeros((rows, k)).view())
+}
+
 /// Scratch of HALS.
 pub struct Hals<B: Backend> {
     accelerated: bool,
+    sweeper: Sweeper,
     cross_w: B::Factor,
     cross_h: B::Factor,
     gram: B::Gram,
 }
 
 impl<B: Backend> Hals<B> {
-    /// For a rows×cols matrix at rank k; `accelerated` repeats sweeps.
-    pub fn new(b: &mut B, rows: usize, cols: usize, k: usize, accelerated: bool) -> Result<Self> {
-        let zeros = |r| ndarray::Array2::<B::Elem>::zeros((r, k));
+    /// For a rows×cols matrix at rank k; `accelerated` repeats sweeps, `shuffle` visits the columns in random order.
+    pub fn new(
+        b: &mut B,
+        (rows, cols): (usize, usize),
+        k: usize,
+        accelerated: bool,
+        shuffle: Option<u64>,
+    ) -> Result<Self> {
+        let rate = accelerated.then_some(SWEEP_RATE);
         Ok(Hals {
             accelerated,
-            cross_w: b.factor(zeros(rows).view())?,
-            cross_h: b.factor(zeros(cols).view())?,
+            sweeper: Sweeper { rate, ..Sweeper::accelerated(shuffle) },
+            cross_w: zeros(b, rows, k)?,
+            cross_h: zeros(b, cols, k)?,
             gram: b.new_gram(k)?,
         })
-    }
-
-    fn sweep(&self, b: &B, m: &Model<'_, B>, rows: usize, others: usize, rule: Rule) -> Sweep {
-        let k = m.rank(b) as f64;
-        let rho = 1.0 + (m.stored as f64 + others as f64 * k) / (rows as f64 * (k + 1.0));
-        let repeats = if self.accelerated { (1.0 + 0.5 * rho * SWEEP_RATE).floor() } else { 1.0 };
-        Sweep { max_sweeps: repeats.clamp(1.0, MOST_SWEEPS) as usize, stop: INNER_STOP, rule }
     }
 }
 
 /// The share of ½‖X‖² above which ½‖X‖² − ⟨A, W⟩ + ½⟨WᵀW, G⟩ keeps enough digits. Rounding each of the mk entries of A
 /// independently leaves an error of about ε/√(mk) of ½‖X‖² (measured on 800×600, k = 16, f32: 2e-9), so that at a
 /// thousandth of ½‖X‖² about five digits are right in f32, and more in f64 at a millionth.
-fn least_share<T: Element>() -> f64 {
+pub(super) fn least_share<T: Element>() -> f64 {
     if T::EPS > 1e-10 { 1e-3 } else { 1e-6 }
 }
 
@@ -62,7 +96,13 @@ impl<B: Backend> Solver<B> for Hals<B> {
         if self.accelerated { "ahals" } else { "hals" }
     }
 
+    fn begin(&mut self, _: &mut B, _: &mut Model<'_, B>) -> Result<()> {
+        self.sweeper.iteration = 0;
+        Ok(())
+    }
+
     fn step(&mut self, b: &mut B, m: &mut Model<'_, B>, measure: Measure) -> Result<Option<Measured<B::Scalar>>> {
+        self.sweeper.iteration += 1;
         let least = least_share::<B::Elem>() * m.half_norm;
         // the newest divergence known is some iterations old: a factor of ten lets it fall in the meantime
         let cheap = measure == Measure::Trace && m.w_is_free(b) && m.last_divergence.is_some_and(|d| d > 10.0 * least);
@@ -77,13 +117,13 @@ impl<B: Backend> Solver<B> for Hals<B> {
                 let scalar = b.quadratic(&self.cross_w, &self.gram, &m.w)?;
                 before = Some(Measured { scalar, offset: m.half_norm, least });
             }
-            let sweep = self.sweep(b, m, m.rows, m.cols, m.rule_w);
+            let sweep = self.sweeper.sweep(b, m, Side::Rows);
             b.hals_sweep(&self.cross_w, &self.gram, &mut m.w, &sweep)?;
         }
         if m.h_is_free(b) {
             b.cross(m.data, Side::Cols, &m.w, &mut self.cross_h)?;
             b.gram(&m.w, &mut self.gram)?;
-            let sweep = self.sweep(b, m, m.cols, m.rows, m.rule_h);
+            let sweep = self.sweeper.sweep(b, m, Side::Cols);
             b.hals_sweep(&self.cross_h, &self.gram, &mut m.h, &sweep)?;
         }
         Ok(before)

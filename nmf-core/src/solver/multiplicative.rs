@@ -20,7 +20,7 @@ pub struct Multiplicative<B: Backend> {
 
 impl<B: Backend> Multiplicative<B> {
     /// For a rows×cols matrix at rank k.
-    pub fn new(b: &mut B, rows: usize, cols: usize, k: usize) -> Result<Self> {
+    pub fn new(b: &mut B, (rows, cols): (usize, usize), k: usize) -> Result<Self> {
         Ok(Multiplicative { terms_w: b.new_terms(rows, k)?, terms_h: b.new_terms(cols, k)? })
     }
 }

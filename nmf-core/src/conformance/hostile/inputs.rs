@@ -108,7 +108,7 @@ pub fn all_zero<B: Backend>(make: impl Fn() -> B) -> Outcome {
     let values = p.read_gram(&g)?;
     // a ridge of its own weight: without it a component leaves only as far as the others let it
     let rule = Rule { penalty: Penalty { l1: 9.0, l2: 0.0 }, ..Rule::for_loss(&Loss::FRO) };
-    let sweep = Sweep { max_sweeps: 2, stop: 0.0, rule };
+    let sweep = Sweep { max_sweeps: 2, stop: 0.0, rule, shuffle: None };
     let r = p.b.hals_sweep(&a, &g, &mut f, &sweep);
     p.ok("hals_sweep", r)?;
     let found = p.read(&f)?;

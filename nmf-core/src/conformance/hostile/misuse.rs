@@ -1,7 +1,7 @@
 use crate::conformance::failure::Outcome;
 use crate::conformance::probe::Probe;
 use crate::conformance::sample::{Layout, Sample, factor, losses};
-use crate::{Accumulate, Backend, Error, Loss, Observed, Op, Penalty, Rule, Side, Support, Sweep};
+use crate::{Accumulate, Backend, Error, Loss, Observed, Op, RowMethod, Rule, Side, Support, Sweep};
 
 /// Shapes that do not match are refused by an error, not by a panic and not by a number. X is 9×7, k = 3.
 pub fn wrong_shapes<B: Backend>(make: impl Fn() -> B) -> Outcome {
@@ -25,7 +25,8 @@ pub fn wrong_shapes<B: Backend>(make: impl Fn() -> B) -> Outcome {
         let r = p.b.terms(&loss, &x, Side::Rows, f, other, 1.0, set, acc);
         p.ok("terms", r)?;
     }
-    let sweep = Sweep { max_sweeps: 1, stop: 0.0, rule };
+    let sweep = Sweep::once(rule);
+    let exact = RowMethod::BlockPivoting;
     let values = factor(97, (8, 3), 0.0);
 
     let b = &mut p.b;
@@ -61,10 +62,10 @@ pub fn wrong_shapes<B: Backend>(make: impl Fn() -> B) -> Outcome {
         calls.push(("hals_sweep", "A 9×3 and f 8×3", b.hals_sweep(&w, &g3, &mut short, &sweep)));
         calls.push(("hals_sweep", "G 4×4 for k = 3", b.hals_sweep(&h, &g4, &mut short, &sweep)));
     }
-    if b.supports(&Op::Nnls) != Support::No {
-        calls.push(("nnls", "A 9×4 and f 9×3", b.nnls(&broad, &g3, &mut w, &Penalty::NONE)));
-        calls.push(("nnls", "A 9×3 and f 8×3", b.nnls(&w, &g3, &mut short, &Penalty::NONE)));
-        calls.push(("nnls", "G 4×4 for k = 3", b.nnls(&h, &g4, &mut short, &Penalty::NONE)));
+    if b.supports(&Op::LeastSquares) != Support::No {
+        calls.push(("least_squares", "A 9×4 and f 9×3", b.least_squares(exact, &broad, &g3, &mut w, &rule)));
+        calls.push(("least_squares", "A 9×3 and f 8×3", b.least_squares(exact, &w, &g3, &mut short, &rule)));
+        calls.push(("least_squares", "G 4×4 for k = 3", b.least_squares(exact, &h, &g4, &mut short, &rule)));
     }
     for (operation, what, r) in calls {
         p.case(what);

@@ -14,7 +14,7 @@ fn rounds<B: Backend>(p: &mut Probe<B>, count: usize, patient: bool) -> Checked<
     let mut g = p.ok("new_gram", r)?;
     let (mut tw, mut th) = (p.new_terms((17, 3))?, p.new_terms((20, 3))?);
     let (mut scalars, mut values) = (Vec::new(), Vec::new());
-    let sweep = Sweep { max_sweeps: 2, stop: 0.0, rule: Rule::for_loss(&Loss::FRO) };
+    let sweep = Sweep { max_sweeps: 2, stop: 0.0, rule: Rule::for_loss(&Loss::FRO), shuffle: None };
     for round in 0..count {
         let loss = if round % 3 == 0 { Loss::KL } else { Loss::FRO };
         let rule = Rule::for_loss(&loss);

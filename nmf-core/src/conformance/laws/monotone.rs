@@ -2,7 +2,7 @@ use crate::conformance::bounds;
 use crate::conformance::failure::{Failure, Outcome};
 use crate::conformance::probe::{Probe, describe_rule, rules};
 use crate::conformance::sample::{Layout, Sample, factor, uniform, wide};
-use crate::{Backend, Element, Loss, Observed, Op, Penalty, Rule, Side, Sweep, reference};
+use crate::{Backend, Element, Loss, Observed, Op, Penalty, RowMethod, Rule, Side, Sweep, reference};
 use ndarray::Array2;
 
 /// A zero entry of a factor stays exactly zero under multiplicative updates, and a positive one whose row of X has
@@ -78,17 +78,17 @@ pub fn non_negative<B: Backend>(make: impl Fn() -> B) -> Outcome {
     );
     let g = p.gram(&c)?;
     if p.can(Op::HalsSweep) {
-        let sweep = Sweep { max_sweeps: 3, stop: 0.0, rule: Rule::for_loss(&Loss::FRO) };
+        let sweep = Sweep { max_sweeps: 3, stop: 0.0, rule: Rule::for_loss(&Loss::FRO), shuffle: None };
         let r = p.b.hals_sweep(&a, &g, &mut f, &sweep);
         p.ok("hals_sweep", r)?;
         let found = p.read(&f)?;
         check(&p, "hals_sweep", &found)?;
     }
-    if p.can(Op::Nnls) {
-        let r = p.b.nnls(&a, &g, &mut f, &Penalty::NONE);
-        p.ok("nnls", r)?;
+    if p.can(Op::LeastSquares) {
+        let r = p.b.least_squares(RowMethod::BlockPivoting, &a, &g, &mut f, &Rule::for_loss(&Loss::FRO));
+        p.ok("least_squares", r)?;
         let found = p.read(&f)?;
-        check(&p, "nnls", &found)?;
+        check(&p, "least_squares", &found)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@ use crate::conformance::bounds;
 use crate::conformance::failure::{Failure, Outcome};
 use crate::conformance::probe::Probe;
 use crate::conformance::sample::{factor, separated, uniform, wide};
-use crate::{Backend, Element, Loss, Op, Penalty, Rule, Sweep};
+use crate::{Backend, Element, Loss, Op, Penalty, RowMethod, Rule, Sweep};
 use ndarray::Array2;
 
 /// A (p×k), the factor whose Gram matrix is G, and f (p×k): what the problems solved row by row are made of.
@@ -52,7 +52,7 @@ pub fn hals_sweep<B: Backend>(make: impl Fn() -> B) -> Outcome {
         return Ok(());
     }
     let rule = Rule::for_loss(&Loss::FRO);
-    let once = Sweep { max_sweeps: 1, stop: 0.0, rule };
+    let once = Sweep::once(rule);
     let penalized = Rule { penalty: Penalty { l1: 0.2, l2: 0.5 }, ..rule };
     for (rows, k) in [(1, 1), (9, 3), (16, 17), (65, 33), (130, 3)] {
         let s = RowProblem::<B::Elem>::separated(rows, k);
@@ -106,7 +106,7 @@ fn check_sweep<B: Backend>(p: &mut Probe<B>, s: &RowProblem<B::Elem>, sweep: &Sw
 /// with penalties, overlapping components, twice the same component and a component that is zero.
 pub fn nnls<B: Backend>(make: impl Fn() -> B) -> Outcome {
     let mut p = Probe::new("oracle::nnls", make());
-    if !p.can(Op::Nnls) {
+    if !p.can(Op::LeastSquares) {
         return Ok(());
     }
     for (rows, k) in [(1, 1), (9, 3), (16, 17), (65, 33), (130, 3)] {
@@ -136,8 +136,14 @@ fn check_rows<B: Backend>(p: &mut Probe<B>, s: &RowProblem<B::Elem>, penalty: &P
     let (a, c, mut f) = (p.factor(&s.a)?, p.factor(&s.of_gram)?, p.factor(&s.f)?);
     let gram = p.gram(&c)?;
     let mut g = p.read_gram(&gram)?;
-    let r = p.b.nnls(&a, &gram, &mut f, penalty);
-    p.ok("nnls", r)?;
+    let r = p.b.least_squares(
+        RowMethod::BlockPivoting,
+        &a,
+        &gram,
+        &mut f,
+        &Rule { penalty: *penalty, ..Rule::for_loss(&Loss::FRO) },
+    );
+    p.ok("least_squares", r)?;
     let w = p.read(&f)?;
     let slack_gram = g.clone();
     g.diag_mut().mapv_inplace(|v| v + l2);
@@ -161,7 +167,7 @@ fn check_rows<B: Backend>(p: &mut Probe<B>, s: &RowProblem<B::Elem>, penalty: &P
                 found: violation,
                 expected: 0.0,
                 tolerance: slack[q],
-                ..*p.fail("nnls", note)
+                ..*p.fail("least_squares", note)
             }));
         }
     }
