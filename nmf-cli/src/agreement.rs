@@ -1,7 +1,8 @@
 //! How far two runs from the same start are apart.
 
+use crate::known::for_each_known;
 use ndarray::{ArrayView2, Zip};
-use nmf_core::{Element, Loss, MatrixRef, Observed, TracePoint};
+use nmf_core::{Element, Loss, MatrixRef, Observed, TracePoint, Weighted};
 
 /// Largest relative difference of objectives that counts as agreement, at every check.
 pub(crate) const OBJECTIVE_TOLERANCE: f64 = 1e-4;
@@ -13,16 +14,28 @@ const RESOLUTION: f64 = 1e-6;
 
 /// The smallest objective that f32 still tells apart to [`OBJECTIVE_TOLERANCE`]: a share of the divergence of X from the
 /// constant model mean(X), which is the size of an objective that explains nothing.
-pub(crate) fn resolution<T: Element>(x: &MatrixRef<'_, T>, loss: &Loss, observed: Observed) -> f64 {
+pub(crate) fn resolution<T: Element>(
+    x: &MatrixRef<'_, T>,
+    weighted: Option<&Weighted<'_, T>>,
+    loss: &Loss,
+    observed: Observed,
+) -> f64 {
+    let (x, weights) = match weighted {
+        Some(pair) => (pair.x(), Some(pair.weights())),
+        None => (x.reborrow(), None),
+    };
+    let (mut sum, mut size) = (0.0, 0.0);
+    for_each_known(&x, weights.as_ref(), |v, weight| {
+        sum += weight * v;
+        size += weight;
+    });
+    // zeros that are not stored
     let (rows, cols) = x.dim();
-    let all = rows as f64 * cols as f64;
-    let stored = x.stored() as f64;
-    let mut sum = 0.0;
-    x.for_each(|_, _, v| sum += v.f64());
-    let hidden = if observed == Observed::Stored { 0.0 } else { all - stored };
-    let mean = sum / (stored + hidden);
+    let all_count = weights.is_none() && observed != Observed::Stored;
+    let hidden = if all_count { rows as f64 * cols as f64 - size } else { 0.0 };
+    let mean = sum / (size + hidden);
     let mut total = if hidden > 0.0 { hidden * loss.value(0.0, mean) } else { 0.0 };
-    x.for_each(|_, _, v| total += loss.value(v.f64(), mean));
+    for_each_known(&x, weights.as_ref(), |v, weight| total += weight * loss.value(v, mean));
     total * RESOLUTION
 }
 
@@ -79,9 +92,15 @@ mod tests {
     fn the_resolution_is_the_same_dense_and_sparse() {
         let x = array![[1.0, 0.0, 2.0], [0.0, 0.0, 3.0]];
         let s = nmf_core::Sparse::csr_from_dense(x.view(), 0.0);
-        let d = resolution(&MatrixRef::from(&x), &Loss::KL, Observed::All);
-        let c = resolution(&MatrixRef::from(&s), &Loss::KL, Observed::All);
+        let d = resolution(&MatrixRef::from(&x), None, &Loss::KL, Observed::All);
+        let c = resolution(&MatrixRef::from(&s), None, &Loss::KL, Observed::All);
         assert!((d - c).abs() < 1e-12 && d > 0.0);
+        // a mask that knows all entries says nothing new
+        let (ones, sparse) = (x.mapv(|_| 1.0), MatrixRef::from(&s));
+        let ones = MatrixRef::from(&ones);
+        let pair = Weighted::new(&sparse, &ones, false).unwrap();
+        let m = resolution(&sparse, Some(&pair), &Loss::KL, Observed::All);
+        assert!((d - m).abs() < 1e-12);
     }
 
     #[test]

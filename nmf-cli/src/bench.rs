@@ -6,7 +6,7 @@
 
 use crate::args::{BackendChoice, Global};
 use crate::bench_plot;
-use crate::estimate::Work;
+use crate::estimate::{Needs, Work};
 use crate::failure::Failure;
 use crate::gpu;
 use crate::input::convert;
@@ -157,6 +157,7 @@ fn check(args: &BenchArgs) -> Result<(), Failure> {
                 iterations: 1,
                 loss: Loss::FRO,
                 precision: nmf_io::Precision::F32,
+                needs: Needs { solver: SolverKind::Mu, ..Needs::default() },
             })?;
         }
     }

@@ -9,12 +9,13 @@ use crate::failure::Failure;
 use crate::fit_options::FitOptions;
 use crate::gpu;
 use crate::input::{InputOptions, convert};
+use crate::known::{Known, KnownOptions};
 use crate::progress::{Interruptible, Watch};
 use crate::session;
 use crate::text::{self, number, seconds};
 use clap::Args;
 use ndarray::Array2;
-use nmf_core::{Backend, Element, Init, MatrixRef, Observed, SolverKind, Start, Stop, Stopped, TracePoint};
+use nmf_core::{Backend, Element, Init, MatrixRef, SolverKind, Start, Stop, Stopped, TracePoint};
 use nmf_io::Precision;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,9 @@ pub(crate) struct CompareArgs {
     /// How to read X.
     #[command(flatten)]
     pub(crate) input_options: InputOptions,
+    /// Which entries count.
+    #[command(flatten)]
+    pub(crate) known: KnownOptions,
 }
 
 /// One backend's result.
@@ -53,8 +57,9 @@ struct Entry {
 
 /// What all backends are given.
 struct Contest<'a> {
-    fit: &'a FitOptions,
-    observed: Observed,
+    /// With the solver that `auto` is in f64 on the CPU: all do the same.
+    fit: FitOptions,
+    known: &'a Known,
     source: &'a Path,
     global: &'a Global,
     /// In the units of X, exact in f32.
@@ -89,13 +94,15 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> Result<(), Failure> {
         _ => Some(gpu::choose(&adapters, global.adapter.as_deref())?),
     };
     let mut fit = args.fit.clone();
-    fit.solver = Some(fit.solver.unwrap_or(SolverKind::Mu));
+    fit.method.solver.get_or_insert(SolverKind::Mu);
 
     let (loaded, _) = args.input_options.load(&args.input, Some(Precision::F64), global)?;
+    let known = args.known.load(&args.input_options, &loaded, global)?;
+    let mut work = session::work(&loaded, &fit, &known);
     let x = loaded.into_f64().matrix;
     let mut cpu64 = session::cpu::<f64>(global)?;
-    let mut contest = Contest::new(&mut cpu64, &x.view(), &fit, args.input_options.observed(), &args.input, global)?;
-    let base = resolution(&x.view(), &fit.loss(), contest.observed);
+    let (mut contest, base) = Contest::new(&mut cpu64, &x.view(), &fit, &known, &args.input, global)?;
+    work.needs.solver = contest.fit.method.kind();
     let mut entries = vec![contest.enter(&mut cpu64, x.view())?];
     contest.iterations = entries[0].trace.last().map(|p| p.iteration);
     let x = convert::<f64, f32>(&x.view());
@@ -105,7 +112,13 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> Result<(), Failure> {
             if a.software {
                 global.warn(format!("{} is a software adapter: its seconds say nothing about a GPU", a.name));
             }
-            entries.push(contest.enter(&mut gpu::open(a)?, x.view())?);
+            let mut gpu = gpu::open(a)?;
+            // asked for, the GPU says itself what it cannot do
+            let asked = global.backend() == BackendChoice::Gpu || global.adapter.is_some();
+            match work.refused_by(&gpu).filter(|_| !asked) {
+                Some(why) => global.warn(format!("the GPU is left out: {why}")),
+                None => entries.push(contest.enter(&mut gpu, x.view())?),
+            }
         }
         None if global.backend() == BackendChoice::Auto => {
             global.note(format!("{}; comparing the CPU's precisions", gpu::INSTALL))
@@ -122,24 +135,25 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> Result<(), Failure> {
 }
 
 impl<'a> Contest<'a> {
-    /// Checks the options and makes the start.
+    /// Checks the options and makes the start; also returns the resolution of objectives.
     fn new<B: Backend<Elem = f64>>(
         b: &mut B,
         x: &MatrixRef<'_, f64>,
-        fit: &'a FitOptions,
-        observed: Observed,
+        fit: &FitOptions,
+        known: &'a Known,
         source: &'a Path,
         global: &'a Global,
-    ) -> Result<Contest<'a>, Failure> {
-        let crate::fit_options::Built { nmf, init } = fit.build::<f64>(x.dim(), observed)?;
-        let weighted = nmf.weighted(x).map_err(|e| Failure::matrix(source, e))?;
-        let problem = nmf.problem(x.reborrow(), weighted.as_ref()).map_err(|e| Failure::matrix(source, e))?;
-        nmf.check(b, &problem)?;
+    ) -> Result<(Contest<'a>, f64), Failure> {
+        let crate::fit_options::Built { nmf, init } = fit.build::<f64>(x.dim(), known)?;
+        let weighted = nmf.weighted(x).map_err(|e| known.blame(source, e))?;
+        let problem = nmf.problem(x.reborrow(), weighted.as_ref()).map_err(|e| known.blame(source, e))?;
+        let fit = fit.pinned(nmf.check(b, &problem)?);
         let data = problem.upload(b)?;
         let start = init.make(b, &data, &problem, fit.rank, fit.seed)?;
         let round = |a: Array2<f64>| a.mapv(|v| f64::from(v as f32));
         let start = Start { w: round(start.w), h: round(start.h) };
-        Ok(Contest { fit, observed, source, global, start, iterations: None })
+        let base = resolution(x, weighted.as_ref(), &fit.loss(), known.observed);
+        Ok((Contest { fit, known, source, global, start, iterations: None }, base))
     }
 
     /// Lets one backend run.
@@ -147,14 +161,14 @@ impl<'a> Contest<'a> {
         let to = |a: &Array2<f64>| a.mapv(B::Elem::of);
         let info = b.info();
         let interruptible = Interruptible::new();
-        let mut nmf = self.fit.build::<B::Elem>(x.dim(), self.observed)?.nmf;
+        let mut nmf = self.fit.build::<B::Elem>(x.dim(), self.known)?.nmf;
         nmf = nmf.init(Init::Custom(Start { w: to(&self.start.w), h: to(&self.start.h) })).kkt(self.fit.kkt_tol > 0.0);
         if let Some(max_iter) = self.iterations {
             nmf = nmf.stop(Stop { max_iter, tol: 0.0, ..Stop::default() });
         }
         let title = format!("{} {}", info.name, B::Elem::NAME);
         let mut watch = Watch::new(self.global, &title, Some(&interruptible));
-        let fitted = nmf.fit_observed(b, x, &mut watch).map_err(|e| Failure::matrix(self.source, e))?;
+        let fitted = nmf.fit_observed(b, x, &mut watch).map_err(|e| self.known.blame(self.source, e))?;
         drop(watch);
         if fitted.stopped() == Stopped::Interrupted {
             return Err(Failure::interrupted(format!(
@@ -284,8 +298,8 @@ mod tests {
         ])
         .unwrap();
         let (global, source) = (Global { quiet: true, ..Global::default() }, Path::new("x"));
-        let mut cpu = Cpu::<f64>::new().unwrap();
-        let mut contest = Contest::new(&mut cpu, &MatrixRef::from(&x), &fit, Observed::All, source, &global).unwrap();
+        let (mut cpu, known) = (Cpu::<f64>::new().unwrap(), Known::default());
+        let (mut contest, base) = Contest::new(&mut cpu, &MatrixRef::from(&x), &fit, &known, source, &global).unwrap();
         let mut entries = vec![contest.enter(&mut cpu, MatrixRef::from(&x)).unwrap()];
         contest.iterations = entries[0].trace.last().map(|p| p.iteration);
         entries.push(contest.enter(&mut Cpu::<f32>::new().unwrap(), MatrixRef::from(&single)).unwrap());
@@ -294,7 +308,7 @@ mod tests {
             Some(fault) => contest.enter(&mut Broken::new(third, fault), MatrixRef::from(&single)).unwrap(),
             None => contest.enter(&mut { third }, MatrixRef::from(&single)).unwrap(),
         });
-        judge(&entries, resolution(&MatrixRef::from(&x), &fit.loss(), Observed::All))
+        judge(&entries, base)
     }
 
     #[test]

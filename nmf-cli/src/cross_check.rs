@@ -6,16 +6,17 @@ use crate::failure::Failure;
 use crate::fit_json::CrossCheck;
 use crate::fit_options::FitOptions;
 use crate::input::convert;
+use crate::known::Known;
 use crate::progress::{Interruptible, Watch};
 use crate::session::Engine;
-use nmf_core::{Backend, Element, Fitted, Init, Matrix, MatrixRef, Observed, Start, Stop, TracePoint};
+use nmf_core::{Backend, Element, Fitted, Init, Matrix, MatrixRef, Start, Stop, TracePoint};
 
 /// What is to be repeated.
 pub(crate) struct Again<'a, T: Element> {
-    /// Its options.
+    /// Its options, with the solver it was done by.
     pub(crate) fit: &'a FitOptions,
     /// Which entries count.
-    pub(crate) observed: Observed,
+    pub(crate) known: &'a Known,
     /// Where the first of its starts came from.
     pub(crate) init: &'a Init<T>,
     /// What came out.
@@ -34,8 +35,7 @@ impl<T: Element> Again<'_, T> {
         x: &MatrixRef<'_, T>,
         global: &Global,
     ) -> Result<CrossCheck, Failure> {
-        let start = self.start(b, x)?;
-        let base = resolution(x, self.fitted.loss(), self.observed);
+        let (start, base) = self.start(b, x)?;
         let trace = match other {
             Engine::CpuF32(c) => self.repeat(c, x, &start, global),
             Engine::CpuF64(c) => self.repeat(c, x, &start, global),
@@ -45,15 +45,17 @@ impl<T: Element> Again<'_, T> {
         Ok(CrossCheck { difference, agree: difference <= OBJECTIVE_TOLERANCE })
     }
 
-    fn start<B: Backend<Elem = T>>(&self, b: &mut B, x: &MatrixRef<'_, T>) -> Result<Start<T>, Failure> {
+    /// The start, and the resolution of objectives.
+    fn start<B: Backend<Elem = T>>(&self, b: &mut B, x: &MatrixRef<'_, T>) -> Result<(Start<T>, f64), Failure> {
         let all = self.fitted.objectives();
         let best = (0..all.len()).min_by(|i, j| all[*i].total_cmp(&all[*j])).unwrap_or(0);
         let init = if best == 0 { self.init } else { &Init::Random };
-        let nmf = self.fit.build::<T>(x.dim(), self.observed)?.nmf;
+        let nmf = self.fit.build::<T>(x.dim(), self.known)?.nmf;
         let weighted = nmf.weighted(x)?;
         let problem = nmf.problem(x.reborrow(), weighted.as_ref())?;
         let data = problem.upload(b)?;
-        Ok(init.make(b, &data, &problem, self.fit.rank, self.fit.seed.wrapping_add(best as u64))?)
+        let start = init.make(b, &data, &problem, self.fit.rank, self.fit.seed.wrapping_add(best as u64))?;
+        Ok((start, resolution(x, weighted.as_ref(), self.fitted.loss(), self.known.observed)))
     }
 
     fn repeat<C: Backend>(
@@ -70,7 +72,7 @@ impl<T: Element> Again<'_, T> {
         let mut watch = Watch::new(global, "cross-checking", Some(self.interruptible));
         let again = self
             .fit
-            .build::<C::Elem>(x.dim(), self.observed)?
+            .build::<C::Elem>(x.dim(), self.known)?
             .nmf
             .init(Init::Custom(Start { w: to(&start.w), h: to(&start.h) }))
             .restarts(1)

@@ -9,16 +9,34 @@
 //! | other losses, dense | 16·mnk/2 | 6 GFLOP/s | 1 TFLOP/s | 100 GFLOP/s |
 //! | sparse | 8·nnz·k | 3 GFLOP/s | 300 GFLOP/s | 40 GFLOP/s |
 //!
+//! On top of the products come what the solver does to each of the m+n rows of length k: sweeps or gradient steps (k² each),
+//! factorizations of k×k systems (k³). Newton's coordinate descent visits each entry k times with a division each: about
+//! three times the work of a multiplicative update.
+//!
 //! A GPU also needs [`GPU_START`] seconds to open and to build its programs, and X has to be carried there at
 //! [`UPLOAD`] bytes a second.
 
-use nmf_core::Loss;
+use nmf_core::solver::{SolverOptions, Task};
+use nmf_core::{Backend, Loss, Observed, Op, SolverKind, Support};
 use nmf_io::Precision;
 
 /// Seconds until a GPU does its first useful work.
 pub(crate) const GPU_START: f64 = 0.8;
 /// Bytes per second from the host's memory to the GPU's.
 pub(crate) const UPLOAD: f64 = 5e9;
+
+/// What a factorization asks of a backend.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Needs {
+    /// The solver.
+    pub(crate) solver: SolverKind,
+    /// What it was asked for.
+    pub(crate) options: SolverOptions,
+    /// Which entries count.
+    pub(crate) observed: Observed,
+    /// Whether there are weights other than 0 and 1.
+    pub(crate) weights: bool,
+}
 
 /// A factorization to come.
 #[derive(Debug, Clone)]
@@ -39,23 +57,80 @@ pub(crate) struct Work {
     pub(crate) loss: Loss,
     /// Precision of X as it was read.
     pub(crate) precision: Precision,
+    /// What it takes.
+    pub(crate) needs: Needs,
 }
 
 impl Work {
+    fn task(&self) -> Task<'_> {
+        let Needs { options, observed, .. } = self.needs;
+        Task { loss: &self.loss, observed, sparse: self.sparse, options }
+    }
+
+    /// The solver on this backend; what cannot be done is left to be refused later, with everything known.
+    pub(crate) fn solver_on<B: Backend>(&self, b: &B) -> SolverKind {
+        self.needs.solver.resolve(b, &self.task()).unwrap_or(self.needs.solver)
+    }
+
+    /// Why this backend cannot do it, if it cannot.
+    pub(crate) fn refused_by<B: Backend>(&self, b: &B) -> Option<String> {
+        let missing = |op: Op| b.supports(&op) == Support::No;
+        if self.needs.weights && missing(Op::Weights) {
+            return Some("it takes masks, but no other weights".into());
+        }
+        if self.needs.observed == Observed::Weighted && missing(Op::Mask) {
+            return Some("it takes no masks".into());
+        }
+        let refused = self.needs.solver.resolve(b, &self.task()).err()?;
+        Some(crate::failure::Failure::from(refused).message().to_string())
+    }
+
+    /// Why it had better be done elsewhere although this backend can do it.
+    pub(crate) fn unfit_for<B: Backend>(&self, b: &B) -> Option<String> {
+        let kind = self.solver_on(b);
+        let op = match kind {
+            SolverKind::Pg if self.needs.options.sparseness != (None, None) => Op::Sparseness,
+            SolverKind::Pg | SolverKind::AnlsBpp | SolverKind::Als => Op::LeastSquares,
+            _ => return None,
+        };
+        (b.supports(&op) != Support::Native).then(|| format!("solver {kind} would work on the host there"))
+    }
+
+    /// What `auto` most likely stands for, without asking a backend.
+    fn solver(&self) -> SolverKind {
+        match self.needs.solver {
+            SolverKind::Auto if self.needs.options.sparseness != (None, None) => SolverKind::Pg,
+            SolverKind::Auto if self.loss.is_fro() && self.needs.observed == Observed::All => SolverKind::EHals,
+            SolverKind::Auto if self.loss.is_kl() && self.sparse => SolverKind::Newton,
+            SolverKind::Auto => SolverKind::Mu,
+            kind => kind,
+        }
+    }
+
     /// Floating-point operations of one iteration.
     pub(crate) fn flops(&self) -> f64 {
         let (k, stored) = (self.rank as f64, self.stored as f64);
         let sides = (self.rows + self.cols) as f64;
-        match (self.sparse, self.loss.is_fro()) {
+        let products = match (self.sparse, self.loss.is_fro()) {
             (true, _) => 8.0 * stored * k + 4.0 * sides * k * k,
-            (false, true) => 4.0 * stored * k + 4.0 * sides * k * k,
-            (false, false) => 8.0 * stored * k,
-        }
+            // unknown entries take the fused pass of the other losses
+            (false, true) if self.needs.observed == Observed::All => 4.0 * stored * k + 4.0 * sides * k * k,
+            (false, _) => 8.0 * stored * k,
+        };
+        products
+            + match self.solver() {
+                SolverKind::AHals | SolverKind::EHals => 6.0 * sides * k * k,
+                SolverKind::Pg => 40.0 * sides * k * k,
+                SolverKind::AnlsBpp => sides * k * k * k,
+                SolverKind::Newton => 2.0 * products,
+                _ => 0.0,
+            }
     }
 
-    /// Bytes that X takes on a device, with the transposed copy of a sparse one.
+    /// Bytes that X and its weights take on a device, with the transposed copy of a sparse one.
     pub(crate) fn bytes(&self) -> f64 {
-        let value = if self.precision == Precision::F32 { 4.0 } else { 8.0 };
+        let one = if self.precision == Precision::F32 { 4.0 } else { 8.0 };
+        let value = if self.needs.observed == Observed::Weighted { 2.0 * one } else { one };
         if self.sparse { 2.0 * self.stored as f64 * (value + 4.0) } else { self.stored as f64 * value }
     }
 
@@ -63,7 +138,7 @@ impl Work {
     pub(crate) fn factor_bytes(&self) -> f64 {
         let value = if self.precision == Precision::F32 { 4.0 } else { 8.0 };
         let k = self.rank.next_multiple_of(16) as f64;
-        4.0 * value * k * (self.rows + self.cols) as f64 + 2.0 * value * k * k
+        6.0 * value * k * (self.rows + self.cols) as f64 + 2.0 * value * k * k
     }
 
     /// Seconds on the CPU.
@@ -97,7 +172,18 @@ mod tests {
 
     fn work(rows: usize, cols: usize, rank: usize, sparse: bool, stored: u64) -> Work {
         let (loss, precision) = (Loss::FRO, Precision::F32);
-        Work { rows, cols, stored, sparse, rank, iterations: 100, loss, precision }
+        Work { rows, cols, stored, sparse, rank, iterations: 100, loss, precision, needs: Needs::default() }
+    }
+
+    #[test]
+    fn solvers_differ_in_what_they_take_and_what_they_need() {
+        let mut dear = work(500, 300, 64, false, 150_000);
+        dear.needs.solver = SolverKind::AnlsBpp;
+        assert!(dear.flops() > 2.0 * work(500, 300, 64, false, 150_000).flops());
+        let cpu = nmf_cpu::Cpu::<f32>::new().unwrap();
+        assert_eq!((dear.refused_by(&cpu), dear.unfit_for(&cpu)), (None, None));
+        dear.needs.solver = SolverKind::Newton;
+        assert!(dear.refused_by(&cpu).unwrap().contains("--solver newton minimizes the kl loss only"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::args::Global;
 use crate::failure::Failure;
 use crate::fit_options::FitOptions;
 use crate::input::InputOptions;
+use crate::known::KnownOptions;
 use crate::model;
 use crate::session::{self, Engine, on_engine};
 use crate::solve::{Job, Solved, solve};
@@ -13,6 +14,7 @@ use nmf_core::{Element, Norm};
 use nmf_io::Table;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Options of `factorize`.
 #[derive(Args, Debug)]
@@ -21,8 +23,11 @@ use std::path::{Path, PathBuf};
         described (documents, cells, pictures), columns what describes them (words, genes, pixels). Row q of H is \
         part q, in the units of X; row i of W says how much of each part is in row i of X.",
     after_help = "Examples:\n  nmf-cli factorize counts.mtx.gz -k 20 --loss kl -o model\n  \
-        nmf-cli factorize x.npy -k 10 --solver mu --init random --seed 3 --tol 0 --max-iter 100 --json\n\n\
-        The objective is the plain sum over the entries: fro ½Σ(x−v)², kl Σ(x ln(x/v) − x + v), is Σ(x/v − ln(x/v) − 1)."
+        nmf-cli factorize x.npy -k 10 --solver mu --init random --seed 3 --tol 0 --max-iter 100 --json\n  \
+        nmf-cli factorize gaps.csv -k 5 --mask known.csv -o model\n\n\
+        The objective is the plain sum over the entries: fro ½Σ(x−v)², kl Σ(x ln(x/v) − x + v), is Σ(x/v − ln(x/v) − 1). With \
+        --mask the sums (and the squared error Σ(x−v)²) run over the known entries, with --weights each entry's term is \
+        multiplied by its weight."
 )]
 pub(crate) struct FactorizeArgs {
     /// X, m×n: .npy, .npz (an array or scipy.sparse), .mtx, .mtx.gz, .csv, .tsv, or a 10x folder
@@ -36,6 +41,9 @@ pub(crate) struct FactorizeArgs {
     /// How to read X.
     #[command(flatten)]
     pub(crate) input_options: InputOptions,
+    /// Which entries count.
+    #[command(flatten)]
+    pub(crate) known: KnownOptions,
     /// Remove the scale ambiguity: components of W or H get sum 1 or Euclidean norm 1, the other factor takes the scale up
     #[arg(long, value_enum, default_value = "none", value_name = "HOW")]
     pub(crate) normalize: Normalize,
@@ -83,13 +91,17 @@ pub(crate) fn run(args: &FactorizeArgs, global: &Global) -> Result<(), Failure> 
         // where nothing can be written, say so before the work, not after it
         nmf_io::Staging::new(dir)?;
     }
-    let (loaded, load_seconds) = args.input_options.load(&args.input, precision, global)?;
-    let mut engine = Engine::open(global, &session::work(&loaded, &args.fit))?;
-    let other = if args.cross_check { Some(engine.open_other(global)?) } else { None };
+    let clock = Instant::now();
+    let (loaded, _) = args.input_options.load(&args.input, precision, global)?;
+    let known = args.known.load(&args.input_options, &loaded, global)?;
+    let load_seconds = clock.elapsed().as_secs_f64();
+    let work = session::work(&loaded, &args.fit, &known);
+    let mut engine = Engine::open(global, &work)?;
+    let other = if args.cross_check { Some(engine.open_other(global, &work)?) } else { None };
     on_engine!(&mut engine, loaded, |b, table| {
         let job = Job {
             fit: &args.fit,
-            observed: args.input_options.observed(),
+            known: &known,
             normalize: args.normalize.norm(),
             source: &args.input,
             load_seconds,

@@ -51,6 +51,12 @@ impl Failure {
         failure
     }
 
+    /// The same with more at its end.
+    pub(crate) fn with(mut self, more: &str) -> Failure {
+        self.message.push_str(more);
+        self
+    }
+
     /// The same, said about `what`.
     pub(crate) fn prefixed(mut self, what: &str) -> Failure {
         self.message = format!("{what}: {}", self.message);
@@ -77,9 +83,20 @@ impl From<Error> for Failure {
     fn from(e: Error) -> Failure {
         match e {
             Error::Device(_) | Error::OutOfMemory { .. } | Error::Diverged { .. } => Failure::work(e.to_string()),
-            _ => Failure::usage(e.to_string()),
+            _ => Failure::usage(as_typed(&e.to_string())),
         }
     }
+}
+
+/// What the library calls "solver mu", "init random" and "the CPU", as one types it.
+fn as_typed(message: &str) -> String {
+    let words = [
+        ("solver ", "--solver "),
+        ("init ", "--init "),
+        ("use the CPU", "use --backend cpu"),
+        (", or the CPU", ", or --backend cpu"),
+    ];
+    words.iter().fold(message.to_string(), |text, (word, option)| text.replace(word, option))
 }
 
 impl From<nmf_io::Error> for Failure {
@@ -103,6 +120,13 @@ mod tests {
         assert_eq!(Failure::from(Error::Device("lost".into())).code(), 1);
         assert_eq!(Failure::from(Error::AllZero).code(), 2);
         assert_eq!(Failure::from(Error::Rank { rank: 0, reason: "none".into() }).code(), 2);
+    }
+
+    #[test]
+    fn solvers_are_named_as_options() {
+        let e = Error::Unsupported("this backend has no solver newton; use solver mue, or the CPU".into());
+        let typed = "this backend has no --solver newton; use --solver mue, or --backend cpu";
+        assert_eq!(Failure::from(e).message(), typed);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What is reported about a factorization: `fit.json`, and the summary for people.
 
+use crate::fit_options::Method;
+use crate::known::{Known, for_each_known};
 use crate::text::{grouped, number, seconds};
 use nmf_core::{Element, Fitted, Info, Loss, MatrixRef, Observed, Penalty, Stopped};
 use serde_json::{Map, Value, json};
@@ -41,8 +43,14 @@ pub(crate) struct Report {
     pub(crate) load_seconds: f64,
     pub(crate) prepare_seconds: f64,
     pub(crate) seconds: f64,
-    /// ‖X‖² over the observed entries: for people, not in the file.
+    /// ‖X‖² over the entries that count, each with its weight: for people, not in the file.
     pub(crate) norm_squared: f64,
+    /// With --mask or --weights: how many entries count.
+    pub(crate) known: Option<u64>,
+    /// What was asked of the solver.
+    pub(crate) method: Method,
+    /// The option --mask or --weights and its file.
+    pub(crate) weights: Option<(&'static str, String)>,
     /// Penalties on W and H.
     pub(crate) penalties: (Penalty, Penalty),
     /// Which entries counted.
@@ -52,13 +60,20 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// About `fitted`, a factorization of `x` by the backend that `info` describes.
-    pub(crate) fn new<T: Element>(fitted: &Fitted<T>, x: &MatrixRef<'_, T>, info: Info, squared_error: f64) -> Report {
+    /// About `fitted`, a factorization of `x` (with weights laid out like it, if any) by the backend that `info` describes.
+    pub(crate) fn new<T: Element>(
+        fitted: &Fitted<T>,
+        x: &MatrixRef<'_, T>,
+        weights: Option<&MatrixRef<'_, T>>,
+        info: Info,
+        squared_error: f64,
+    ) -> Report {
         let (rows, cols) = x.dim();
-        let (mut nnz, mut norm_squared) = (0, 0.0);
-        x.for_each(|_, _, v| {
-            nnz += u64::from(v != T::zero());
-            norm_squared += v.f64() * v.f64();
+        let (mut nnz, mut norm_squared, mut known) = (0, 0.0, 0);
+        for_each_known(x, weights, |v, weight| {
+            known += 1;
+            nnz += u64::from(v != 0.0);
+            norm_squared += weight * v * v;
         });
         Report {
             rows,
@@ -87,19 +102,34 @@ impl Report {
             prepare_seconds: fitted.prepare_seconds(),
             seconds: fitted.seconds(),
             norm_squared,
+            known: weights.map(|_| known),
+            method: Method::default(),
+            weights: None,
             penalties: (Penalty::NONE, Penalty::NONE),
             observed: Observed::All,
             objectives: fitted.objectives().to_vec(),
         }
     }
 
-    /// ‖X − WH‖.
+    /// Takes over what says which entries counted.
+    pub(crate) fn counted(&mut self, known: &Known) {
+        self.observed = known.observed;
+        let named =
+            |w: &crate::known::Weights| (if w.by_mask { "mask" } else { "weights" }, w.path.display().to_string());
+        self.weights = known.weights.as_ref().map(named);
+    }
+
+    /// ‖X − WH‖ over the entries that count.
     pub(crate) fn reconstruction_error(&self) -> f64 {
         self.squared_error.sqrt()
     }
 
     /// `fit.json`: the keys of every factorization in their order; behind them what only some have: `penalty`,
-    /// `stored_only` and `restarts` (the final objective of every start).
+    /// `stored_only`, `mask` or `weights` (the file) with `known` (how many entries count), `imposed_sparseness`,
+    /// `mu_exponent`, `shuffle`, `step` and `restarts` (the final objective of every start).
+    ///
+    /// With a mask, `nnz`, `squared_error` and what follows from it are about the known entries; with weights,
+    /// `squared_error` is Σ ω(x−v)².
     pub(crate) fn to_json(&self) -> Map<String, Value> {
         let (w, h) = &self.sparseness;
         let check =
@@ -143,6 +173,11 @@ impl Report {
         if self.observed == Observed::Stored {
             map.insert("stored_only".into(), json!(true));
         }
+        if let Some((option, path)) = &self.weights {
+            map.insert((*option).into(), json!(path));
+            map.insert("known".into(), json!(self.known));
+        }
+        map.extend(self.method.to_json());
         if self.objectives.len() > 1 {
             map.insert("restarts".into(), json!(self.objectives));
         }
@@ -156,6 +191,9 @@ impl Report {
         let total = self.rows as f64 * self.cols as f64;
         let density = 100.0 * self.nnz as f64 / total;
         line("matrix", format!("{}×{}, {} non-zeros ({} %)", self.rows, self.cols, grouped(self.nnz), number(density)));
+        if let Some(known) = self.known {
+            line("known", format!("{} entries ({} %)", grouped(known), number(100.0 * known as f64 / total)));
+        }
         line(
             "model",
             format!(
@@ -181,7 +219,12 @@ impl Report {
         }
         let norm = self.norm_squared.sqrt();
         let error = self.reconstruction_error();
-        line("error", format!("‖X − WH‖ = {}, relative {}", number(error), number(error / norm)));
+        let over = match &self.weights {
+            Some(("mask", _)) => " over the known entries",
+            Some(_) => " with the weights",
+            None => "",
+        };
+        line("error", format!("‖X − WH‖ = {}{over}, relative {}", number(error), number(error / norm)));
         let (w, h) = &self.sparseness;
         line(
             "sparseness",

@@ -1,9 +1,14 @@
 //! The options of a factorization, shared by `factorize`, `compare` and `topics`.
 
+mod method;
+
+pub(crate) use method::Method;
+
 use crate::failure::Failure;
+use crate::known::Known;
 use clap::{Args, FromArgMatches, ValueEnum};
 use ndarray::{Array2, Axis};
-use nmf_core::{Element, Init, Loss, Nmf, Observed, Penalty, SolverKind, Start, Stop};
+use nmf_core::{Element, Init, Loss, Nmf, Penalty, SolverKind, Start, Stop};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,9 +23,9 @@ pub(crate) struct FitOptions {
     /// [default: fro; topics: kl, with --tfidf fro]
     #[arg(long, value_name = "LOSS")]
     pub(crate) loss: Option<Loss>,
-    /// Solver: auto, mu (any loss), hals or ahals (fro); auto is ahals for fro and mu otherwise [default: auto; compare: mu]
-    #[arg(long, value_name = "SOLVER")]
-    pub(crate) solver: Option<SolverKind>,
+    /// The solver.
+    #[command(flatten)]
+    pub(crate) method: Method,
     /// Start [default: nndsvda if k ≤ min(m, n), else random; custom if --w0 and --h0 are given]
     #[arg(long, value_enum)]
     pub(crate) init: Option<InitChoice>,
@@ -48,9 +53,10 @@ pub(crate) struct FitOptions {
     /// Stop after S seconds of iterating (each start)
     #[arg(long, value_name = "S")]
     pub(crate) time_limit: Option<f64>,
-    /// Record the objective every N iterations; 0: at the start and the end only
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub(crate) trace_every: usize,
+    /// Record the objective every N iterations; 0: at the start and the end only [default: 1; mue and gd: 10, for there each
+    /// one costs a pass over X]
+    #[arg(long, value_name = "N")]
+    pub(crate) trace_every: Option<usize>,
     /// Adds L1_W·ΣW to the objective
     #[arg(long, value_name = "WEIGHT", help_heading = "Penalties")]
     pub(crate) l1_w: Option<f64>,
@@ -116,6 +122,16 @@ impl FitOptions {
     /// The loss asked for, fro by default.
     pub(crate) fn loss(&self) -> Loss {
         self.loss.clone().unwrap_or(Loss::FRO)
+    }
+
+    /// Iterations between two records of the objective under a solver.
+    pub(crate) fn trace_every_for(&self, kind: SolverKind) -> usize {
+        self.trace_every.unwrap_or(if kind.traces_at_a_cost() { 10 } else { 1 })
+    }
+
+    /// The same options once `auto` has become `kind`, for those who do the same on another backend.
+    pub(crate) fn pinned(&self, kind: SolverKind) -> FitOptions {
+        FitOptions { method: self.method.pinned(kind, &self.loss()), ..self.clone() }
     }
 
     /// Penalties on W and H for an m×n matrix.
@@ -191,21 +207,20 @@ impl FitOptions {
     }
 
     /// The factorization of an m×n matrix; reads the files the options name.
-    pub(crate) fn build<T: Element>(&self, dim: (usize, usize), observed: Observed) -> Result<Built<T>, Failure> {
+    pub(crate) fn build<T: Element>(&self, dim: (usize, usize), known: &Known) -> Result<Built<T>, Failure> {
         let init = self.init::<T>(dim)?;
         let (penalty_w, penalty_h) = self.penalties(dim)?;
         let mut nmf = Nmf::new(self.rank)
             .loss(self.loss())
-            .solver(self.solver.unwrap_or_default())
             .init(init.clone())
             .seed(self.seed)
             .restarts(self.restarts)
             .stop(self.stop()?)
-            .trace_every(self.trace_every)
+            .trace_every(self.trace_every_for(self.method.kind()))
             .kkt(true)
             .penalty_w(penalty_w)
-            .penalty_h(penalty_h)
-            .observed(observed);
+            .penalty_h(penalty_h);
+        nmf = known.apply(self.method.apply(nmf, self.seed)?);
         if let Some(path) = &self.fix_w {
             nmf = nmf.fix_w(self.read_fixed(path, "--fix-w", dim.0, Axis(1))?);
         }
@@ -297,7 +312,8 @@ mod tests {
             let all: Vec<&str> = ["-k", "2"].into_iter().chain(words.clone()).collect();
             assert!(FitOptions::from_words(&all).is_err(), "{words:?}");
         }
-        let build = |words: &[&str]| FitOptions::from_words(words).unwrap().build::<f64>((3, 3), Observed::All).err();
+        let build =
+            |words: &[&str]| FitOptions::from_words(words).unwrap().build::<f64>((3, 3), &Known::default()).err();
         for words in [
             vec!["-k", "2", "--init", "custom"],
             vec!["-k", "2", "--init", "random", "--w0", "a", "--h0", "b"],
@@ -305,6 +321,9 @@ mod tests {
             vec!["-k", "2", "--alpha-w", "1", "--l1-ratio", "1.5"],
             vec!["-k", "2", "--time-limit", "nan"],
             vec!["-k", "2", "--l1-w=-1"],
+            vec!["-k", "2", "--sparseness-w", "1.5"],
+            vec!["-k", "2", "--sparseness-h", "nan"],
+            vec!["-k", "2", "--solver", "gd", "--step", "0"],
         ] {
             assert_eq!(build(&words).map(|e| e.code()), Some(2), "{words:?}");
         }

@@ -1,7 +1,7 @@
 //! `inspect`: what is in a matrix file, and what factoring it would cost.
 
 use crate::args::Global;
-use crate::estimate::Work;
+use crate::estimate::{Needs, Work};
 use crate::failure::Failure;
 use crate::input::InputOptions;
 use crate::session;
@@ -95,6 +95,7 @@ pub(crate) fn run(args: &InspectArgs, global: &Global) -> Result<(), Failure> {
         iterations: 100,
         loss: args.loss.clone(),
         precision: loaded.precision(),
+        needs: Needs::default(),
     };
     // the CPU works on a copy of X (two, by rows and by columns, of a sparse one) beside the one that was read
     let cpu = matrix as f64 + work.bytes() + work.factor_bytes();
@@ -130,6 +131,9 @@ pub(crate) fn run(args: &InspectArgs, global: &Global) -> Result<(), Failure> {
             format!("none, but {} needs entries > 0: --floor V or --stored-only", args.loss)
         }
         0 => "none: it can be factored".to_string(),
+        n if n == survey.nan => {
+            format!("{} NaN: it can be factored with --mask FILE, which says that they are unknown", grouped(n))
+        }
         _ => format!(
             "{} negative, {} NaN, {} infinite: it cannot be factored as it is",
             grouped(survey.negative),

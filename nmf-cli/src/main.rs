@@ -20,6 +20,7 @@ mod fit_options;
 mod gpu;
 mod input;
 mod inspect;
+mod known;
 mod model;
 mod plot;
 mod progress;

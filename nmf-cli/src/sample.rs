@@ -4,21 +4,20 @@
 
 use crate::args::{BackendChoice, Global, PrecisionChoice};
 use crate::cross_check::Again;
-use crate::estimate::Work;
 use crate::failure::Failure;
 use crate::fit_options::FitOptions;
-use crate::session::{Engine, on_engine};
+use crate::known::Known;
+use crate::session::{self, Engine, on_engine};
 use crate::solve::{Job, Solved, solve};
 use crate::text::{self, number, seconds};
 use ndarray::Array2;
-use nmf_core::{Backend, Element, Loss, Observed};
+use nmf_core::{Backend, Element};
 use nmf_io::{Loaded, Precision, Table};
 use serde_json::{Value, json};
 use std::path::Path;
 
 /// Counts: a row per word, a column per document.
 const WORDS: &str = include_str!("../assets/words.csv");
-const RANK: usize = 3;
 /// Several starts, because some end in a local minimum; to the digits shown.
 const OPTIONS: [&str; 10] = ["-k", "3", "--solver", "hals", "--restarts", "10", "--max-iter", "500", "--tol", "1e-9"];
 
@@ -44,20 +43,20 @@ pub(crate) fn run(global: &Global) -> Result<(), Failure> {
         (None, _) => Precision::F32,
     };
     let (matrix, words) = sample()?;
-    let (rows, cols) = matrix.dim();
     let table = Table { matrix: matrix.into(), row_names: Some(words), col_names: None };
     let loaded = match precision {
         Precision::F64 => Loaded::F64(table),
         Precision::F32 => Loaded::F32(Loaded::F64(table).into_f32()),
     };
     let fit = FitOptions::from_words(&OPTIONS)?;
-    let work = Work { rows, cols, stored: 108, sparse: false, rank: RANK, iterations: 200, loss: Loss::FRO, precision };
+    let known = Known::default();
+    let work = session::work(&loaded, &fit, &known);
     let mut engine = Engine::open(global, &work)?;
-    let mut other = engine.open_other(global)?;
+    let mut other = engine.open_other(global, &work)?;
     on_engine!(&mut engine, loaded, |b, table| {
         let job = Job {
             fit: &fit,
-            observed: Observed::All,
+            known: &known,
             normalize: None,
             source: Path::new("the built-in sample"),
             load_seconds: 0.0,
@@ -65,8 +64,8 @@ pub(crate) fn run(global: &Global) -> Result<(), Failure> {
         };
         let mut solved = solve(b, table.matrix.view(), &job, None)?;
         let init = fit.init(table.dim())?;
-        let (observed, fitted, interruptible) = (Observed::All, &solved.fitted, &solved.interruptible);
-        let again = Again { fit: &fit, observed, init: &init, fitted, interruptible };
+        let (fitted, interruptible) = (&solved.fitted, &solved.interruptible);
+        let again = Again { fit: &fit, known: &known, init: &init, fitted, interruptible };
         solved.report.cross_check = Some(again.on(b, &mut other, &table.matrix.view(), global)?);
         show(&solved, table.row_names.as_deref().unwrap_or_default(), &b.info().name, other.name(), global)?;
         solved.outcome(None)
@@ -141,6 +140,6 @@ mod tests {
         let (x, words) = sample().unwrap();
         assert_eq!((x.dim(), words.len()), ((9, 12), 9));
         assert!(words.iter().all(|w| MEANING.iter().any(|(jp, _)| jp == w)));
-        assert_eq!(FitOptions::from_words(&OPTIONS).unwrap().rank, RANK);
+        assert_eq!(FitOptions::from_words(&OPTIONS).unwrap().rank, 3);
     }
 }

@@ -4,10 +4,13 @@
 //! it never takes a software adapter, and never a GPU for f64 input.
 
 use crate::args::{BackendChoice, Global, PrecisionChoice};
-use crate::estimate::{GPU_START, Work};
+use crate::estimate::{GPU_START, Needs, Work};
 use crate::failure::Failure;
+use crate::fit_options::FitOptions;
 use crate::gpu::{self, AdapterInfo, Gpu};
+use crate::known::{Known, Weights};
 use crate::text::seconds;
+use nmf_core::SolverKind;
 use nmf_cpu::{Cpu, Real};
 use nmf_io::{Loaded, Precision};
 
@@ -95,22 +98,53 @@ impl Engine {
     /// Opens the backend for this work, by the global options; says on stderr what `auto` chose and why.
     pub(crate) fn open(global: &Global, work: &Work) -> Result<Engine, Failure> {
         check_memory(work)?;
-        match decide(global, work)? {
+        let why = match decide(global, work)? {
             Choice::Gpu(adapter, why) => {
-                if global.backend() == BackendChoice::Auto {
-                    global.note(format!("backend: gpu, {} ({why})", adapter.name));
+                let gpu = Engine::open_gpu(global, &adapter)?;
+                // nobody asked for a GPU: what it cannot do, or not well, goes to the CPU
+                let free = global.backend() == BackendChoice::Auto && global.adapter.is_none();
+                match gpu.refuses(work).or_else(|| gpu.is_unfit_for(work)).filter(|_| free) {
+                    Some(refused) => format!("the GPU is not taken: {refused}"),
+                    None => {
+                        if global.backend() == BackendChoice::Auto {
+                            global.note(format!("backend: gpu, {} ({why})", adapter.name));
+                        }
+                        return Ok(gpu);
+                    }
                 }
-                Engine::open_gpu(global, &adapter)
             }
-            Choice::Cpu(why) => {
-                if global.backend() == BackendChoice::Auto {
-                    global.note(format!("backend: cpu ({why})"));
-                }
-                Ok(match work.precision {
-                    Precision::F32 => Engine::CpuF32(cpu(global)?),
-                    Precision::F64 => Engine::CpuF64(cpu(global)?),
-                })
-            }
+            Choice::Cpu(why) => why,
+        };
+        if global.backend() == BackendChoice::Auto {
+            global.note(format!("backend: cpu ({why})"));
+        }
+        Ok(match work.precision {
+            Precision::F32 => Engine::CpuF32(cpu(global)?),
+            Precision::F64 => Engine::CpuF64(cpu(global)?),
+        })
+    }
+
+    fn refuses(&self, work: &Work) -> Option<String> {
+        match self {
+            Engine::CpuF32(c) => work.refused_by(c),
+            Engine::CpuF64(c) => work.refused_by(c),
+            Engine::Gpu(g) => work.refused_by(&**g),
+        }
+    }
+
+    fn is_unfit_for(&self, work: &Work) -> Option<String> {
+        match self {
+            Engine::CpuF32(c) => work.unfit_for(c),
+            Engine::CpuF64(c) => work.unfit_for(c),
+            Engine::Gpu(g) => work.unfit_for(&**g),
+        }
+    }
+
+    fn solver_for(&self, work: &Work) -> SolverKind {
+        match self {
+            Engine::CpuF32(c) => work.solver_on(c),
+            Engine::CpuF64(c) => work.solver_on(c),
+            Engine::Gpu(g) => work.solver_on(&**g),
         }
     }
 
@@ -133,13 +167,20 @@ impl Engine {
         }
     }
 
-    /// The backend that cross-checks this one: a GPU (hardware or software) after a CPU if there is one; the CPU in
-    /// the other precision otherwise, f64 after a GPU.
-    pub(crate) fn open_other(&self, global: &Global) -> Result<Engine, Failure> {
+    /// The backend that cross-checks this one: a GPU (hardware or software) after a CPU if there is one that can do this
+    /// work; the CPU in the other precision otherwise, f64 after a GPU.
+    pub(crate) fn open_other(&self, global: &Global, work: &Work) -> Result<Engine, Failure> {
         if !matches!(self, Engine::Gpu(_)) {
             let all = gpu::adapters();
             if !all.is_empty() {
-                return Engine::open_gpu(global, gpu::choose(&all, global.adapter.as_deref())?);
+                let gpu = Engine::open_gpu(global, gpu::choose(&all, global.adapter.as_deref())?)?;
+                // what cannot be done here either is refused here, with everything known
+                let same = Needs { solver: self.solver_for(work), ..work.needs };
+                let refused = gpu.refuses(&Work { needs: same, ..work.clone() });
+                match refused.filter(|_| self.refuses(work).is_none()) {
+                    None => return Ok(gpu),
+                    Some(why) => global.note(format!("the cross-check is not done on the GPU: {why}")),
+                }
             }
         }
         Ok(match self {
@@ -150,17 +191,26 @@ impl Engine {
 }
 
 /// What a matrix and its options amount to, for the choice of a backend.
-pub(crate) fn work(loaded: &Loaded, fit: &crate::fit_options::FitOptions) -> Work {
+pub(crate) fn work(loaded: &Loaded, fit: &FitOptions, known: &Known) -> Work {
     let (rows, cols) = loaded.dim();
+    // sparse weights make X sparse: what is not stored there is unknown
+    let weights = known.weights.as_ref();
+    let sparse = loaded.is_sparse() || weights.is_some_and(Weights::is_sparse);
     Work {
         rows,
         cols,
-        stored: loaded.stored(),
-        sparse: loaded.is_sparse(),
+        stored: weights.filter(|_| sparse).map_or(loaded.stored(), |w| w.positive),
+        sparse,
         rank: fit.rank,
         iterations: fit.max_iter.saturating_mul(fit.restarts),
         loss: fit.loss(),
         precision: loaded.precision(),
+        needs: Needs {
+            solver: fit.method.kind(),
+            options: fit.method.options(fit.seed),
+            observed: known.observed(),
+            weights: weights.is_some_and(|w| !w.only_ones),
+        },
     }
 }
 
@@ -213,7 +263,8 @@ mod tests {
     use nmf_core::Loss;
 
     fn small(precision: Precision) -> Work {
-        Work { rows: 9, cols: 12, stored: 108, sparse: false, rank: 3, iterations: 200, loss: Loss::FRO, precision }
+        let (loss, needs) = (Loss::FRO, Needs::default());
+        Work { rows: 9, cols: 12, stored: 108, sparse: false, rank: 3, iterations: 200, loss, precision, needs }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! let loaded: nmf_io::Loaded = …;
-//! let mut engine = Engine::open(global, &session::work(&loaded, &fit))?;
-//! let other = if cross_check { Some(engine.open_other(global)?) } else { None };
+//! let work = session::work(&loaded, &fit, &known);
+//! let mut engine = Engine::open(global, &work)?;
+//! let other = if cross_check { Some(engine.open_other(global, &work)?) } else { None };
 //! on_engine!(&mut engine, loaded, |b, table| {
 //!     let solved = solve(b, table.matrix.view(), &Job { … }, other)?;
 //!     model::save(…)?;
@@ -16,18 +17,21 @@ use crate::cross_check;
 use crate::failure::Failure;
 use crate::fit_json::Report;
 use crate::fit_options::FitOptions;
+use crate::known::Known;
 use crate::progress::{Interruptible, Watch};
 use crate::session::Engine;
-use crate::squared_error::squared_error;
-use nmf_core::{Backend, Element, Fitted, MatrixRef, Norm, Observed, Stopped};
+use crate::squared_error::{squared_error, weighted_squared_error};
+use crate::text::number;
+use nmf_core::{Backend, Element, Error, Fitted, MatrixRef, Norm, SolverKind, Stopped};
 use std::path::Path;
+use std::time::Instant;
 
 /// A factorization to do.
 pub(crate) struct Job<'a> {
     /// The options.
     pub(crate) fit: &'a FitOptions,
     /// Which entries count.
-    pub(crate) observed: Observed,
+    pub(crate) known: &'a Known,
     /// Removes the scale ambiguity afterwards.
     pub(crate) normalize: Option<Norm>,
     /// Where X came from, for messages.
@@ -77,14 +81,33 @@ pub(crate) fn solve<B: Backend>(
     other: Option<Engine>,
 ) -> Result<Solved<B::Elem>, Failure> {
     let (global, dim) = (job.global, x.dim());
-    let built = job.fit.build::<B::Elem>(dim, job.observed)?;
+    let built = job.fit.build::<B::Elem>(dim, job.known)?;
+    let blame = |e| job.known.blame(job.source, e);
+    let prepare = Instant::now();
+    let weighted = built.nmf.weighted(&x).map_err(blame)?;
+    let problem = built.nmf.problem(x.reborrow(), weighted.as_ref()).map_err(blame)?;
+    let kind = built.nmf.check(b, &problem).map_err(blame)?;
+    let data = problem.upload(b)?;
+    b.finish()?;
+    let prepare = prepare.elapsed().as_secs_f64();
+    let nmf = built.nmf.clone().trace_every(job.fit.trace_every_for(kind));
     let interruptible = Interruptible::new();
-    global.detail(format!("factoring {}×{} at k = {}; Ctrl-C stops and saves", dim.0, dim.1, job.fit.rank));
+    global.detail(format!("factoring {}×{} at k = {} by {kind}; Ctrl-C stops and saves", dim.0, dim.1, job.fit.rank));
     let mut watch = Watch::new(global, "factoring", Some(&interruptible));
-    let fitted = built.nmf.fit_observed(b, x.clone(), &mut watch).map_err(|e| Failure::matrix(job.source, e))?;
+    let fitted = nmf.fit_uploaded(b, &data, &problem, prepare, &mut watch).map_err(|e| match e {
+        Error::Diverged { .. } if kind == SolverKind::Gd => blame(e).with("; or a smaller --step"),
+        e => blame(e),
+    })?;
     drop(watch);
+    drop(data);
     for w in fitted.warnings() {
         global.warn(w);
+    }
+    let start = fitted.trace().first().map_or(f64::INFINITY, |p| p.objective);
+    if !kind.is_monotone() && fitted.objective() > start {
+        let advice = if kind == SolverKind::Gd { "take a smaller --step" } else { "take another --solver or start" };
+        let (end, start) = (number(fitted.objective()), number(start));
+        global.warn(format!("the objective ended at {end}, above its start {start}: {advice}"));
     }
     let (penalty_w, penalty_h) = job.fit.penalties(dim)?;
     if job.normalize.is_some() && !(penalty_w.is_none() && penalty_h.is_none()) {
@@ -92,8 +115,8 @@ pub(crate) fn solve<B: Backend>(
     }
     let check = match other {
         Some(mut engine) if fitted.stopped() != Stopped::Interrupted => {
-            let (fit, observed, init) = (job.fit, job.observed, &built.init);
-            let again = cross_check::Again { fit, observed, init, fitted: &fitted, interruptible: &interruptible };
+            let (fit, known, init) = (&job.fit.pinned(kind), job.known, &built.init);
+            let again = cross_check::Again { fit, known, init, fitted: &fitted, interruptible: &interruptible };
             Some(again.on(b, &mut engine, &x, global)?).filter(|_| !interruptible.stopping())
         }
         _ => None,
@@ -102,11 +125,17 @@ pub(crate) fn solve<B: Backend>(
         Some(norm) => fitted.normalized(norm),
         None => fitted,
     };
-    let error = squared_error(&x, &fitted.w(), &fitted.h(), job.observed, global.threads);
-    let mut report = Report::new(&fitted, &x, b.info(), error);
+    let (w, h) = (fitted.w(), fitted.h());
+    let error = match &weighted {
+        Some(pair) => weighted_squared_error(pair, &w, &h, global.threads),
+        None => squared_error(&x, &w, &h, job.known.observed, global.threads),
+    };
+    let weights = weighted.as_ref().map(|pair| pair.weights());
+    let mut report = Report::new(&fitted, &problem.x(), weights.as_ref(), b.info(), error);
     report.load_seconds = job.load_seconds;
     report.penalties = (penalty_w, penalty_h);
-    report.observed = job.observed;
+    report.method = job.fit.method.clone();
+    report.counted(job.known);
     report.cross_check = check;
     Ok(Solved { fitted, report, interruptible })
 }

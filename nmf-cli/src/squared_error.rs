@@ -2,10 +2,11 @@
 //!
 //! Dense: summed directly, a block of rows at a time; the difference ‖X‖² − 2⟨XHᵀ,W⟩ + ⟨WᵀW,HHᵀ⟩ would cancel badly
 //! near an exact fit. Sparse: Σ over the stored entries of (x−v)², plus Σv² over the others, which is
-//! ⟨WᵀW,HHᵀ⟩ − Σ_stored v². Results depend neither on the number of threads nor on the clock.
+//! ⟨WᵀW,HHᵀ⟩ − Σ_stored v². With weights: Σ ω(x−v)², which for a mask is the sum over the known entries. Results depend
+//! neither on the number of threads nor on the clock.
 
 use ndarray::{Array2, ArrayView2, Axis, s};
-use nmf_core::{Element, MatrixRef, Observed, SparseView};
+use nmf_core::{Element, MatrixRef, Observed, SparseView, Weighted};
 use std::num::NonZeroUsize;
 
 /// Rows of a block of V that is formed at a time.
@@ -21,7 +22,7 @@ pub(crate) fn squared_error<T: Element>(
     observed: Observed,
     threads: Option<NonZeroUsize>,
 ) -> f64 {
-    let threads = threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let threads = usable(threads);
     match x {
         MatrixRef::Dense(x) => {
             let h = h.mapv(T::f64);
@@ -53,6 +54,7 @@ fn together<T: Element>(a: ArrayView2<'_, T>) -> ndarray::CowArray<'_, T, ndarra
     if a.is_standard_layout() { a.into() } else { a.as_standard_layout().into_owned().into() }
 }
 
+/// Σ term(x, v) over the stored entries of some outer vectors of X.
 fn stored<T: Element>(
     x: &SparseView<'_, T>,
     range: std::ops::Range<usize>,
@@ -65,12 +67,58 @@ fn stored<T: Element>(
         let (Some(row), Some(f)) = (x.outer_view(o), f.row(o).to_slice()) else { continue };
         for (i, x) in row.iter() {
             if let Some(g) = g.row(i).to_slice() {
-                let v: f64 = f.iter().zip(g).map(|(a, b)| a.f64() * b.f64()).sum();
-                sum += term(x.f64(), v);
+                sum += term(x.f64(), dot(f, g));
             }
         }
     }
     sum
+}
+
+fn dot<T: Element>(f: &[T], g: &[T]) -> f64 {
+    f.iter().zip(g).map(|(a, b)| a.f64() * b.f64()).sum()
+}
+
+/// Σ ω(x−v)² for X and its weights; entries of weight 0 may hold anything.
+pub(crate) fn weighted_squared_error<T: Element>(
+    pair: &Weighted<'_, T>,
+    w: &ArrayView2<'_, T>,
+    h: &ArrayView2<'_, T>,
+    threads: Option<NonZeroUsize>,
+) -> f64 {
+    let threads = usable(threads);
+    match (pair.x(), pair.weights()) {
+        (MatrixRef::Dense(x), MatrixRef::Dense(weights)) => {
+            let h = h.mapv(T::f64);
+            pieces(x.nrows(), BLOCK, threads, |rows| {
+                let v = w.slice(s![rows.clone(), ..]).mapv(T::f64).dot(&h);
+                let (x, weights) = (x.slice(s![rows.clone(), ..]), weights.slice(s![rows, ..]));
+                let known = x.iter().zip(&weights).zip(&v).filter(|((_, weight), _)| **weight > T::zero());
+                known.map(|((x, weight), v)| weight.f64() * (x.f64() - v).powi(2)).sum()
+            })
+        }
+        (MatrixRef::Sparse(x), MatrixRef::Sparse(weights)) => {
+            let (f, g) =
+                if x.is_csr() { (together(w.view()), together(h.t())) } else { (together(h.t()), together(w.view())) };
+            pieces(x.outer_dims(), PIECE, threads, |range| {
+                let mut sum = 0.0;
+                for o in range {
+                    let (Some(x), Some(weights)) = (x.outer_view(o), weights.outer_view(o)) else { continue };
+                    for ((i, x), weight) in x.iter().zip(weights.data()) {
+                        if let (Some(f), Some(g)) = (f.row(o).to_slice(), g.row(i).to_slice()) {
+                            sum += weight.f64() * (x.f64() - dot(f, g)).powi(2);
+                        }
+                    }
+                }
+                sum
+            })
+        }
+        // a pair has one layout
+        _ => f64::NAN,
+    }
+}
+
+fn usable(threads: Option<NonZeroUsize>) -> usize {
+    threads.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get)
 }
 
 /// aᵀa in f64.
@@ -125,6 +173,24 @@ mod tests {
             }
             let got = of(MatrixRef::from(&csr), Observed::Stored);
             assert!((got - stored).abs() < 1e-12 * stored);
+        }
+    }
+
+    #[test]
+    fn weights_count_in_every_layout_and_what_is_unknown_may_be_nan() {
+        let w = Array2::from_shape_fn((90, 2), |(i, q)| ((i + q) % 4) as f64 * 0.3);
+        let h = Array2::from_shape_fn((2, 7), |(q, j)| ((j + 2 * q) % 3) as f64 * 0.7);
+        let x = Array2::from_shape_fn((90, 7), |(i, j)| if (i + j) % 3 == 0 { (i % 5) as f64 + 1.0 } else { 0.0 });
+        let weights = Array2::from_shape_fn((90, 7), |(i, j)| ((i * j) % 4) as f64 * 0.5);
+        let expected = (&weights * &(&x - &w.dot(&h)).mapv(|v| v * v)).sum();
+        let holes = ndarray::Zip::from(&x).and(&weights).map_collect(|x, w| if *w == 0.0 { f64::NAN } else { *x });
+        let (sx, sw) = (Sparse::csr_from_dense(x.view(), 0.0), Sparse::csr_from_dense(weights.view(), 0.0));
+        let (x, holes, weights) = (MatrixRef::from(&x), MatrixRef::from(&holes), MatrixRef::from(&weights));
+        let (sx, sw) = (MatrixRef::from(&sx), MatrixRef::from(&sw));
+        for (x, weights) in [(&x, &weights), (&holes, &weights), (&sx, &weights), (&x, &sw), (&sx, &sw)] {
+            let pair = Weighted::new(x, weights, false).unwrap();
+            let got = weighted_squared_error(&pair, &w.view(), &h.view(), NonZeroUsize::new(2));
+            assert!((got - expected).abs() < 1e-12 * expected, "{got} {expected}");
         }
     }
 

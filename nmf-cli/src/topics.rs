@@ -7,13 +7,14 @@ mod report;
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::fit_options::FitOptions;
+use crate::known::Known;
 use crate::model::Model;
 use crate::progress::spinner;
 use crate::session::{self, Engine, on_engine};
 use crate::solve::{Job, solve};
 use crate::text;
 use clap::Args;
-use nmf_core::{Loss, Observed};
+use nmf_core::Loss;
 use nmf_io::{Loaded, Precision, Table};
 use nmf_text::{Corpus, Df, Format, ReadOptions, ReadReport, StopWords, Strip, TextModel, TextOptions};
 use relevance::Words;
@@ -149,10 +150,10 @@ pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
 
     let mut fit = args.fit.clone();
     fit.loss.get_or_insert(if args.words.tfidf { Loss::FRO } else { Loss::KL });
-    let mut engine = Engine::open(global, &session::work(&loaded, &fit))?;
+    let known = Known::default();
+    let mut engine = Engine::open(global, &session::work(&loaded, &fit, &known))?;
     on_engine!(&mut engine, loaded, |b, table| {
-        let job =
-            Job { fit: &fit, observed: Observed::All, normalize: None, source: &args.corpus, load_seconds, global };
+        let job = Job { fit: &fit, known: &known, normalize: None, source: &args.corpus, load_seconds, global };
         let solved = solve(b, table.matrix.view(), &job, None)?;
         let topics = Topics::of(&solved, &table, &about, args.top, args.words_by)?;
         if let Some(dir) = &args.output {

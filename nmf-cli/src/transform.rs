@@ -1,7 +1,7 @@
 //! `transform`: W for new rows, by a model that `factorize` or `topics` wrote.
 
 use crate::args::Global;
-use crate::estimate::Work;
+use crate::estimate::{Needs, Work};
 use crate::failure::Failure;
 use crate::fit_json::peak_rss_mb;
 use crate::input::InputOptions;
@@ -11,7 +11,7 @@ use crate::squared_error::squared_error;
 use crate::text::{self, number, seconds};
 use crate::topics;
 use clap::Args;
-use nmf_core::{Backend, Element, Loss, Observed, Penalty, Stop};
+use nmf_core::{Backend, Element, Loss, Observed, Penalty, SolverKind, Stop};
 use nmf_io::{Loaded, Precision, Table, TableRef};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -22,8 +22,9 @@ use std::time::Instant;
 #[command(
     long_about = "Finds W (rows × k) for new rows, with H (k×n) of the model as it is, by the model's loss and penalty: \
         exact non-negative least squares for fro, multiplicative updates for the other losses.\n\nINPUT is a matrix with \
-        the n columns of the model, in the same order and units; where both have column names, they must be the same. For a \
-        model of topics, INPUT can also be documents, which are counted by the model's vocabulary.",
+        the n columns of the model, in the same order and units; where both have column names, they must be the same. New \
+        rows are taken as fully known, even if the model was made with --mask or --weights. For a model of topics, INPUT can \
+        also be documents, which are counted by the model's vocabulary.",
     after_help = "Example: nmf-cli transform model new_rows.npy -o W_new.npy"
 )]
 pub(crate) struct TransformArgs {
@@ -62,6 +63,9 @@ pub(crate) fn run(args: &TransformArgs, global: &Global) -> Result<(), Failure> 
     let load_seconds = clock.elapsed().as_secs_f64();
     check_columns(args, &model, &loaded)?;
     let (rows, cols) = loaded.dim();
+    // what nmf_core::transform does
+    let exact = rule.loss.is_fro() && rule.observed == Observed::All;
+    let solver = if exact { SolverKind::AnlsBpp } else { SolverKind::Mu };
     let work = Work {
         rows,
         cols,
@@ -69,9 +73,10 @@ pub(crate) fn run(args: &TransformArgs, global: &Global) -> Result<(), Failure> 
         sparse: loaded.is_sparse(),
         rank: model.rank()?,
         // one pass for the exact solution; some tens for the updates
-        iterations: if rule.loss.is_fro() { 1 } else { 100 },
+        iterations: if exact { 1 } else { 100 },
         loss: rule.loss.clone(),
         precision: loaded.precision(),
+        needs: Needs { solver, observed: rule.observed, ..Needs::default() },
     };
     let mut engine = Engine::open(global, &work)?;
     let result =

@@ -124,8 +124,6 @@ fn options_that_make_no_sense() {
     place.write("h.csv", csv(&sample(2, 3)));
     place.write("bad.csv", "1,-1\n1,1\n1,1\n1,1\n");
     for (options, words) in [
-        ("--solver hals --loss kl", vec!["hals", "use solver mu"]),
-        ("--solver newton", vec!["newton"]),
         ("--loss l2", vec!["l2"]),
         ("--w0 w.csv", vec!["--h0"]),
         ("--init custom", vec!["--w0", "--h0"]),
@@ -144,8 +142,6 @@ fn options_that_make_no_sense() {
         ("--precision f64 --backend gpu", vec!["f64"]),
         ("--header --no-header", vec!["--no-header"]),
         // rooms of later versions: refused, not ignored
-        ("--mask m.csv", vec!["--mask"]),
-        ("--sparseness-w 0.5", vec!["--sparseness-w"]),
         ("--checkpoint c", vec!["--checkpoint"]),
         ("--report r.html", vec!["--report"]),
     ] {

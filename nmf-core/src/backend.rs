@@ -186,7 +186,7 @@ pub trait Backend: Send {
         scale: Self::Elem,
     ) -> Result<Self::Data> {
         let known = crate::weights::known_entries(&x, &weights)?;
-        self.upload(known.view().into(), scale, Observed::Stored)
+        self.upload(known.view(), scale, Observed::Stored)
     }
 
     /// A factor with these values (rows × k).
@@ -266,6 +266,27 @@ pub trait Backend: Send {
         };
         self.terms(loss, x, side, f, other, 1.0, Accumulate::Set, scratch)?;
         self.apply(scratch, f, rule)?;
+        Ok(before)
+    }
+
+    /// [`mu_step`](Self::mu_step) `repeats` ≥ 1 times with `other` as it is; `measure` is about the first. What a backend gathers
+    /// for one update of a row can serve the next (N. Gillis and F. Glineur, Neural Computation 24(4), 2012, §3).
+    fn mu_steps(
+        &mut self,
+        loss: &Loss,
+        x: &Self::Data,
+        side: Side,
+        f: &mut Self::Factor,
+        other: &Self::Factor,
+        scratch: &mut Self::Terms,
+        rule: &Rule,
+        repeats: usize,
+        measure: bool,
+    ) -> Result<Option<Self::Scalar>> {
+        let before = self.mu_step(loss, x, side, f, other, scratch, rule, measure)?;
+        for _ in 1..repeats {
+            self.mu_step(loss, x, side, f, other, scratch, rule, false)?;
+        }
         Ok(before)
     }
 

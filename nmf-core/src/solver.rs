@@ -51,6 +51,10 @@ pub struct Model<'a, B: Backend> {
 }
 
 impl<B: Backend> Model<'_, B> {
+    /// Whether a product with X visits less than a quarter of its entries.
+    pub fn is_sparse(&self) -> bool {
+        self.stored < self.rows as u64 * self.cols as u64 / 4
+    }
     /// Rank k.
     pub fn rank(&self, b: &B) -> usize {
         b.dim(&self.w).1

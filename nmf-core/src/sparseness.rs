@@ -18,67 +18,47 @@ use ndarray::{Array2, ArrayView2};
 /// that is not positive, nothing of this sparseness lies in x's direction and the result is zero.
 pub fn project(x: &mut [f64], sparseness: f64) {
     let n = x.len() as f64;
-    if x.len() < 2 {
+    let largest = x.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+    if x.len() < 2 || largest == 0.0 {
         x.iter_mut().for_each(|v| *v = v.max(0.0));
         return;
     }
     let sum = n.sqrt() - sparseness.clamp(0.0, 1.0) * (n.sqrt() - 1.0);
-    let shift = (sum - x.iter().sum::<f64>()) / n;
-    let mut u: Vec<f64> = x.iter().map(|v| v + shift).collect();
+    // the direction of x decides, however short x is
+    let mut u: Vec<f64> = x.iter().map(|v| v / largest).collect();
     let mut zero = vec![false; x.len()];
-    let mut left = x.len();
     loop {
-        let centre = sum / left as f64;
-        if !to_sphere(&mut u, &zero, centre) {
-            // all remaining entries are equal: the first of them leads
-            if let Some(first) = zero.iter().position(|z| !z) {
-                u[first] += centre;
-                to_sphere(&mut u, &zero, centre);
-            }
+        to_sphere(&mut u, &zero, sum);
+        let mut negative = false;
+        for (u, z) in u.iter_mut().zip(&mut zero).filter(|(u, _)| **u < 0.0) {
+            (*u, *z, negative) = (0.0, true, true);
         }
-        let negative: Vec<usize> = (0..u.len()).filter(|&i| u[i] < 0.0).collect();
-        if negative.is_empty() {
+        if !negative {
             break;
         }
-        left -= negative.len();
-        for i in negative {
-            (zero[i], u[i]) = (true, 0.0);
-        }
-        if left == 0 {
-            break;
-        }
-        let excess = (u.iter().sum::<f64>() - sum) / left as f64;
-        u.iter_mut().zip(&zero).filter(|(_, z)| !**z).for_each(|(u, _)| *u -= excess);
     }
     let length = x.iter().zip(&u).map(|(x, u)| x * u).sum::<f64>().max(0.0);
     x.iter_mut().zip(&u).for_each(|(x, u)| *x = length * u);
 }
 
-/// Moves u away from the centre (all `centre`, zero where `zero`) until ‖u‖₂ = 1; false if it is the centre.
-fn to_sphere(u: &mut [f64], zero: &[bool], centre: f64) -> bool {
-    let (mut a, mut b, mut c) = (0.0, 0.0, -1.0);
-    for (&u, &z) in u.iter().zip(zero) {
-        let m = if z { 0.0 } else { centre };
-        let d = u - m;
-        a += d * d;
-        b += 2.0 * m * d;
-        c += m * m;
+/// Moves the entries that are not `zero` to the nearest ones with this sum and ‖u‖₂ = 1.
+fn to_sphere(u: &mut [f64], zero: &[bool], sum: f64) {
+    let left = zero.iter().filter(|z| !**z).count() as f64;
+    let (mean, centre) = (u.iter().sum::<f64>() / left, sum / left);
+    let mut away = |f: &dyn Fn(usize, f64) -> f64| {
+        u.iter_mut().enumerate().zip(zero).filter(|(_, z)| !**z).for_each(|((i, u), _)| *u = f(i, *u));
+        u.iter().zip(zero).filter(|(_, z)| !**z).map(|(u, _)| u * u).sum::<f64>()
+    };
+    let mut squares = away(&|_, u| u - mean);
+    if squares == 0.0 {
+        // all equal: the first of them leads, within the hyperplane
+        let first = zero.iter().position(|z| !z);
+        squares = away(&|i, _| if Some(i) == first { 1.0 - 1.0 / left } else { -1.0 / left });
     }
-    if c >= -1e-14 {
-        // the sphere touches the hyperplane at the centre alone
-        u.iter_mut().zip(zero).for_each(|(u, z)| *u = if *z { 0.0 } else { centre });
-        return true;
-    }
-    if a <= 1e-28 {
-        return false;
-    }
-    // the larger root of a·α² + b·α + c = 0; where the sphere does not reach the hyperplane, rounding made c > 0
-    let alpha = (-b + (b * b - 4.0 * a * c).max(0.0).sqrt()) / (2.0 * a);
-    for (u, &z) in u.iter_mut().zip(zero) {
-        let m = if z { 0.0 } else { centre };
-        *u = m + alpha * (*u - m);
-    }
-    true
+    // ‖u‖² = ‖centre‖² + α²·squares; where nothing is left for α, the sphere touches the hyperplane at the centre alone
+    let room = 1.0 - sum * sum / left;
+    let alpha = if room > 4.0 * f64::EPSILON && squares > 0.0 { (room / squares).sqrt() } else { 0.0 };
+    away(&|_, u| centre + alpha * u);
 }
 
 /// [`crate::Backend::impose_sparseness`] on the host.
@@ -143,9 +123,25 @@ mod tests {
                 assert!(x.iter().zip(&once).all(|(a, b)| (a - b).abs() < 1e-9 * (1.0 + b.abs())));
             }
         }
-        let mut flat = vec![1.0; 9];
-        project(&mut flat, 0.7);
-        assert!((measure(&flat) - 0.7).abs() < 1e-9, "equal entries have no nearest direction: any will do");
+        // equal entries have no nearest direction: any will do
+        for s in [0.0, 0.3, 0.7, 1.0] {
+            for mut flat in [vec![1.0; 9], vec![0.1; 7], vec![1.0, 1.0, -3.0, 1.0]] {
+                project(&mut flat, s);
+                assert!((measure(&flat) - s).abs() < 1e-9, "s = {s}: {}", measure(&flat));
+            }
+        }
+    }
+
+    #[test]
+    fn projections_scale_with_their_argument() {
+        let x = [3.0, -1.0, 2.5, 0.25, 1.0];
+        let mut one = x;
+        project(&mut one, 0.6);
+        for scale in [1e-40, 1e-16, 1e20] {
+            let mut other = x.map(|v| v * scale);
+            project(&mut other, 0.6);
+            assert!(one.iter().zip(&other).all(|(a, b)| (a * scale - b).abs() <= 1e-14 * scale), "{one:?} {other:?}");
+        }
     }
 
     #[test]

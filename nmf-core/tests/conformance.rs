@@ -45,13 +45,26 @@ fn found_by(fault: Fault) -> &'static str {
         Fault::MeasureAfter => "oracle::mu_step",
         Fault::ForgetFloor | Fault::KeepTiny => "hostile::near_floor",
         Fault::ReviveZeros => "laws::zeros_stay",
-        Fault::SweepForNnls => "oracle::nnls",
+        Fault::SweepForNnls => "oracle::least_squares",
         Fault::DivergenceByDifference => "oracle::divergence_near_fit",
         Fault::ForgetCross => "oracle::quadratic",
         Fault::ForgetMin => "oracle::kkt",
         Fault::ForgetCopy => "oracle::memory",
         Fault::ReverseTicket => "oracle::scalars",
         Fault::Jitter => "hostile::repeatable",
+        Fault::IgnoreWeights | Fault::CountUnknown => "oracle::weighted",
+        Fault::ForgetDamping
+        | Fault::StaleModel
+        | Fault::RidgelessCurvature
+        | Fault::SumOverAll
+        | Fault::NewtonOnce => "oracle::newton_sweep",
+        Fault::IgnoreShuffle => "oracle::hals_sweep",
+        Fault::UpwardsAsClamped | Fault::UncutExtrapolation => "oracle::extrapolate",
+        Fault::NeverRestart | Fault::AdvanceByFirst => "oracle::advance",
+        Fault::UncutGradient | Fault::HalfStep => "oracle::gradient_step",
+        Fault::ClippedForExact | Fault::ExactForClipped | Fault::LazyGradient => "oracle::least_squares",
+        Fault::DriftingSparseness | Fault::ProjectOnly => "oracle::impose_sparseness",
+        Fault::OneUpdate => "oracle::mu_steps",
         _ => "a check named in this test",
     }
 }

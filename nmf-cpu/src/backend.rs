@@ -203,31 +203,24 @@ impl<T: Real> Backend for Cpu<T> {
         rule: &Rule,
         measure: bool,
     ) -> Result<Option<f64>> {
+        self.mu_steps(loss, x, side, f, other, scratch, rule, 1, measure)
+    }
+
+    fn mu_steps(
+        &mut self,
+        loss: &Loss,
+        x: &Data<T>,
+        side: Side,
+        f: &mut Factor<T>,
+        other: &Factor<T>,
+        scratch: &mut Terms<T>,
+        rule: &Rule,
+        repeats: usize,
+        measure: bool,
+    ) -> Result<Option<f64>> {
         check_pair(x, side, f, other)?;
         Error::check_shape("the terms", (f.rows, f.k), (scratch.rows, scratch.k))?;
-        let before = self.pool.install(|| {
-            let chosen = plan::plan(x, side, loss);
-            let column_sums = plan::sums(loss, x, other);
-            let narrow = column_sums.as_ref().map(|(_, n)| n.as_slice());
-            match chosen {
-                Plan::Products => plan::fro_step(x, side, f, other, scratch, rule, measure),
-                Plan::Gather(c) => {
-                    let sum = if measure { Sum::Loss } else { Sum::No };
-                    fused_sparse::update(plan::gather(c, other, loss, narrow, sum), f, rule)
-                }
-                Plan::GatherAll(c) => {
-                    let sum = if measure { Sum::XLog } else { Sum::No };
-                    let everywhere = match &column_sums {
-                        Some((wide, _)) if measure => plan::dot(&dense::column_sums(f), wide),
-                        _ => 0.0,
-                    };
-                    fused_sparse::update(plan::gather(c, other, loss, narrow, sum), f, rule) - x.sum + everywhere
-                }
-                Plan::Tiles(source) => {
-                    fused_dense::update(plan::tiles(source, side, other, loss, narrow, measure), f, rule)
-                }
-            }
-        });
+        let before = self.pool.install(|| plan::mu_steps(loss, x, side, f, other, scratch, rule, repeats, measure));
         Ok(measure.then_some(before))
     }
 

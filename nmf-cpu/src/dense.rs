@@ -4,7 +4,9 @@
 //! threads there are. Per half-step of the Frobenius loss: 2·m·n·k flops, m·n numbers read once.
 
 use crate::gemm::{Mat, MatMut, matmul};
+use crate::simd::Real;
 use crate::storage::{Factor, Gram};
+use crate::transposed;
 use nmf_core::{Element, Side};
 use rayon::prelude::*;
 
@@ -14,7 +16,7 @@ fn piece(lines: usize) -> usize {
 }
 
 /// out = X·other or Xᵀ·other, X row-major rows×cols.
-pub(crate) fn cross<T: Element>(
+pub(crate) fn cross<T: Real>(
     x: &[T],
     (rows, cols): (usize, usize),
     side: Side,
@@ -22,6 +24,9 @@ pub(crate) fn cross<T: Element>(
     out: &mut Factor<T>,
 ) {
     let (k, stride) = (out.k, out.stride);
+    if side == Side::Cols && transposed::suits(rows, k) {
+        return transposed::cross(x, (rows, cols), other, out);
+    }
     let step = piece(out.rows);
     out.data.par_chunks_mut(step * stride).enumerate().for_each(|(p, dst)| {
         let from = p * step;

@@ -45,10 +45,15 @@ impl Map {
     /// r and q for a run of entries; v is floored already.
     #[inline(always)]
     pub(crate) fn apply<T: Real>(self, loss: &Loss, x: &[T], v: &[T], r: &mut [T], q: &mut [T]) {
-        r[..x.len()].copy_from_slice(&v[..x.len()]);
+        let (r, v) = (&mut r[..x.len()], &v[..x.len()]);
         if self == Map::Kl {
+            for e in 0..x.len() {
+                r[e] = x[e] / v[e];
+            }
             q[..x.len()].fill(T::one());
+            return;
         }
+        r.copy_from_slice(v);
         self.apply_in_place(loss, x, r, q);
     }
 

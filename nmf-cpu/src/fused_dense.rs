@@ -149,6 +149,11 @@ impl<T: Real> Kernel for MapTile<'_, '_, T> {
             for v in v.iter_mut() {
                 *v = v.max(self.floor);
             }
+            if let Source::Dense(all, cols, _) = self.p.x {
+                // the line that the next tile will want while this one is computed
+                let next = at + if self.along { INNER * cols } else { INNER };
+                simd::prefetch(simd::blocks(all.get(next..next + len).unwrap_or(&[])));
+            }
             let weights = match self.p.x {
                 Source::Dense(.., Some(w)) => Some(&w[at..][..len]),
                 _ => None,

@@ -6,7 +6,7 @@
 //! Per entry: 4k flops, k numbers gathered; bound by the caches that hold `other`, not by memory.
 
 use crate::elementwise::{Map, loss_term, update_row, weighted_loss_term, x_log_term};
-use crate::simd::{self, Kernel, LANES, Real, axpy, blocks, blocks_mut};
+use crate::simd::{self, Block, Kernel, LANES, Real, axpy, blocks, blocks_mut};
 use crate::storage::{Compressed, Factor};
 use nmf_core::{Loss, Rule};
 use pulp::Simd;
@@ -50,12 +50,13 @@ impl Sum {
 }
 
 /// Updates f in place by one multiplicative step; returns the [`Sum`] of the factors before.
-pub(crate) fn update<T: Real>(p: Pass<'_, T>, f: &mut Factor<T>, rule: &Rule) -> f64 {
+/// With `repeats`, each row is updated so many times while the rows it gathers are near.
+pub(crate) fn update<T: Real>(p: Pass<'_, T>, f: &mut Factor<T>, rule: &Rule, repeats: usize) -> f64 {
     let (k, stride) = (f.k, f.stride);
     let parts: Vec<f64> =
         p.x.split(&mut f.data, stride)
             .into_par_iter()
-            .map(|(from, to, rows)| simd::run(UpdateChunk { p, from, to, rows, k, rule }))
+            .map(|(from, to, rows)| simd::run(UpdateChunk { p, from, to, rows, k, rule, repeats }))
             .collect();
     parts.iter().sum()
 }
@@ -67,6 +68,7 @@ struct UpdateChunk<'a, T> {
     rows: &'a mut [T],
     k: usize,
     rule: &'a Rule,
+    repeats: usize,
 }
 
 impl<T: Real> Kernel for UpdateChunk<'_, T> {
@@ -79,8 +81,12 @@ impl<T: Real> Kernel for UpdateChunk<'_, T> {
         for i in self.from..self.to {
             let row = &mut self.rows[(i - self.from) * stride..][..stride];
             total += accumulate(simd, &self.p, i, row, &mut num, &mut den);
-            let den = self.p.column_sums.unwrap_or(&den);
-            update_row(row, &num, den, self.rule, self.k);
+            update_row(row, &num, self.p.column_sums.unwrap_or(&den), self.rule, self.k);
+            let again = Pass { measure: Sum::No, ..self.p };
+            for _ in 1..self.repeats {
+                accumulate(simd, &again, i, row, &mut num, &mut den);
+                update_row(row, &num, self.p.column_sums.unwrap_or(&den), self.rule, self.k);
+            }
         }
         total
     }
@@ -149,44 +155,86 @@ fn line<T: Real, S: Simd, const NB: usize>(
     let (indices, values) = p.x.line(i);
     let mut w = [[T::zero(); LANES]; NB];
     w.copy_from_slice(blocks(row));
-    let other = blocks(&p.other.data);
-    let mut n = [[T::zero(); LANES]; NB];
-    let mut d = [[T::zero(); LANES]; NB];
+    let table: &[[Block<T>; NB]] = blocks(&p.other.data).as_chunks::<NB>().0;
+    // two of each: one would wait for its own last addition at every entry
+    let mut n = [[[T::zero(); LANES]; NB]; 2];
+    let mut d = [[[T::zero(); LANES]; NB]; 2];
     let (mut v, mut r, mut q) = ([T::one(); BATCH], [T::zero(); BATCH], [T::zero(); BATCH]);
+    let mut last = [T::zero(); BATCH];
     let floor = p.map.floor();
     let mut total = 0.0;
     let weights = p.x.line_weights(i);
-    for (batch, (js, xs)) in indices.chunks(BATCH).zip(values.chunks(BATCH)).enumerate() {
-        for (v, &j) in v.iter_mut().zip(js) {
-            *v = T::dot(simd, &w, &other[j as usize * NB..][..NB]).max(floor);
+    for (batch, js) in indices.chunks(BATCH).enumerate() {
+        let (from, at) = (batch * BATCH, p.x.offsets[i] + batch * BATCH);
+        for (e, (v, &j)) in v.iter_mut().zip(js).enumerate() {
+            ahead(&p.x.indices, table, at + e);
+            *v = T::dot(simd, &w, &table[j as usize]);
         }
-        p.map.apply(p.loss, xs, &v[..xs.len()], &mut r, &mut q);
-        let weights = weights.map(|w| &w[batch * BATCH..][..xs.len()]);
+        // whole vectors: what lies beyond the last entry is computed and not used
+        let padded = js.len().next_multiple_of(LANES);
+        let xs = match p.x.values.get(at..at + padded) {
+            Some(xs) => xs,
+            None => {
+                last[..js.len()].copy_from_slice(&values[from..]);
+                &last[..padded]
+            }
+        };
+        for v in v[..padded].as_chunks_mut::<LANES>().0 {
+            for v in v {
+                *v = if *v > floor { *v } else { floor };
+            }
+        }
+        p.map.apply(p.loss, xs, &v[..padded], &mut r, &mut q);
+        let weights = weights.map(|w| &w[from..][..js.len()]);
         if let Some(w) = weights {
             for ((r, q), w) in r.iter_mut().zip(&mut q).zip(w) {
                 *r *= *w;
                 *q *= *w;
             }
         }
-        total += p.measure.of(p.loss, xs, &v[..xs.len()], weights);
-        for (&r, &j) in r.iter().zip(js) {
-            let h = &other[j as usize * NB..][..NB];
-            for c in 0..NB {
-                axpy(&mut n[c], r, &h[c]);
-            }
-        }
+        total += p.measure.of(p.loss, &xs[..js.len()], &v[..js.len()], weights);
+        add_rows(simd, &mut n, &r, js, table);
         if p.column_sums.is_none() {
-            for (&q, &j) in q.iter().zip(js) {
-                let h = &other[j as usize * NB..][..NB];
-                for c in 0..NB {
-                    axpy(&mut d[c], q, &h[c]);
-                }
-            }
+            add_rows(simd, &mut d, &q, js, table);
         }
     }
-    blocks_mut(num).copy_from_slice(&n);
-    blocks_mut(den).copy_from_slice(&d);
+    for (c, (num, den)) in blocks_mut(num).iter_mut().zip(blocks_mut(den)).enumerate() {
+        for l in 0..LANES {
+            num[l] = n[0][c][l] + n[1][c][l];
+            den[l] = d[0][c][l] + d[1][c][l];
+        }
+    }
     total
+}
+
+/// acc += Σ s·table[j].
+#[inline(always)]
+fn add_rows<T: Real, S: Simd, const NB: usize>(
+    simd: S,
+    acc: &mut [[Block<T>; NB]; 2],
+    s: &[T; BATCH],
+    js: &[u32],
+    table: &[[Block<T>; NB]],
+) {
+    let (pairs, odd) = js.as_chunks::<2>();
+    for (s, j) in s.as_chunks::<2>().0.iter().zip(pairs) {
+        T::axpy(simd, &mut acc[0], s[0], &table[j[0] as usize]);
+        T::axpy(simd, &mut acc[1], s[1], &table[j[1] as usize]);
+    }
+    if let Some(&j) = odd.first() {
+        T::axpy(simd, &mut acc[0], s[js.len() - 1], &table[j as usize]);
+    }
+}
+
+/// Entries from asking for a gathered row to using it: enough to cover a trip to the third cache level.
+const AHEAD: usize = 24;
+
+/// Asks for the row that the entry [`AHEAD`] of this one, on this line or a later one, will gather.
+#[inline(always)]
+fn ahead<T: Real, const NB: usize>(indices: &[u32], table: &[[Block<T>; NB]], entry: usize) {
+    if let Some(row) = indices.get(entry + AHEAD).and_then(|&j| table.get(j as usize)) {
+        simd::prefetch(row);
+    }
 }
 
 #[inline(always)]
@@ -245,12 +293,12 @@ struct CrossChunk<'a, T> {
 impl<T: Real> Kernel for CrossChunk<'_, T> {
     type Out = ();
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
+    fn run<S: Simd>(self, simd: S) {
         match self.other.stride / LANES {
-            1 => self.lines::<1>(),
-            2 => self.lines::<2>(),
-            3 => self.lines::<3>(),
-            4 => self.lines::<4>(),
+            1 => self.lines::<S, 1>(simd),
+            2 => self.lines::<S, 2>(simd),
+            3 => self.lines::<S, 3>(simd),
+            4 => self.lines::<S, 4>(simd),
             _ => self.long_lines(),
         }
     }
@@ -258,18 +306,21 @@ impl<T: Real> Kernel for CrossChunk<'_, T> {
 
 impl<T: Real> CrossChunk<'_, T> {
     #[inline(always)]
-    fn lines<const NB: usize>(self) {
-        let other = blocks(&self.other.data);
+    fn lines<S: Simd, const NB: usize>(self, simd: S) {
+        let table: &[[Block<T>; NB]] = blocks(&self.other.data).as_chunks::<NB>().0;
         for (i, row) in (self.from..self.to).zip(self.rows.chunks_exact_mut(NB * LANES)) {
             let (indices, values) = self.x.line(i);
-            let mut n = [[T::zero(); LANES]; NB];
-            for (&j, &x) in indices.iter().zip(values) {
-                let h = &other[j as usize * NB..][..NB];
-                for c in 0..NB {
-                    axpy(&mut n[c], x, &h[c]);
+            let mut n = [[[T::zero(); LANES]; NB]; 2];
+            let at = self.x.offsets[i];
+            for (e, (&j, &x)) in indices.iter().zip(values).enumerate() {
+                ahead(&self.x.indices, table, at + e);
+                T::axpy(simd, &mut n[e % 2], x, &table[j as usize]);
+            }
+            for (c, out) in blocks_mut(row).iter_mut().enumerate() {
+                for l in 0..LANES {
+                    out[l] = n[0][c][l] + n[1][c][l];
                 }
             }
-            blocks_mut(row).copy_from_slice(&n);
         }
     }
 

@@ -23,6 +23,7 @@ mod newton;
 mod plan;
 mod simd;
 mod storage;
+mod transposed;
 
 pub use backend::Cpu;
 pub use simd::{Block, LANES, Real};

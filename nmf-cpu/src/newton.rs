@@ -6,12 +6,12 @@
 //! one such layout among all rows; columns of a dense X are taken [`LANES`] at a time.
 
 use crate::elementwise::x_log_term;
-use crate::simd::{self, Block, Kernel, LANES, Real, axpy};
+use crate::simd::{self, Block, Kernel, LANES, Real};
 use crate::storage::{Compressed, Data, Factor, Store};
 use crate::{dense, plan};
 use nmf_core::backend::order;
-use nmf_core::reference::newton_entry;
-use nmf_core::{Observed, Penalty, Side, Sweep};
+use nmf_core::reference::DAMPING;
+use nmf_core::{Penalty, Side, Sweep};
 use pulp::Simd;
 use rayon::prelude::*;
 
@@ -85,116 +85,229 @@ fn columns_in_blocks<T: Real>(other: &Factor<T>) -> Vec<Block<T>> {
     out
 }
 
-/// What one row of X needs while it is worked on, in blocks of LANES entries; entries beyond the last have x = 0, h = 0.
-struct Row<T> {
+/// Bytes of gathered rows that a group may hold: they are read once per component and should stay near.
+const GROUP_BYTES: usize = 96 << 10;
+
+/// Up to LANES rows of X that are worked on together, so that the chain from one component of a row to the next, a
+/// division and two sums over lanes long, is waited for once for all of them.
+///
+/// Row r has the blocks `start[r]..start[r + 1]`; entries beyond its last have x = 0 and h = 0.
+struct Group<T> {
+    rows: usize,
+    start: [usize; LANES + 1],
     /// ω·x.
     x: Vec<Block<T>>,
     v: Vec<Block<T>>,
     /// ω, where entries are weighted.
     weight: Vec<Block<T>>,
-    /// Σ ω·h over the entries that count.
-    den: Vec<T>,
+    /// The factor's entries, component by component.
+    w: Vec<Block<T>>,
+    /// Σ ω·h over the entries that count, component by component.
+    den: Vec<Block<T>>,
 }
 
-impl<T: Real> Row<T> {
-    fn new() -> Self {
-        Row { x: Vec::new(), v: Vec::new(), weight: Vec::new(), den: Vec::new() }
+impl<T: Real> Group<T> {
+    fn new(k: usize) -> Self {
+        let zeros = || vec![[T::zero(); LANES]; k];
+        let (x, v, weight) = (Vec::new(), Vec::new(), Vec::new());
+        Group { rows: 0, start: [0; LANES + 1], x, v, weight, w: zeros(), den: zeros() }
     }
 
-    fn resize(&mut self, entries: usize) -> usize {
-        let blocks = entries.div_ceil(LANES);
+    fn clear(&mut self) {
+        self.rows = 0;
         self.x.clear();
-        self.x.resize(blocks, [T::zero(); LANES]);
-        self.v.resize(blocks, [T::one(); LANES]);
         self.weight.clear();
-        blocks
+    }
+
+    /// Room for one more row; returns its blocks.
+    fn push(&mut self, entries: usize) -> std::ops::Range<usize> {
+        let (from, to) = (self.start[self.rows], self.start[self.rows] + entries.div_ceil(LANES));
+        self.rows += 1;
+        self.start[self.rows] = to;
+        self.x.resize(to, [T::zero(); LANES]);
+        from..to
+    }
+
+    fn blocks(&self, r: usize) -> std::ops::Range<usize> {
+        self.start[r]..self.start[r + 1]
+    }
+
+    /// Solves the rows, whose values are in `rows` (stride numbers each) and whose blocks of `other` are `h(row)`. Returns
+    /// their part of the divergence before.
+    #[inline(always)]
+    fn solve<'h, S: Simd>(
+        &mut self,
+        simd: S,
+        p: &Pass<'_, T>,
+        h: impl Fn(usize, usize) -> &'h [Block<T>],
+        rows: &mut [T],
+    ) -> f64
+    where
+        T: 'h,
+    {
+        let (k, stride) = (p.other.k, p.other.stride);
+        for q in 0..k {
+            self.w[q] = [T::zero(); LANES];
+            for (r, row) in rows.chunks_exact(stride).enumerate() {
+                self.w[q][r] = row[q];
+            }
+        }
+        self.v.resize(self.start[self.rows], [T::one(); LANES]);
+        let mut squared_c = [T::zero(); LANES];
+        let mut before = 0.0;
+        for r in 0..self.rows {
+            let h = h(self.start[r], r);
+            self.model(simd, r, h, k);
+            let smallest = self.smallest(r);
+            squared_c[r] = if smallest.is_finite() { smallest.recip() } else { T::zero() };
+            if p.measure {
+                before += self.measure(p, r);
+            }
+            self.denominators(p, r, h, k);
+        }
+        self.descend(simd, p, &h, &squared_c, k);
+        for (r, row) in rows.chunks_exact_mut(stride).enumerate() {
+            (0..k).for_each(|q| row[q] = self.w[q][r]);
+        }
+        before
+    }
+
+    /// v of a row, floored.
+    #[inline(always)]
+    fn model<S: Simd>(&mut self, simd: S, r: usize, h: &[Block<T>], k: usize) {
+        let blocks = self.blocks(r);
+        // by index: chunks and steps of a length known at run time only would divide for each row
+        for (b, v) in self.v[blocks].iter_mut().enumerate() {
+            let mut sum = [[T::zero(); LANES]; 2];
+            for (q, (h, w)) in h[b * k..][..k].iter().zip(&self.w).enumerate() {
+                T::axpy(simd, &mut sum[q % 2..][..1], w[r], std::slice::from_ref(h));
+            }
+            for l in 0..LANES {
+                let new = sum[0][l] + sum[1][l];
+                v[l] = if new > T::FLOOR { new } else { T::FLOOR };
+            }
+        }
+    }
+
+    /// The smallest positive ωx of a row.
+    #[inline(always)]
+    fn smallest(&self, r: usize) -> T {
+        let mut smallest = [T::infinity(); LANES];
+        for x in &self.x[self.blocks(r)] {
+            for l in 0..LANES {
+                smallest[l] = if x[l] > T::zero() && x[l] < smallest[l] { x[l] } else { smallest[l] };
+            }
+        }
+        smallest.into_iter().fold(T::infinity(), T::min)
+    }
+
+    #[inline(always)]
+    fn denominators(&mut self, p: &Pass<'_, T>, r: usize, h: &[Block<T>], k: usize) {
+        if let Some(sums) = p.sums {
+            (0..k).for_each(|q| self.den[q][r] = sums[q]);
+            return;
+        }
+        let blocks = self.blocks(r);
+        for q in 0..k {
+            let mut sum = [T::zero(); LANES];
+            for (b, h) in blocks.clone().zip(h.chunks_exact(k)) {
+                for l in 0..LANES {
+                    // where entries are not weighted, h is zero beyond the last
+                    sum[l] += if self.weight.is_empty() { h[q][l] } else { self.weight[b][l] * h[q][l] };
+                }
+            }
+            self.den[q][r] = tree(&sum);
+        }
+    }
+
+    /// All passes over the components.
+    #[inline(always)]
+    fn descend<'h, S: Simd>(
+        &mut self,
+        simd: S,
+        p: &Pass<'_, T>,
+        h: &impl Fn(usize, usize) -> &'h [Block<T>],
+        squared_c: &Block<T>,
+        k: usize,
+    ) where
+        T: 'h,
+    {
+        let Penalty { l1, l2 } = p.sweep.rule.penalty;
+        let (l1, l2) = (T::of(l1), T::of(l2));
+        let stop = T::of(p.sweep.stop * p.sweep.stop);
+        // the last moves, still to be patched into v
+        let (mut d, mut from) = ([T::zero(); LANES], p.visit.first().copied().unwrap_or(0));
+        let (mut active, mut first) = ([true; LANES], [T::zero(); LANES]);
+        for pass in 0..p.sweep.max_sweeps.max(1) {
+            let mut moved = [T::zero(); LANES];
+            for &q in p.visit {
+                let (mut s1, mut s2) = ([T::zero(); LANES], [T::zero(); LANES]);
+                for r in 0..self.rows {
+                    let (blocks, h) = (self.blocks(r), h(self.start[r], r));
+                    if blocks.is_empty() {
+                        continue;
+                    }
+                    // the last move is patched into v while the next component is looked at
+                    let (x, v) = (&self.x[blocks.clone()], &mut self.v[blocks]);
+                    (s1[r], s2[r]) = T::newton_sums(simd, x, v, d[r], &h[from..], &h[q..], k);
+                }
+                let (w, den) = (&mut self.w[q], &self.den[q]);
+                for l in 0..LANES {
+                    let new = newton_entry(w[l], den[l] - s1[l] + l1 + l2 * w[l], s2[l] + l2, squared_c[l]);
+                    let new = if active[l] { new } else { w[l] };
+                    d[l] = new - w[l];
+                    moved[l] += d[l] * d[l];
+                    w[l] = new;
+                }
+                from = q;
+            }
+            if pass == 0 {
+                first = moved;
+            }
+            let mut any = false;
+            for l in 0..self.rows {
+                active[l] = active[l] && moved[l] > stop * first[l];
+                any |= active[l];
+            }
+            if !any {
+                break;
+            }
+        }
+    }
+
+    /// A row's part of the divergence, up to −Σx + Σv over all entries where all count.
+    #[inline(always)]
+    fn measure(&self, p: &Pass<'_, T>, r: usize) -> f64 {
+        let blocks = self.blocks(r);
+        let (x, v) = (self.x[blocks.clone()].as_flattened(), self.v[blocks.clone()].as_flattened());
+        if self.weight.is_empty() {
+            let logs = x_log_term(x, v);
+            // v beyond the last entry is the floor: nothing
+            let gap = |(x, v): (&T, &T)| if *v > T::FLOOR || *x > T::zero() { v.f64() - x.f64() } else { 0.0 };
+            return if p.sums.is_some() { logs } else { logs + x.iter().zip(v).map(gap).sum::<f64>() };
+        }
+        let weights = self.weight[blocks].as_flattened();
+        let term = |((x, v), w): ((&T, &T), &T)| {
+            // x holds ω·x
+            let log = if *x > T::zero() { x.f64() * T::ln_ratio(*x / *w, *v).f64() } else { 0.0 };
+            if *w > T::zero() { log - x.f64() + w.f64() * v.f64() } else { 0.0 }
+        };
+        x.iter().zip(v).zip(weights).map(term).sum()
     }
 }
 
-/// One row: `h` are its blocks of `other`. Returns the row's part of the divergence before.
+/// [`nmf_core::reference::newton_entry`] with c² instead of c.
 #[inline(always)]
-fn solve_row<T: Real>(p: &Pass<'_, T>, row: &mut Row<T>, h: &[Block<T>], k: usize, w: &mut [T]) -> f64 {
-    let blocks = row.x.len();
-    let (x, v, h) = (&row.x[..], &mut row.v[..blocks], &h[..blocks * k]);
-    let floor = T::FLOOR;
-    let mut smallest = T::infinity();
-    for (b, v) in v.iter_mut().enumerate() {
-        let mut sum = [[T::zero(); LANES]; 2];
-        let (pairs, last) = h[b * k..][..k].as_chunks::<2>();
-        for (q, h) in pairs.iter().enumerate() {
-            axpy(&mut sum[0], w[2 * q], &h[0]);
-            axpy(&mut sum[1], w[2 * q + 1], &h[1]);
-        }
-        if let Some(h) = last.first() {
-            axpy(&mut sum[0], w[k - 1], h);
-        }
-        for l in 0..LANES {
-            v[l] = (sum[0][l] + sum[1][l]).max(floor);
-            let x = x[b][l];
-            smallest = if x > T::zero() && x < smallest { x } else { smallest };
-        }
-    }
-    let c = if smallest.is_finite() { smallest.sqrt().recip().f64() } else { 0.0 };
-    let mut before = 0.0;
-    if p.measure {
-        before = measure(p, row, blocks);
-    }
-    let (x, v) = (&row.x[..], &mut row.v[..blocks]);
-    let den: &[T] = match p.sums {
-        Some(sums) => sums,
-        None => {
-            row.den.clear();
-            row.den.resize(k, T::zero());
-            for q in 0..k {
-                let mut sum = [T::zero(); LANES];
-                for b in 0..blocks {
-                    let h = &h[b * k + q];
-                    for l in 0..LANES {
-                        // where only stored entries count and none is weighted, h is zero beyond the last
-                        sum[l] += if row.weight.is_empty() { h[l] } else { row.weight[b][l] * h[l] };
-                    }
-                }
-                row.den[q] = sum.iter().copied().sum();
-            }
-            &row.den
-        }
-    };
-    let Penalty { l1, l2 } = p.sweep.rule.penalty;
-    let (stop, passes) = (p.sweep.stop * p.sweep.stop, p.sweep.max_sweeps.max(1));
-    // the last move, still to be patched into v
-    let (mut d, mut from) = (T::zero(), p.visit.first().copied().unwrap_or(0));
-    let mut first = 0.0;
-    for pass in 0..passes {
-        let mut moved = 0.0;
-        for &q in p.visit {
-            let (mut s1, mut s2) = ([T::zero(); LANES], [T::zero(); LANES]);
-            for ((v, x), h) in v.iter_mut().zip(x).zip(h.chunks_exact(k)) {
-                let (old, new) = (&h[from], &h[q]);
-                for l in 0..LANES {
-                    v[l] = d.mul_add(old[l], v[l]).max(floor);
-                    let r = new[l] / v[l];
-                    let xr = x[l] * r;
-                    s1[l] += xr;
-                    s2[l] = xr.mul_add(r, s2[l]);
-                }
-            }
-            let (s1, s2) = (tree(&s1), tree(&s2));
-            let old = w[q].f64();
-            let g = (den[q] - s1).f64() + l1 + l2 * old;
-            let new = T::of(newton_entry(old, g, s2.f64() + l2, c));
-            let new = if new < T::TINY { T::zero() } else { new };
-            (d, from) = (new - w[q], q);
-            moved += d.f64() * d.f64();
-            w[q] = new;
-        }
-        if pass == 0 {
-            first = moved;
-        }
-        if moved <= stop * first {
-            break;
-        }
-    }
-    before
+fn newton_entry<T: Real>(w: T, g: T, h: T, squared_c: T) -> T {
+    let d = g / h;
+    let squared_lambda = squared_c * d * d * h;
+    let overshoots = g > T::zero() && squared_lambda > T::of(DAMPING * DAMPING);
+    let d = if overshoots { d / (T::one() + squared_lambda.sqrt()) } else { d };
+    let new = (w - d).max(T::zero());
+    let new = if new < T::TINY { T::zero() } else { new };
+    // without curvature: down to zero, or nothing to decide
+    let linear = if g > T::zero() { T::zero() } else { w };
+    if h > T::zero() { new } else { linear }
 }
 
 #[inline(always)]
@@ -202,33 +315,6 @@ fn tree<T: Real>(a: &Block<T>) -> T {
     let pairs: [T; 8] = std::array::from_fn(|l| a[l] + a[l + 8]);
     let fours: [T; 4] = std::array::from_fn(|l| pairs[l] + pairs[l + 4]);
     (fours[0] + fours[2]) + (fours[1] + fours[3])
-}
-
-/// Σ x·ln(x/v), and Σ ω(v − x) besides where not every entry counts.
-#[inline(always)]
-fn measure<T: Real>(p: &Pass<'_, T>, row: &Row<T>, blocks: usize) -> f64 {
-    let (x, v) = (row.x.as_flattened(), row.v[..blocks].as_flattened());
-    if row.weight.is_empty() {
-        let logs = x_log_term(x, v);
-        if p.sums.is_some() {
-            return logs;
-        }
-        // v beyond the last entry is the floor: nothing
-        let mut rest = 0.0;
-        for (x, v) in x.iter().zip(v) {
-            rest += if *v > T::FLOOR || *x > T::zero() { v.f64() - x.f64() } else { 0.0 };
-        }
-        return logs + rest;
-    }
-    let mut sum = 0.0;
-    for ((x, v), w) in x.iter().zip(v).zip(row.weight.as_flattened()) {
-        if *w > T::zero() {
-            // x holds ω·x
-            let log = if *x > T::zero() { x.f64() * T::ln_ratio(*x / *w, *v).f64() } else { 0.0 };
-            sum += log - x.f64() + w.f64() * v.f64();
-        }
-    }
-    sum
 }
 
 struct SparseChunk<'a, T> {
@@ -242,35 +328,71 @@ struct SparseChunk<'a, T> {
 impl<T: Real> Kernel for SparseChunk<'_, T> {
     type Out = f64;
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> f64 {
+    fn run<S: Simd>(self, simd: S) -> f64 {
         let (k, stride) = (self.pass.other.k, self.pass.other.stride);
-        let mut row = Row::new();
+        let most = (GROUP_BYTES / (k * size_of::<Block<T>>())).max(1);
+        let mut group = Group::new(k);
         let mut gathered = Vec::new();
+        let zeros = vec![[T::zero(); 4]; stride / 4];
         let mut total = 0.0;
-        for i in self.from..self.to {
-            let (indices, values) = self.lines.line(i);
-            let blocks = row.resize(indices.len());
-            gathered.clear();
-            gathered.resize(blocks * k, [T::zero(); LANES]);
-            for (e, (&j, &x)) in indices.iter().zip(values).enumerate() {
-                let (b, l) = (e / LANES, e % LANES);
-                row.x[b][l] = x;
-                let block = &mut gathered[b * k..][..k];
-                for (out, h) in block.iter_mut().zip(self.pass.other.row(j as usize)) {
-                    out[l] = *h;
+        let mut i = self.from;
+        while i < self.to {
+            group.clear();
+            let first = i;
+            while i < self.to && group.rows < LANES {
+                let entries = self.lines.line(i).0.len();
+                if group.rows > 0 && group.start[group.rows] + entries.div_ceil(LANES) > most {
+                    break;
                 }
-            }
-            if let Some(weights) = self.lines.line_weights(i) {
-                row.weight.resize(blocks, [T::zero(); LANES]);
-                for (e, &weight) in weights.iter().enumerate() {
-                    row.weight[e / LANES][e % LANES] = weight;
-                    row.x[e / LANES][e % LANES] *= weight;
+                let blocks = group.push(entries);
+                // every block is written whole: what was there before may stay
+                if gathered.len() < blocks.end * k {
+                    gathered.resize(blocks.end * k, [T::zero(); LANES]);
                 }
+                self.gather(i, blocks, &mut group, &mut gathered, &zeros);
+                i += 1;
             }
-            let w = &mut self.rows[(i - self.from) * stride..][..stride];
-            total += solve_row(&self.pass, &mut row, &gathered, k, w);
+            let rows = &mut self.rows[(first - self.from) * stride..(i - self.from) * stride];
+            total += group.solve(simd, &self.pass, |start, _| &gathered[start * k..], rows);
         }
         total
+    }
+}
+
+impl<T: Real> SparseChunk<'_, T> {
+    /// Lays out the entries of line i.
+    #[inline(always)]
+    fn gather(
+        &self,
+        i: usize,
+        blocks: std::ops::Range<usize>,
+        group: &mut Group<T>,
+        gathered: &mut [Block<T>],
+        zeros: &[[T; 4]],
+    ) {
+        let k = self.pass.other.k;
+        let (indices, values) = self.lines.line(i);
+        let x = group.x[blocks.clone()].as_flattened_mut();
+        x[..values.len()].copy_from_slice(values);
+        let at = self.lines.offsets[i];
+        for (b, (block, js)) in gathered[blocks.start * k..].chunks_exact_mut(k).zip(indices.chunks(LANES)).enumerate()
+        {
+            // the rows that the next block but one will want
+            let next = (at + (b + 2) * LANES).min(self.lines.indices.len());
+            for &j in self.lines.indices[next..].iter().take(LANES) {
+                simd::prefetch(simd::blocks(self.pass.other.row(j as usize)));
+            }
+            let mut rows = [zeros; LANES];
+            for (row, &j) in rows.iter_mut().zip(js) {
+                *row = self.pass.other.row(j as usize).as_chunks().0;
+            }
+            simd::transpose(&rows, block);
+        }
+        if let Some(weights) = self.lines.line_weights(i) {
+            group.weight.resize(blocks.end, [T::zero(); LANES]);
+            group.weight[blocks].as_flattened_mut()[..weights.len()].copy_from_slice(weights);
+            x.iter_mut().zip(weights).for_each(|(x, w)| *x *= *w);
+        }
     }
 }
 
@@ -286,26 +408,22 @@ struct DenseChunk<'a, T> {
 }
 
 impl<T: Real> DenseChunk<'_, T> {
-    /// Line `first + l` of `from` (X or the weights) for each l, as blocks.
+    /// The lines from `first` on of `from` (X or the weights), one after the other, `blocks` blocks each.
     #[inline(always)]
-    fn lines(&self, from: &[T], lines: usize, out: &mut [Vec<Block<T>>]) {
-        let entries = self.pass.other.rows;
-        for l in 0..lines {
-            out[l].clear();
-            out[l].resize(entries.div_ceil(LANES), [T::zero(); LANES]);
-        }
+    fn lines(&self, from: &[T], lines: usize, blocks: usize, out: &mut [Block<T>]) {
+        let (entries, out) = (self.pass.other.rows, out.as_flattened_mut());
+        let length = blocks * LANES;
         match self.side {
             Side::Rows => {
-                for l in 0..lines {
-                    let line = &from[(self.first + l) * self.cols..][..entries];
-                    out[l].as_flattened_mut()[..entries].copy_from_slice(line);
+                for (l, out) in out.chunks_exact_mut(length).take(lines).enumerate() {
+                    out[..entries].copy_from_slice(&from[(self.first + l) * self.cols..][..entries]);
                 }
             }
             Side::Cols => {
                 for e in 0..entries {
                     let line = &from[e * self.cols + self.first..][..lines];
                     for (l, v) in line.iter().enumerate() {
-                        out[l][e / LANES][e % LANES] = *v;
+                        out[l * length + e] = *v;
                     }
                 }
             }
@@ -316,39 +434,22 @@ impl<T: Real> DenseChunk<'_, T> {
 impl<T: Real> Kernel for DenseChunk<'_, T> {
     type Out = f64;
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> f64 {
+    fn run<S: Simd>(self, simd: S) -> f64 {
         let (k, stride) = (self.pass.other.k, self.pass.other.stride);
         let lines = self.rows.len() / stride;
-        let room = || (0..LANES).map(|_| Vec::new()).collect::<Vec<_>>();
-        let (mut xs, mut weights) = (room(), room());
-        self.lines(self.x, lines, &mut xs);
+        let mut group = Group::new(k);
+        group.clear();
+        let mut blocks = 0;
+        for _ in 0..lines {
+            blocks = group.push(self.pass.other.rows).len();
+        }
+        self.lines(self.x, lines, blocks, &mut group.x);
         if let Some(w) = self.weights {
-            self.lines(w, lines, &mut weights);
+            group.weight.resize(lines * blocks, [T::zero(); LANES]);
+            self.lines(w, lines, blocks, &mut group.weight);
+            let weights = group.weight.as_flattened();
+            group.x.as_flattened_mut().iter_mut().zip(weights).for_each(|(x, w)| *x *= *w);
         }
-        let mut row = Row::new();
-        let mut total = 0.0;
-        for l in 0..lines {
-            row.resize(self.pass.other.rows);
-            std::mem::swap(&mut row.x, &mut xs[l]);
-            if self.weights.is_some() {
-                std::mem::swap(&mut row.weight, &mut weights[l]);
-                for (x, w) in row.x.as_flattened_mut().iter_mut().zip(row.weight.as_flattened()) {
-                    *x *= *w;
-                }
-            }
-            let w = &mut self.rows[l * stride..][..stride];
-            total += solve_row(&self.pass, &mut row, self.layout, k, w);
-        }
-        total
-    }
-}
-
-impl<T> Data<T> {
-    /// Whether every entry counts, and all alike.
-    pub(crate) fn observes_all(&self) -> bool {
-        match &self.store {
-            Store::Dense { weights, .. } => weights.is_none(),
-            Store::Sparse { observed, .. } => *observed == Observed::All,
-        }
+        group.solve(simd, &self.pass, |_, _| self.layout, self.rows)
     }
 }

@@ -88,6 +88,50 @@ pub(crate) fn divergence_of<T: Real>(loss: &Loss, x: &Data<T>, w: &Factor<T>, h:
     }
 }
 
+/// Multiplicative updates; returns the divergence before the first (0 unless measured).
+#[allow(clippy::too_many_arguments)] // those of the trait's method
+pub(crate) fn mu_steps<T: Real>(
+    loss: &Loss,
+    x: &Data<T>,
+    side: Side,
+    f: &mut Factor<T>,
+    other: &Factor<T>,
+    scratch: &mut Terms<T>,
+    rule: &Rule,
+    repeats: usize,
+    measure: bool,
+) -> f64 {
+    let chosen = plan(x, side, loss);
+    let column_sums = sums(loss, x, other);
+    let narrow = column_sums.as_ref().map(|(_, n)| n.as_slice());
+    // gathered rows serve all repeats at once; a product or a pass over tiles is made anew
+    let again = |mut once: Box<dyn FnMut(bool) -> f64 + '_>| {
+        let before = once(measure);
+        (1..repeats).for_each(|_| {
+            once(false);
+        });
+        before
+    };
+    match chosen {
+        Plan::Products => again(Box::new(|measure| fro_step(x, side, f, other, scratch, rule, measure))),
+        Plan::Gather(c) => {
+            let sum = if measure { Sum::Loss } else { Sum::No };
+            fused_sparse::update(gather(c, other, loss, narrow, sum), f, rule, repeats)
+        }
+        Plan::GatherAll(c) => {
+            let sum = if measure { Sum::XLog } else { Sum::No };
+            let everywhere = match &column_sums {
+                Some((wide, _)) if measure => dot(&dense::column_sums(f), wide),
+                _ => 0.0,
+            };
+            fused_sparse::update(gather(c, other, loss, narrow, sum), f, rule, repeats) - x.sum + everywhere
+        }
+        Plan::Tiles(source) => {
+            again(Box::new(|measure| fused_dense::update(tiles(source, side, other, loss, narrow, measure), f, rule)))
+        }
+    }
+}
+
 pub(crate) fn tiles<'a, T: Real>(
     x: fused_dense::Source<'a, T>,
     side: Side,

@@ -53,6 +53,36 @@ pub(crate) fn blocks_mut<T>(row: &mut [T]) -> &mut [Block<T>] {
     row.as_chunks_mut::<LANES>().0
 }
 
+/// out[q][l] = rows[l][q] for the components q that `out` has.
+#[inline(always)]
+pub(crate) fn transpose<T: Real>(rows: &[&[[T; 4]]; LANES], out: &mut [Block<T>]) {
+    for (q, out) in out.chunks_mut(4).enumerate() {
+        for l in (0..LANES).step_by(4) {
+            let square = T::transpose4([rows[l][q], rows[l + 1][q], rows[l + 2][q], rows[l + 3][q]]);
+            for (out, new) in out.iter_mut().zip(square) {
+                out[l..l + 4].copy_from_slice(&new);
+            }
+        }
+    }
+}
+
+/// Asks for a row to be brought into the first cache level; a block of f32 is a cache line.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(crate) fn prefetch<T>(row: &[Block<T>]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in row {
+        // SAFETY: SSE is part of every x86-64, and a prefetch reads nothing that the program could observe: any address,
+        // and this one lies in a slice, is allowed.
+        unsafe {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(line).cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = row;
+}
+
 /// acc + s·b.
 #[inline(always)]
 pub(crate) fn axpy<T: Element>(acc: &mut Block<T>, s: T, b: &Block<T>) {
@@ -65,6 +95,44 @@ pub(crate) fn axpy<T: Element>(acc: &mut Block<T>, s: T, b: &Block<T>) {
 pub trait Real: Element {
     /// ⟨a, b⟩ of padded rows, in explicit vectors.
     fn dot<S: Simd>(simd: S, a: &[Block<Self>], b: &[Block<Self>]) -> Self;
+
+    /// acc + s·b of padded rows, in explicit vectors.
+    fn axpy<S: Simd>(simd: S, acc: &mut [Block<Self>], s: Self, b: &[Block<Self>]);
+
+    /// The rows of the transposed 4×4 square.
+    #[inline(always)]
+    fn transpose4(rows: [[Self; 4]; 4]) -> [[Self; 4]; 4] {
+        std::array::from_fn(|i| std::array::from_fn(|j| rows[j][i]))
+    }
+
+    /// For padded lists of entries with x, v and components o (`old`) and h (`new`), each `step` blocks after the last: v ← max(v + d·o,
+    /// floor), then Σ x·h/v and Σ x·h²/v².
+    fn newton_sums<S: Simd>(
+        simd: S,
+        x: &[Block<Self>],
+        v: &mut [Block<Self>],
+        d: Self,
+        old: &[Block<Self>],
+        new: &[Block<Self>],
+        step: usize,
+    ) -> (Self, Self);
+
+    /// Numbers in a vector of `S`.
+    fn lanes<S: Simd>() -> usize;
+
+    /// acc[q][j] += Σ_i w[i][q]·x[i][j] for NQ components q and two vectors of columns j, summed in the order of i; the rows
+    /// of `acc`, `w` and `x` begin `width`, `stride` and `cols` after one another. Returns NQ.
+    #[allow(clippy::too_many_arguments)] // three matrices and their strides
+    fn rank_update<S: Simd, const NQ: usize>(
+        simd: S,
+        acc: &mut [Self],
+        width: usize,
+        w: &[Self],
+        stride: usize,
+        x: &[Self],
+        cols: usize,
+        rows: usize,
+    ) -> usize;
 
     /// ln(x/v) for x > 0, v > 0 normal numbers, within about three units in the last place, *relative*: near x = v it is
     /// computed from x − v, so that losses keep their digits close to a fit. Undefined (but no panic) elsewhere.
@@ -83,6 +151,93 @@ impl Real for f32 {
             acc = simd.mul_add_e_f32s(*a, *b, acc);
         }
         simd.reduce_sum_f32s(acc)
+    }
+
+    #[inline(always)]
+    fn axpy<S: Simd>(simd: S, acc: &mut [Block<f32>], s: f32, b: &[Block<f32>]) {
+        let (acc, b) = (S::as_mut_simd_f32s(acc.as_flattened_mut()).0, S::as_simd_f32s(b.as_flattened()).0);
+        let s = simd.splat_f32s(s);
+        for (acc, b) in acc.iter_mut().zip(b) {
+            *acc = simd.mul_add_e_f32s(s, *b, *acc);
+        }
+    }
+
+    // left to itself the compiler moves the sixteen numbers one by one
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn transpose4(rows: [[f32; 4]; 4]) -> [[f32; 4]; 4] {
+        use std::arch::x86_64::{__m128, _mm_movehl_ps, _mm_movelh_ps, _mm_unpackhi_ps, _mm_unpacklo_ps};
+        let [a, b, c, d] = rows.map(pulp::cast::<[f32; 4], __m128>);
+        // SAFETY: SSE, which these need and nothing else, is part of every x86-64.
+        let columns = unsafe {
+            let (ab, cd) = (_mm_unpacklo_ps(a, b), _mm_unpacklo_ps(c, d));
+            let (ef, gh) = (_mm_unpackhi_ps(a, b), _mm_unpackhi_ps(c, d));
+            [_mm_movelh_ps(ab, cd), _mm_movehl_ps(cd, ab), _mm_movelh_ps(ef, gh), _mm_movehl_ps(gh, ef)]
+        };
+        columns.map(pulp::cast::<__m128, [f32; 4]>)
+    }
+
+    #[inline(always)]
+    fn lanes<S: Simd>() -> usize {
+        S::F32_LANES
+    }
+
+    #[inline(always)]
+    fn rank_update<S: Simd, const NQ: usize>(
+        simd: S,
+        acc: &mut [f32],
+        width: usize,
+        w: &[f32],
+        stride: usize,
+        x: &[f32],
+        cols: usize,
+        rows: usize,
+    ) -> usize {
+        let lanes = S::F32_LANES;
+        let mut sums = [[simd.splat_f32s(0.0); 2]; NQ];
+        for (q, sums) in sums.iter_mut().enumerate() {
+            sums.copy_from_slice(S::as_simd_f32s(&acc[q * width..][..2 * lanes]).0);
+        }
+        for i in 0..rows {
+            let x = S::as_simd_f32s(&x[i * cols..][..2 * lanes]).0;
+            let w = &w[i * stride..][..NQ];
+            for (sums, w) in sums.iter_mut().zip(w) {
+                let w = simd.splat_f32s(*w);
+                sums[0] = simd.mul_add_e_f32s(w, x[0], sums[0]);
+                sums[1] = simd.mul_add_e_f32s(w, x[1], sums[1]);
+            }
+        }
+        for (q, sums) in sums.iter().enumerate() {
+            S::as_mut_simd_f32s(&mut acc[q * width..][..2 * lanes]).0.copy_from_slice(sums);
+        }
+        NQ
+    }
+
+    #[inline(always)]
+    fn newton_sums<S: Simd>(
+        simd: S,
+        x: &[Block<f32>],
+        v: &mut [Block<f32>],
+        d: f32,
+        old: &[Block<f32>],
+        new: &[Block<f32>],
+        step: usize,
+    ) -> (f32, f32) {
+        let (d, floor) = (simd.splat_f32s(d), simd.splat_f32s(<f32 as Element>::FLOOR));
+        let (mut s1, mut s2) = (simd.splat_f32s(0.0), simd.splat_f32s(0.0));
+        for (b, (v, x)) in v.iter_mut().zip(x).enumerate() {
+            let (v, x) = (S::as_mut_simd_f32s(v).0, S::as_simd_f32s(x).0);
+            let (old, new) = (S::as_simd_f32s(&old[b * step]).0, S::as_simd_f32s(&new[b * step]).0);
+            for (((v, x), old), new) in v.iter_mut().zip(x).zip(old).zip(new) {
+                *v = simd.max_f32s(simd.mul_add_e_f32s(d, *old, *v), floor);
+                let r = simd.div_f32s(*new, *v);
+                let xr = simd.mul_f32s(*x, r);
+                s1 = simd.add_f32s(s1, xr);
+                s2 = simd.mul_add_e_f32s(xr, r, s2);
+            }
+        }
+        (simd.reduce_sum_f32s(s1), simd.reduce_sum_f32s(s2))
     }
 
     #[inline(always)]
@@ -108,6 +263,77 @@ impl Real for f64 {
             acc = simd.mul_add_e_f64s(*a, *b, acc);
         }
         simd.reduce_sum_f64s(acc)
+    }
+
+    #[inline(always)]
+    fn axpy<S: Simd>(simd: S, acc: &mut [Block<f64>], s: f64, b: &[Block<f64>]) {
+        let (acc, b) = (S::as_mut_simd_f64s(acc.as_flattened_mut()).0, S::as_simd_f64s(b.as_flattened()).0);
+        let s = simd.splat_f64s(s);
+        for (acc, b) in acc.iter_mut().zip(b) {
+            *acc = simd.mul_add_e_f64s(s, *b, *acc);
+        }
+    }
+
+    #[inline(always)]
+    fn lanes<S: Simd>() -> usize {
+        S::F64_LANES
+    }
+
+    #[inline(always)]
+    fn rank_update<S: Simd, const NQ: usize>(
+        simd: S,
+        acc: &mut [f64],
+        width: usize,
+        w: &[f64],
+        stride: usize,
+        x: &[f64],
+        cols: usize,
+        rows: usize,
+    ) -> usize {
+        let lanes = S::F64_LANES;
+        let mut sums = [[simd.splat_f64s(0.0); 2]; NQ];
+        for (q, sums) in sums.iter_mut().enumerate() {
+            sums.copy_from_slice(S::as_simd_f64s(&acc[q * width..][..2 * lanes]).0);
+        }
+        for i in 0..rows {
+            let x = S::as_simd_f64s(&x[i * cols..][..2 * lanes]).0;
+            let w = &w[i * stride..][..NQ];
+            for (sums, w) in sums.iter_mut().zip(w) {
+                let w = simd.splat_f64s(*w);
+                sums[0] = simd.mul_add_e_f64s(w, x[0], sums[0]);
+                sums[1] = simd.mul_add_e_f64s(w, x[1], sums[1]);
+            }
+        }
+        for (q, sums) in sums.iter().enumerate() {
+            S::as_mut_simd_f64s(&mut acc[q * width..][..2 * lanes]).0.copy_from_slice(sums);
+        }
+        NQ
+    }
+
+    #[inline(always)]
+    fn newton_sums<S: Simd>(
+        simd: S,
+        x: &[Block<f64>],
+        v: &mut [Block<f64>],
+        d: f64,
+        old: &[Block<f64>],
+        new: &[Block<f64>],
+        step: usize,
+    ) -> (f64, f64) {
+        let (d, floor) = (simd.splat_f64s(d), simd.splat_f64s(<f64 as Element>::FLOOR));
+        let (mut s1, mut s2) = (simd.splat_f64s(0.0), simd.splat_f64s(0.0));
+        for (b, (v, x)) in v.iter_mut().zip(x).enumerate() {
+            let (v, x) = (S::as_mut_simd_f64s(v).0, S::as_simd_f64s(x).0);
+            let (old, new) = (S::as_simd_f64s(&old[b * step]).0, S::as_simd_f64s(&new[b * step]).0);
+            for (((v, x), old), new) in v.iter_mut().zip(x).zip(old).zip(new) {
+                *v = simd.max_f64s(simd.mul_add_e_f64s(d, *old, *v), floor);
+                let r = simd.div_f64s(*new, *v);
+                let xr = simd.mul_f64s(*x, r);
+                s1 = simd.add_f64s(s1, xr);
+                s2 = simd.mul_add_e_f64s(xr, r, s2);
+            }
+        }
+        (simd.reduce_sum_f64s(s1), simd.reduce_sum_f64s(s2))
     }
 
     #[inline(always)]

@@ -100,6 +100,7 @@ pub struct Data<T> {
 }
 
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // there is one per matrix
 pub(crate) enum Store<T> {
     /// Row-major, with weights in the same order; x is 0 where the weight is.
     Dense { x: Vec<T>, weights: Option<Vec<T>> },
@@ -144,10 +145,18 @@ impl<T: Element> Compressed<T> {
     fn from_view(s: &SparseView<'_, T>, weights: Option<&SparseView<'_, T>>, scale: T) -> Self {
         let offsets = s.indptr().raw_storage().iter().map(|&o| o as usize).collect::<Vec<_>>();
         let first = offsets.first().copied().unwrap_or(0);
-        let offsets = offsets.into_iter().map(|o| o - first).collect();
-        let values = s.data().iter().map(|&v| v * scale).collect();
-        let weights = weights.map_or_else(Vec::new, |w| w.data().to_vec());
-        Compressed::new(s.inner_dims(), offsets, s.indices().to_vec(), values, weights)
+        let offsets: Vec<usize> = offsets.into_iter().map(|o| o - first).collect();
+        let Some(weights) = weights.map(|w| w.data()) else {
+            let values = s.data().iter().map(|&v| v * scale).collect();
+            return Compressed::new(s.inner_dims(), offsets, s.indices().to_vec(), values, Vec::new());
+        };
+        // an entry of weight 0 is unknown, whatever X holds there
+        let counts = |e: &usize| weights[*e] > T::zero();
+        let kept: Vec<usize> = (0..weights.len()).filter(counts).collect();
+        let before: Vec<usize> = offsets.iter().map(|&o| kept.partition_point(|&e| e < o)).collect();
+        let indices = kept.iter().map(|&e| s.indices()[e]).collect();
+        let values = kept.iter().map(|&e| s.data()[e] * scale).collect();
+        Compressed::new(s.inner_dims(), before, indices, values, kept.iter().map(|&e| weights[e]).collect())
     }
 
     /// The same entries by the other index: a counting sort, which keeps indices ordered.
@@ -262,5 +271,15 @@ impl<T: Element> Data<T> {
         let sum = values.iter().map(|v| v.f64()).sum();
         let half_norm = 0.5 * values.iter().map(|v| v.f64() * v.f64()).sum::<f64>();
         Data { rows, cols, sum, half_norm, store }
+    }
+}
+
+impl<T> Data<T> {
+    /// Whether every entry counts, and all alike.
+    pub(crate) fn observes_all(&self) -> bool {
+        match &self.store {
+            Store::Dense { weights, .. } => weights.is_none(),
+            Store::Sparse { observed, .. } => *observed == Observed::All,
+        }
     }
 }

@@ -3,17 +3,18 @@
 use crate::dense::Target;
 use crate::device::{AdapterInfo, Device, GpuOptions};
 use crate::memory::{Factor, Gram, Scalar, Terms, quads};
+use crate::momentum::Momentum;
 use crate::pool::Pool;
 use crate::queue::{Counters, Params, Stream};
 use crate::scalar::Pending;
 use crate::update::kind;
-use crate::window::{self, Data, Layout, extent};
+use crate::window::{self, Data, Layout};
 use ndarray::{Array2, ArrayView2};
 use nmf_core::{
-    Accumulate, Backend, Error, Extrapolation, Info, Loss, MatrixRef, Momentum, Observed, Op, Penalty, Result, Ridge,
-    Rule, Side, Support, Sweep, Ticket, Weight,
+    Accumulate, Backend, Error, Extrapolation, Info, Loss, MatrixRef, Observed, Op, Penalty, Result, Ridge, Rule, Side,
+    Support, Sweep, Ticket, Weight,
 };
-use nmf_shaders::{HALS_CLASSES, Kernel, MAX_QUADS, Term};
+use nmf_shaders::{Kernel, Term};
 use std::collections::HashMap;
 
 /// NMF on a GPU through wgpu (Vulkan, Metal, DirectX 12), in f32.
@@ -89,54 +90,14 @@ impl Gpu {
         self.stream.pipelines.len()
     }
 
-    /// Room for rows × k on the device.
-    fn room(&self, what: &str, rows: usize, k: usize) -> Result<crate::pool::Buf> {
-        let kq = quads(k);
-        if k == 0 || kq > MAX_QUADS {
-            return Err(Error::Unsupported(format!(
-                "the GPU backend takes 1 to {} components, not {k}: use the CPU",
-                4 * MAX_QUADS
-            )));
-        }
-        let bytes = u64::from(extent(rows)?) * u64::from(kq) * 16;
-        let most = self.stream.device.max_binding();
-        if bytes > most {
-            return Err(Error::OutOfMemory {
-                what: format!("{what} of {rows}×{k} (in one piece)"),
-                needed: bytes,
-                available: most,
-            });
-        }
-        self.scratch(rows as u64, kq)
-    }
-
-    fn put(&mut self, f: &Factor, values: ArrayView2<'_, f32>) -> Result<()> {
-        Error::check_shape("the values of a factor", (f.rows as usize, f.k as usize), values.dim())?;
-        let width = 4 * quads(f.k as usize) as usize;
-        let mut padded = vec![0.0f32; values.nrows() * width];
-        for (row, out) in values.outer_iter().zip(padded.chunks_exact_mut(width)) {
-            row.iter().zip(out).for_each(|(v, o)| *o = *v);
-        }
-        self.stream.counters.writes += 1;
-        self.stream.write(&f.buf, 0, bytemuck::cast_slice(&padded))
-    }
-
-    fn fetch(&mut self, buf: &crate::pool::Buf, rows: usize, k: usize) -> Result<Array2<f32>> {
-        let width = 4 * quads(k) as usize;
-        let landing = self.stream.land(&[(buf, 0, (rows * width * 4) as u64)])?;
-        self.stream.counters.reads += 1;
-        let values: Vec<f32> = self.stream.take(landing)?;
-        Ok(Array2::from_shape_fn((rows, k), |(i, q)| values.get(i * width + q).copied().unwrap_or(f32::NAN)))
-    }
-
-    fn check_pair(&self, x: &Data, side: Side, f: &Factor, other: &Factor) -> Result<()> {
+    pub(crate) fn check_pair(&self, x: &Data, side: Side, f: &Factor, other: &Factor) -> Result<()> {
         let (m, n) = x.dim();
         let (p, q) = if side == Side::Rows { (m, n) } else { (n, m) };
         Error::check_shape("the factor to update", (p, f.k as usize), self.dim(f))?;
         Error::check_shape("the other factor", (q, f.k as usize), self.dim(other))
     }
 
-    fn rule_params(&self, rule: &Rule, rows: u32, k: u32) -> Params {
+    pub(crate) fn rule_params(&self, rule: &Rule, rows: u32, k: u32) -> Params {
         Params {
             p: rows,
             k,
@@ -150,16 +111,16 @@ impl Gpu {
     }
 
     /// Threads, one per quad.
-    fn quad_groups(params: &Params) -> u64 {
+    pub(crate) fn quad_groups(params: &Params) -> u64 {
         (u64::from(params.p) * u64::from(params.kq)).div_ceil(64)
     }
 }
 
-fn same_terms(t: &Terms, f: &Factor) -> Result<()> {
+pub(crate) fn same_terms(t: &Terms, f: &Factor) -> Result<()> {
     Error::check_shape("the terms of an update", (f.rows as usize, f.k as usize), (t.rows as usize, t.k as usize))
 }
 
-fn same_gram(g: &Gram, f: &Factor) -> Result<()> {
+pub(crate) fn same_gram(g: &Gram, f: &Factor) -> Result<()> {
     Error::check_shape("the Gram matrix", (f.k as usize, f.k as usize), (g.k as usize, g.k as usize))
 }
 
@@ -185,14 +146,21 @@ impl Backend for Gpu {
     fn supports(&self, op: &Op) -> Support {
         match op {
             Op::Update(loss) if kind(loss).is_ok() => Support::Native,
-            Op::HalsSweep | Op::Sparse | Op::StoredOnly | Op::Mask => Support::Native,
-            Op::LeastSquares | Op::Extrapolate | Op::GradientStep | Op::Sparseness => Support::Host,
+            Op::HalsSweep | Op::Shuffle | Op::NewtonSweep | Op::GradientStep | Op::Extrapolate => Support::Native,
+            Op::Sparse | Op::StoredOnly | Op::Mask | Op::Weights => Support::Native,
+            Op::LeastSquares | Op::Sparseness => Support::Host,
             _ => Support::No,
         }
     }
 
     fn upload(&mut self, x: MatrixRef<'_, f32>, scale: f32, observed: Observed) -> Result<Data> {
         let data = window::upload(&mut self.stream, &self.pool, &x, scale, observed, self.window)?;
+        self.stream.counters.uploads += 1;
+        Ok(data)
+    }
+
+    fn upload_weighted(&mut self, x: MatrixRef<'_, f32>, weights: MatrixRef<'_, f32>, scale: f32) -> Result<Data> {
+        let data = window::upload_weighted(&mut self.stream, &self.pool, &x, &weights, scale, self.window)?;
         self.stream.counters.uploads += 1;
         Ok(data)
     }
@@ -335,33 +303,43 @@ impl Backend for Gpu {
     }
 
     fn hals_sweep(&mut self, cross: &Factor, gram: &Gram, f: &mut Factor, sweep: &Sweep) -> Result<()> {
-        if sweep.shuffle.is_some() {
-            return Err(Error::Unsupported(
-                "the GPU visits the components in order; use the CPU to shuffle them".into(),
-            ));
-        }
         Error::check_shape("the product X̃·other", self.dim(f), self.dim(cross))?;
         same_gram(gram, f)?;
-        let kq = quads(f.k as usize);
-        let class = HALS_CLASSES.into_iter().find(|c| *c >= kq).unwrap_or(MAX_QUADS);
-        let sweeps = sweep.max_sweeps.clamp(1, u32::MAX as usize) as u32;
-        let params = Params { count: sweeps, stop: sweep.stop as f32, ..self.rule_params(&sweep.rule, f.rows, f.k) };
-        let groups = u64::from(f.rows).div_ceil(64);
-        let work = 64.0 * f64::from(sweeps) * f64::from(f.k) * 8.0 * f64::from(kq);
-        self.stream.run(Kernel::HalsSweep { quads: class }, &[&cross.buf, &gram.buf, &f.buf], params, groups, work)?;
-        let sums = self.scratch(1, kq)?;
-        self.colsum(f, Target { acc: &sums, row0: 0, alpha: 1.0, add: false })?;
-        self.stream.run(Kernel::Refill, &[&sums, &f.buf], params, Gpu::quad_groups(&params), 512.0)
+        self.record_hals(cross, gram, f, sweep)
+    }
+
+    fn newton_sweep(
+        &mut self,
+        x: &Data,
+        side: Side,
+        f: &mut Factor,
+        other: &Factor,
+        sweep: &Sweep,
+        measure: bool,
+    ) -> Result<Option<Scalar>> {
+        self.check_pair(x, side, f, other)?;
+        let before = match (measure, side) {
+            (false, _) => None,
+            (true, Side::Rows) => Some(self.record_divergence(&Loss::KL, x, f, other)?),
+            (true, Side::Cols) => Some(self.record_divergence(&Loss::KL, x, other, f)?),
+        };
+        self.record_newton(x, side, f, other, sweep)?;
+        Ok(before)
+    }
+
+    fn gradient_step(&mut self, t: &Terms, f: &mut Factor, rule: &Rule, step: f64) -> Result<()> {
+        same_terms(t, f)?;
+        let stride = if t.shared { 0 } else { quads(f.k as usize) };
+        let params = Params { stride, alpha: step as f32, ..self.rule_params(rule, f.rows, f.k) };
+        self.stream.run(Kernel::GradientStep, &[&t.num, &t.den, &f.buf], params, Gpu::quad_groups(&params), 4096.0)
     }
 
     fn new_momentum(&mut self) -> Result<Momentum> {
-        Ok(Momentum::default())
+        self.momentum_at_rest()
     }
 
     fn advance(&mut self, m: &mut Momentum, objective: &[Scalar]) -> Result<()> {
-        let ticket = self.ticket(objective)?;
-        m.advance(self.wait(&ticket)?.iter().sum());
-        Ok(())
+        self.record_advance(m, objective)
     }
 
     fn extrapolate(
@@ -372,15 +350,7 @@ impl Backend for Gpu {
         weight: Weight<'_, Momentum>,
     ) -> Result<()> {
         Error::check_shape("the previous factor", self.dim(f), self.dim(previous))?;
-        let weight = match weight {
-            Weight::Fixed(w) => w,
-            Weight::Of(m) => m.weight(),
-        };
-        let (now, mut out) = (self.read(f)?, self.read(previous)?);
-        out.zip_mut_with(&now, |p, f| {
-            *p = nmf_core::reference::extrapolate_entry((*f).into(), (*p).into(), how, weight) as f32;
-        });
-        self.write(previous, out.view())
+        self.record_extrapolation(f, previous, how, weight)
     }
 
     fn ticket(&mut self, s: &[Scalar]) -> Result<Ticket> {

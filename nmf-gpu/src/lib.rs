@@ -8,9 +8,13 @@
 //! A factor must fit one binding (the device's `max_storage_buffer_binding_size`); X need not.
 
 mod backend;
+mod csr;
 mod dense;
 mod device;
+mod hals;
 mod memory;
+mod momentum;
+mod newton;
 mod pipeline;
 mod pool;
 mod queue;
@@ -22,5 +26,6 @@ mod window;
 pub use backend::Gpu;
 pub use device::{AdapterChoice, AdapterInfo, GpuOptions, adapters};
 pub use memory::{Factor, Gram, Scalar, Terms};
+pub use momentum::Momentum;
 pub use queue::Counters;
 pub use window::Data;

@@ -1,6 +1,11 @@
 //! Factors, Gram matrices, terms and scalars on the device.
 
+use crate::backend::Gpu;
 use crate::pool::Buf;
+use crate::window::extent;
+use ndarray::{Array2, ArrayView2};
+use nmf_core::{Error, Result};
+use nmf_shaders::MAX_QUADS;
 use std::sync::Arc;
 
 /// Quads per row of a factor with k columns.
@@ -45,4 +50,46 @@ pub(crate) struct Part {
 pub struct Scalar {
     pub(crate) parts: Vec<Part>,
     pub(crate) constant: f64,
+}
+
+impl Gpu {
+    /// Room for rows × k on the device.
+    pub(crate) fn room(&self, what: &str, rows: usize, k: usize) -> Result<Buf> {
+        let kq = quads(k);
+        if k == 0 || kq > MAX_QUADS {
+            return Err(Error::Unsupported(format!(
+                "the GPU backend takes 1 to {} components, not {k}: use the CPU",
+                4 * MAX_QUADS
+            )));
+        }
+        let bytes = u64::from(extent(rows)?) * u64::from(kq) * 16;
+        let most = self.stream.device.max_binding();
+        if bytes > most {
+            return Err(Error::OutOfMemory {
+                what: format!("{what} of {rows}×{k} (in one piece)"),
+                needed: bytes,
+                available: most,
+            });
+        }
+        self.scratch(rows as u64, kq)
+    }
+
+    pub(crate) fn put(&mut self, f: &Factor, values: ArrayView2<'_, f32>) -> Result<()> {
+        Error::check_shape("the values of a factor", (f.rows as usize, f.k as usize), values.dim())?;
+        let width = 4 * quads(f.k as usize) as usize;
+        let mut padded = vec![0.0f32; values.nrows() * width];
+        for (row, out) in values.outer_iter().zip(padded.chunks_exact_mut(width)) {
+            row.iter().zip(out).for_each(|(v, o)| *o = *v);
+        }
+        self.stream.counters.writes += 1;
+        self.stream.write(&f.buf, 0, bytemuck::cast_slice(&padded))
+    }
+
+    pub(crate) fn fetch(&mut self, buf: &Buf, rows: usize, k: usize) -> Result<Array2<f32>> {
+        let width = 4 * quads(k) as usize;
+        let landing = self.stream.land(&[(buf, 0, (rows * width * 4) as u64)])?;
+        self.stream.counters.reads += 1;
+        let values: Vec<f32> = self.stream.take(landing)?;
+        Ok(Array2::from_shape_fn((rows, k), |(i, q)| values.get(i * width + q).copied().unwrap_or(f32::NAN)))
+    }
 }

@@ -206,7 +206,15 @@ impl Stream {
 
     /// Records a copy between buffers; sizes and offsets in bytes, multiples of 4.
     pub(crate) fn copy(&mut self, from: &Buf, to: &Buf, bytes: u64) {
-        self.commands.push(Command::Copy { from: from.raw().clone(), offset: 0, to: to.raw().clone(), at: 0, bytes });
+        self.copy_part((from, 0), (to, 0), bytes);
+    }
+
+    /// Records a copy of `bytes` from one offset to another.
+    pub(crate) fn copy_part(&mut self, (from, offset): (&Buf, u64), (to, at): (&Buf, u64), bytes: u64) {
+        if bytes > 0 {
+            let (from, to) = (from.raw().clone(), to.raw().clone());
+            self.commands.push(Command::Copy { from, offset, to, at, bytes });
+        }
     }
 
     /// Hands everything recorded to the device. Does not wait, unless too much is under way.
@@ -279,6 +287,15 @@ impl Stream {
         self.submit()?;
         let queue = &self.device.queue;
         self.device.scoped("writing to the device", |_| queue.write_buffer(to.raw(), at, bytes))
+    }
+
+    /// Fills a buffer that no recorded work uses: nothing has to be submitted before.
+    pub(crate) fn write_new(&mut self, to: &Buf, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let queue = &self.device.queue;
+        self.device.scoped("writing to the device", |_| queue.write_buffer(to.raw(), 0, bytes))
     }
 
     /// Pushes pending host writes to the device, so that their staging memory is freed.

@@ -1,11 +1,11 @@
 //! Sparse passes: rows of X̃ gathered in segments, then the segments of each row added.
 
 use crate::backend::Gpu;
+use crate::csr::CsrPanel;
 use crate::dense::Target;
 use crate::memory::{Factor, Scalar, Terms, quads};
 use crate::pool::Buf;
 use crate::queue::Params;
-use crate::window::CsrPanel;
 use nmf_core::{Loss, Result};
 use nmf_shaders::{Kernel, LossKind};
 
@@ -44,7 +44,13 @@ impl Gpu {
             let params = Params { kq, count: panel.segment_count, width: lanes(kq), ..Params::default() };
             let groups = u64::from(panel.segment_count) * u64::from(kq.div_ceil(64));
             let buffers = [&panel.segments, &panel.columns, &panel.values, &other.buf, &part];
-            self.stream.run(Kernel::CrossCsr, &buffers, params, groups, work(panel, kq, 1.0))?;
+            self.stream.run(
+                Kernel::CrossCsr { weighted: panel.weighted },
+                &buffers,
+                params,
+                groups,
+                work(panel, kq, 1.0),
+            )?;
             self.segment_sum(panel, &part, kq, to)?;
         }
         Ok(())
@@ -65,10 +71,10 @@ impl Gpu {
         let kq = quads(f.k as usize);
         let total: u32 = panels.iter().map(|p| p.segment_count).sum();
         let sums = self.sums_buffer(div, 2 * u64::from(total))?;
-        let kernel = Kernel::MuCsr { loss: kind, den, div };
         let num_to = Target { acc: &acc.num, row0: 0, alpha, add };
         let mut sum0 = 0;
         for panel in panels {
+            let kernel = Kernel::MuCsr { loss: kind, weighted: panel.weighted, den, div };
             let num_part = self.scratch(panel.segment_count.into(), kq)?;
             let den_part = if den { Some(self.scratch(panel.segment_count.into(), kq)?) } else { None };
             let at = Params {
@@ -114,7 +120,8 @@ impl Gpu {
             buffers.extend(sums.as_deref());
             let params = self.loss_params(loss, at);
             let groups = panel.segment_count.into();
-            self.stream.run(Kernel::DivergenceCsr { loss: kind }, &buffers, params, groups, work(panel, kq, 1.0))?;
+            let kernel = Kernel::DivergenceCsr { loss: kind, weighted: panel.weighted };
+            self.stream.run(kernel, &buffers, params, groups, work(panel, kq, 1.0))?;
             sum0 += panel.segment_count;
         }
         self.scalar(sums, &[(0, total, 1.0), (total, total, -1.0)], 0.0)

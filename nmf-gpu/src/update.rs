@@ -114,7 +114,7 @@ impl Gpu {
                 None
             }
             Layout::Dense(panels) => self.mu_dense(panels, kind, loss, side, pair, (alpha, add), acc, fused, div)?,
-            Layout::Sparse { rows, cols } => {
+            Layout::Sparse { rows, cols, .. } => {
                 let panels = if side == Side::Rows { rows } else { cols };
                 if kind == LossKind::Fro && !div && !fused {
                     self.cross_sparse(panels, other, to)?;

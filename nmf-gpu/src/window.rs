@@ -5,16 +5,13 @@
 //! the columns cut as well. Sparse X lies there twice, by rows and by columns, so that both sides gather; its
 //! windows are runs of rows, and a row may continue in the next window.
 
+use crate::csr::{Batch, Csr, CsrPanel, Cut, batches, cut, send_csr};
 use crate::device::Device;
 use crate::pool::{Buf, Pool};
 use crate::queue::Stream;
-use nmf_core::{Error, MatrixRef, Observed, Result};
+use nmf_core::{Error, MatrixRef, Observed, Result, SparseView, Weighted};
 use nmf_shaders::TILE;
 
-/// Most entries of a row in one workgroup of the sparse kernels.
-const SEGMENT: u64 = 512;
-/// Most segments in a window: enough to fill a device, few enough that their partial results stay in its cache.
-const MAX_SEGMENTS: u64 = 1 << 16;
 /// Host memory for one piece of an upload.
 const PIECE: usize = 4 << 20;
 
@@ -29,24 +26,10 @@ pub(crate) struct DensePanel {
     pub(crate) ld: u32,
 }
 
-/// A window of sparse X or Xᵀ.
-pub(crate) struct CsrPanel {
-    pub(crate) row0: u32,
-    pub(crate) rows: u32,
-    /// Whether the first row began in the window before.
-    pub(crate) continues: bool,
-    pub(crate) entries: u64,
-    pub(crate) segment_count: u32,
-    pub(crate) segments: Buf,
-    pub(crate) first: Buf,
-    pub(crate) columns: Buf,
-    pub(crate) values: Buf,
-}
-
 /// How X is stored.
 pub(crate) enum Layout {
     Dense(Vec<DensePanel>),
-    Sparse { rows: Vec<CsrPanel>, cols: Vec<CsrPanel> },
+    Sparse { rows: Vec<CsrPanel>, cols: Vec<CsrPanel>, row_batches: Vec<Batch>, col_batches: Vec<Batch> },
 }
 
 /// X on the device.
@@ -69,7 +52,7 @@ impl Data {
     pub fn windows(&self) -> usize {
         match &self.layout {
             Layout::Dense(p) => p.len(),
-            Layout::Sparse { rows, cols } => rows.len() + cols.len(),
+            Layout::Sparse { rows, cols, .. } => rows.len() + cols.len(),
         }
     }
 }
@@ -96,23 +79,76 @@ pub(crate) fn upload(
     let layout = match x {
         MatrixRef::Dense(a) => Layout::Dense(upload_dense(stream, pool, a, scale, limit)?),
         MatrixRef::Sparse(s) => {
-            let by_rows = Csr::new(s, if s.is_csr() { (m, n) } else { (n, m) }, scale, observed)?;
-            stored = by_rows.values.len() as u64;
-            let other = by_rows.transposed();
-            let (by_rows, by_cols) = if s.is_csr() { (by_rows, other) } else { (other, by_rows) };
-            let (cut_rows, cut_cols) = (cut(&by_rows, limit, &stream.device), cut(&by_cols, limit, &stream.device));
-            let total = cut_rows.iter().chain(&cut_cols).map(Cut::bytes).sum();
-            // all memory first, so that a matrix that does not fit is refused before anything is sent
-            let mut claim = Claim::new(stream, pool, "the sparse matrix X", total)?;
-            let rows = cut_rows.iter().map(|c| c.allocate(&mut claim)).collect::<Result<Vec<_>>>()?;
-            let cols = cut_cols.iter().map(|c| c.allocate(&mut claim)).collect::<Result<Vec<_>>>()?;
-            send_csr(stream, &by_rows, &cut_rows, &rows)?;
-            send_csr(stream, &by_cols, &cut_cols, &cols)?;
-            Layout::Sparse { rows, cols }
+            let outer = Csr::new(s, if s.is_csr() { (m, n) } else { (n, m) }, scale, observed)?;
+            stored = outer.entries();
+            send_sparse(stream, pool, outer, s.is_csr(), limit)?
         }
     };
     stream.flush_writes()?;
     Ok(Data { rows, cols, stored, observed, layout })
+}
+
+/// Puts scale·X on the device with the weights of its entries, by entries whether dense or not. Weights that are all 0 or 1 are
+/// not kept: which entries are stored says it all.
+pub(crate) fn upload_weighted(
+    stream: &mut Stream,
+    pool: &Pool,
+    x: &MatrixRef<'_, f32>,
+    weights: &MatrixRef<'_, f32>,
+    scale: f32,
+    limit: u64,
+) -> Result<Data> {
+    let (rows, cols) = x.dim();
+    let dim = (extent(rows)?, extent(cols)?);
+    Error::check_shape("the weights", x.dim(), weights.dim())?;
+    let (mut bad, mut mask) = (None, true);
+    weights.for_each(|row, col, w| {
+        if !(w >= 0.0 && w.is_finite()) && bad.is_none() {
+            bad = Some((row, col, f64::from(w)));
+        }
+        mask &= w == 0.0 || w == 1.0;
+    });
+    match bad {
+        Some((row, col, value)) if value < 0.0 => return Err(Error::Negative { what: "the weights", row, col, value }),
+        Some((row, col, value)) => return Err(Error::NotFinite { what: "the weights", row, col, value }),
+        None => {}
+    }
+    let (outer, by_rows) = match (x, weights) {
+        (MatrixRef::Dense(x), MatrixRef::Dense(w)) => (Csr::weighted_dense(x, w, scale, !mask)?, true),
+        (MatrixRef::Sparse(x), MatrixRef::Sparse(w)) if x.is_csr() == w.is_csr() && same_entries(x, w) => {
+            let dim = if x.is_csr() { dim } else { (dim.1, dim.0) };
+            (Csr::weighted_sparse(x, w, dim, scale, !mask)?, x.is_csr())
+        }
+        _ => {
+            let pair = Weighted::new(&x.reborrow(), &weights.reborrow(), true)?;
+            return upload_weighted(stream, pool, &pair.x(), &pair.weights(), scale, limit);
+        }
+    };
+    let observed = if mask { Observed::Stored } else { Observed::Weighted };
+    let stored = outer.entries();
+    let layout = send_sparse(stream, pool, outer, by_rows, limit)?;
+    stream.flush_writes()?;
+    Ok(Data { rows, cols, stored, observed, layout })
+}
+
+fn same_entries(a: &SparseView<'_, f32>, b: &SparseView<'_, f32>) -> bool {
+    a.nnz() == b.nnz() && a.outer_iterator().zip(b.outer_iterator()).all(|(a, b)| a.indices() == b.indices())
+}
+
+/// Sparse X by rows and by columns, made from one of them.
+fn send_sparse(stream: &mut Stream, pool: &Pool, outer: Csr, by_rows: bool, limit: u64) -> Result<Layout> {
+    let inner = outer.transposed();
+    let (by_rows, by_cols) = if by_rows { (outer, inner) } else { (inner, outer) };
+    let (cut_rows, cut_cols) = (cut(&by_rows, limit, &stream.device), cut(&by_cols, limit, &stream.device));
+    let total = cut_rows.iter().chain(&cut_cols).map(Cut::bytes).sum();
+    // all memory first, so that a matrix that does not fit is refused before anything is sent
+    let mut claim = Claim::new(stream, pool, "the sparse matrix X", total)?;
+    let rows = cut_rows.iter().map(|c| c.allocate(&mut claim)).collect::<Result<Vec<_>>>()?;
+    let cols = cut_cols.iter().map(|c| c.allocate(&mut claim)).collect::<Result<Vec<_>>>()?;
+    send_csr(stream, &by_rows, &cut_rows, &rows)?;
+    send_csr(stream, &by_cols, &cut_cols, &cols)?;
+    let (row_batches, col_batches) = (batches(&by_rows, &cut_rows), batches(&by_cols, &cut_cols));
+    Ok(Layout::Sparse { rows, cols, row_batches, col_batches })
 }
 
 fn upload_dense(
@@ -176,7 +212,7 @@ fn upload_dense(
 }
 
 /// Memory being taken for one matrix; a refusal speaks of the whole of it.
-struct Claim<'a> {
+pub(crate) struct Claim<'a> {
     device: Device,
     pool: &'a Pool,
     what: &'static str,
@@ -190,7 +226,7 @@ impl<'a> Claim<'a> {
         Ok(Claim { device: stream.device.clone(), pool, what, total, got: 0 })
     }
 
-    fn get(&mut self, bytes: u64) -> Result<Buf> {
+    pub(crate) fn get(&mut self, bytes: u64) -> Result<Buf> {
         let buf = self.pool.own(&self.device, self.what, bytes).map_err(|e| match e {
             // the driver does not say how much is left; what it gave until here is a lower bound
             Error::OutOfMemory { what, .. } => Error::OutOfMemory { what, needed: self.total, available: self.got },
@@ -202,153 +238,9 @@ impl<'a> Claim<'a> {
 }
 
 /// Writes to a buffer that no recorded work touches.
-fn put<T: bytemuck::Pod>(device: &Device, to: &Buf, at: u64, values: &[T]) -> Result<()> {
+pub(crate) fn put<T: bytemuck::Pod>(device: &Device, to: &Buf, at: u64, values: &[T]) -> Result<()> {
     if values.is_empty() {
         return Ok(());
     }
     device.scoped("uploading", |_| device.queue.write_buffer(to.raw(), at, bytemuck::cast_slice(values)))
-}
-
-/// A sparse matrix by rows on the host.
-struct Csr {
-    rows: u32,
-    cols: u32,
-    first: Vec<u64>,
-    columns: Vec<u32>,
-    values: Vec<f32>,
-}
-
-impl Csr {
-    /// Copies a view with its (outer, inner) dimensions. Where all entries count, a stored zero is like any other
-    /// zero and is left out.
-    fn new(s: &nmf_core::SparseView<'_, f32>, dim: (u32, u32), scale: f32, observed: Observed) -> Result<Csr> {
-        let mut out = Csr { rows: dim.0, cols: dim.1, first: vec![0], columns: Vec::new(), values: Vec::new() };
-        out.columns.reserve(s.nnz());
-        out.values.reserve(s.nnz());
-        for vec in s.outer_iterator() {
-            for (j, &v) in vec.iter().filter(|(_, v)| observed != Observed::All || **v != 0.0) {
-                if j >= dim.1 as usize {
-                    // the kernels rely on it
-                    return Err(Error::Device(format!(
-                        "the sparse matrix has index {j}, but only {} are valid",
-                        dim.1
-                    )));
-                }
-                out.columns.push(j as u32);
-                out.values.push(scale * v);
-            }
-            out.first.push(out.columns.len() as u64);
-        }
-        Ok(out)
-    }
-
-    /// The same matrix by columns: a counting sort, stable, so that columns stay sorted.
-    fn transposed(&self) -> Csr {
-        let mut first = vec![0u64; self.cols as usize + 1];
-        for &c in &self.columns {
-            first[c as usize + 1] += 1;
-        }
-        for i in 1..first.len() {
-            first[i] += first[i - 1];
-        }
-        let mut next = first.clone();
-        let mut columns = vec![0; self.columns.len()];
-        let mut values = vec![0.0; self.values.len()];
-        for row in 0..self.rows as usize {
-            for at in self.first[row] as usize..self.first[row + 1] as usize {
-                let slot = &mut next[self.columns[at] as usize];
-                columns[*slot as usize] = row as u32;
-                values[*slot as usize] = self.values[at];
-                *slot += 1;
-            }
-        }
-        Csr { rows: self.cols, cols: self.rows, first, columns, values }
-    }
-}
-
-/// A window being cut.
-struct Cut {
-    row0: u32,
-    continues: bool,
-    /// First entry in the whole matrix.
-    start: u64,
-    segments: Vec<[u32; 4]>,
-    /// Segments before each row of the window.
-    first: Vec<u32>,
-}
-
-impl Cut {
-    fn at(row0: u32, start: u64, continues: bool) -> Cut {
-        Cut { row0, continues, start, segments: Vec::new(), first: vec![0] }
-    }
-
-    fn entries(&self) -> u64 {
-        self.segments.last().map_or(0, |s| u64::from(s[2]))
-    }
-
-    fn bytes(&self) -> u64 {
-        self.entries() * 8 + self.segments.len() as u64 * 16 + self.first.len() as u64 * 4
-    }
-
-    fn allocate(&self, claim: &mut Claim<'_>) -> Result<CsrPanel> {
-        Ok(CsrPanel {
-            row0: self.row0,
-            rows: self.first.len() as u32 - 1,
-            continues: self.continues,
-            entries: self.entries(),
-            segment_count: self.segments.len() as u32,
-            segments: claim.get(self.segments.len() as u64 * 16)?,
-            first: claim.get(self.first.len() as u64 * 4)?,
-            columns: claim.get(self.entries() * 4)?,
-            values: claim.get(self.entries() * 4)?,
-        })
-    }
-}
-
-/// Cuts a sparse matrix into windows and their rows into segments.
-fn cut(x: &Csr, limit: u64, device: &Device) -> Vec<Cut> {
-    let max_entries = (limit / 4).max(1);
-    // a segment's partial result has up to 1024 components, and those of a window must fit one binding
-    let max_segments = (limit / 16).min(device.max_binding() / 4096).clamp(1, MAX_SEGMENTS) as usize;
-    let max_rows = (limit / 4).max(2) as usize - 1;
-    let mut cuts = Vec::new();
-    let mut cut = Cut::at(0, 0, false);
-    for row in 0..x.rows {
-        if cut.first.len() > max_rows {
-            cuts.push(std::mem::replace(&mut cut, Cut::at(row, x.first[row as usize], false)));
-        }
-        let (mut at, end) = (x.first[row as usize], x.first[row as usize + 1]);
-        while at < end {
-            let len = (end - at).min(SEGMENT).min(max_entries);
-            if cut.entries() + len > max_entries || cut.segments.len() >= max_segments {
-                let begun = cut.segments.last().is_some_and(|s| cut.row0 + s[0] == row);
-                if begun {
-                    cut.first.push(cut.segments.len() as u32);
-                }
-                let next = Cut::at(row, at, begun || (cut.continues && cut.row0 == row));
-                cuts.push(std::mem::replace(&mut cut, next));
-            }
-            let from = (at - cut.start) as u32;
-            cut.segments.push([row - cut.row0, from, from + len as u32, 0]);
-            at += len;
-        }
-        cut.first.push(cut.segments.len() as u32);
-    }
-    cuts.push(cut);
-    cuts.retain(|c| c.first.len() > 1);
-    cuts
-}
-
-/// Fills the windows.
-fn send_csr(stream: &mut Stream, x: &Csr, cuts: &[Cut], panels: &[CsrPanel]) -> Result<()> {
-    for (cut, panel) in cuts.iter().zip(panels) {
-        let range = cut.start as usize..(cut.start + cut.entries()) as usize;
-        let device = &stream.device;
-        put(device, &panel.segments, 0, &cut.segments)?;
-        put(device, &panel.first, 0, &cut.first)?;
-        put(device, &panel.columns, 0, &x.columns[range.clone()])?;
-        put(device, &panel.values, 0, &x.values[range])?;
-        stream.flush_writes()?;
-    }
-    Ok(())
 }

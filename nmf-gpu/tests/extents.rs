@@ -87,19 +87,22 @@ fn every_class_of_the_hals_kernel() {
         let (a, f) = (values(70, k, 4).mapv(|v| v * 3.0), values(70, k, 5));
         let sweep =
             Sweep { max_sweeps: 2, stop: 0.0, rule: Rule { fixed: 1, ..Rule::for_loss(&Loss::FRO) }, shuffle: None };
-        let (da, dc, mut df) = (b.factor(a.view()).unwrap(), b.factor(c.view()).unwrap(), b.factor(f.view()).unwrap());
+        let (da, dc) = (b.factor(a.view()).unwrap(), b.factor(c.view()).unwrap());
         let mut g = b.new_gram(k).unwrap();
         b.gram(&dc, &mut g).unwrap();
         let gram = wide(&b.read_gram(&g).unwrap());
         close("gram", &b.read_gram(&g).unwrap(), &reference::gram(&wide(&c).view()), k + 6);
-        b.hals_sweep(&da, &g, &mut df, &sweep).unwrap();
-        let mut expected = wide(&f);
-        reference::hals_sweep(&wide(&a).view(), &gram.view(), &mut expected.view_mut(), &sweep);
-        for (found, expected) in b.read(&df).unwrap().iter().zip(&expected) {
-            assert!(
-                (f64::from(*found) - expected).abs() < 1e-5 * (1.0 + k as f64 / 64.0),
-                "k = {k}: {found} {expected}"
-            );
+        for shuffle in [None, Some(7)] {
+            let (sweep, mut df) = (Sweep { shuffle, ..sweep }, b.factor(f.view()).unwrap());
+            b.hals_sweep(&da, &g, &mut df, &sweep).unwrap();
+            let mut expected = wide(&f);
+            reference::hals_sweep(&wide(&a).view(), &gram.view(), &mut expected.view_mut(), &sweep);
+            for (found, expected) in b.read(&df).unwrap().iter().zip(&expected) {
+                assert!(
+                    (f64::from(*found) - expected).abs() < 1e-5 * (1.0 + k as f64 / 64.0),
+                    "k = {k}, {shuffle:?}: {found} {expected}"
+                );
+            }
         }
     }
 }
@@ -139,10 +142,23 @@ fn what_is_said_to_be_supported_is_true() {
     for loss in ALL {
         assert_eq!(b.supports(&Op::Update(loss)), Support::Native);
     }
-    for op in [Op::HalsSweep, Op::Sparse, Op::StoredOnly] {
-        assert_eq!(b.supports(&op), Support::Native);
+    let native = [
+        Op::HalsSweep,
+        Op::Shuffle,
+        Op::NewtonSweep,
+        Op::GradientStep,
+        Op::Extrapolate,
+        Op::Sparse,
+        Op::StoredOnly,
+        Op::Mask,
+        Op::Weights,
+    ];
+    for op in native {
+        assert_eq!(b.supports(&op), Support::Native, "{op:?}");
     }
-    assert_eq!(b.supports(&Op::LeastSquares), Support::Host);
+    for op in [Op::LeastSquares, Op::Sparseness] {
+        assert_eq!(b.supports(&op), Support::Host);
+    }
 }
 
 /// A denominator that is one row for all (KL), and one that is not, meet in one sum.

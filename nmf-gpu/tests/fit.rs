@@ -24,6 +24,10 @@ fn fits_agree_with_the_cpu() {
         (Loss::KL, SolverKind::Mu, true, Observed::All),
         (Loss::IS, SolverKind::Mu, false, Observed::All),
         (Loss::Beta(1.5), SolverKind::Mu, true, Observed::All),
+        (Loss::FRO, SolverKind::EHals, true, Observed::All),
+        (Loss::KL, SolverKind::Mue, false, Observed::All),
+        (Loss::KL, SolverKind::Newton, true, Observed::All),
+        (Loss::FRO, SolverKind::Gd, false, Observed::All),
     ];
     for (loss, solver, zeros, observed) in cases {
         let dense = data(zeros);

@@ -1,7 +1,8 @@
 //! What cannot be done is refused with an error that says why, before anything is sent to the device.
 
 use ndarray::Array2;
-use nmf_core::{Backend, ElementwiseLoss, Error, Loss, MatrixRef, Observed, Op, Side, Support};
+use nmf_core::{Backend, ElementwiseLoss, Error, Extrapolation, Loss, MatrixRef, Observed, Op, Rule};
+use nmf_core::{Side, Support, Sweep, Weight};
 use nmf_gpu::{AdapterChoice, Gpu, GpuOptions, adapters};
 use std::sync::Arc;
 
@@ -69,6 +70,28 @@ fn losses_without_a_shader_and_too_many_components_name_the_cpu() {
     assert!(refused(b.new_gram(0).map(|_| ())));
     let mut out = b.factor(Array2::ones((3, 2)).view()).unwrap();
     assert!(matches!(b.cross(&x, Side::Rows, &h, &mut out), Err(Error::Shape { .. })));
+}
+
+#[test]
+fn operands_that_do_not_fit_are_refused() {
+    let mut b = Gpu::new(&GpuOptions::default()).unwrap();
+    let x = Array2::<f32>::ones((4, 3));
+    let x = b.upload(MatrixRef::from(&x), 1.0, Observed::All).unwrap();
+    let mut factor = |rows, k| b.factor(Array2::ones((rows, k)).view()).unwrap();
+    let (mut w, h, mut narrow) = (factor(4, 2), factor(3, 2), factor(4, 1));
+    let (t, g) = (b.new_terms(3, 2).unwrap(), b.new_gram(3).unwrap());
+    let rule = Rule::for_loss(&Loss::KL);
+    let sweep = Sweep { shuffle: Some(1), ..Sweep::once(rule) };
+    let refused = |r: nmf_core::Result<()>| matches!(r, Err(Error::Shape { .. }));
+    let before = b.dispatches();
+    assert!(refused(b.newton_sweep(&x, Side::Cols, &mut w, &h, &sweep, true).map(|_| ())));
+    assert!(refused(b.newton_sweep(&x, Side::Rows, &mut narrow, &h, &sweep, false).map(|_| ())));
+    assert!(refused(b.gradient_step(&t, &mut w, &rule, 0.1)));
+    assert!(refused(b.extrapolate(&h, &mut w, Extrapolation::Clamped, Weight::Fixed(0.5))));
+    assert!(refused(b.extrapolate(&w, &mut narrow, Extrapolation::Upwards, Weight::Fixed(0.5))));
+    let cross = b.factor(Array2::ones((4, 2)).view()).unwrap();
+    assert!(refused(b.hals_sweep(&cross, &g, &mut w, &sweep)));
+    assert_eq!(b.dispatches(), before);
 }
 
 #[test]

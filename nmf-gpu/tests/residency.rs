@@ -1,7 +1,7 @@
 //! Nothing is read back and many iterations share one submission, as long as nobody asks for a number.
 
 use ndarray::Array2;
-use nmf_core::{Backend, Loss, Matrix, MatrixRef, Observed, Rule, Side, Sparse, Sweep};
+use nmf_core::{Backend, Loss, Matrix, MatrixRef, Nmf, Observed, Rule, Side, SolverKind, Sparse, Stop, Sweep};
 use nmf_gpu::{Gpu, GpuOptions};
 
 fn gpu() -> Gpu {
@@ -74,6 +74,36 @@ fn hals_stays_on_the_device() {
         assert!(after.submits - before.submits <= ITERATIONS / 10, "{after:?}");
         let end = b.divergence(&Loss::FRO, &x, &w, &h).unwrap();
         assert!(b.value(&end).unwrap() < 0.7 * start);
+    }
+}
+
+/// Whole fits through the front door, whose solvers hold momenta, random orders and steps: what the end and the few checks of the
+/// objective read is all that is read.
+#[test]
+fn solvers_read_no_more_in_a_hundred_iterations_than_in_fifty() {
+    for x in inputs() {
+        for (solver, loss) in [
+            (SolverKind::EHals, Loss::FRO),
+            (SolverKind::Mue, Loss::KL),
+            (SolverKind::Gd, Loss::KL),
+            (SolverKind::Newton, Loss::KL),
+            (SolverKind::Mu, Loss::KL),
+        ] {
+            let done = |iterations| {
+                let mut b = gpu();
+                let stop = Stop { max_iter: iterations, tol: 0.0, every: 1000, ..Stop::default() };
+                let mut nmf = Nmf::new(4).loss(loss.clone()).solver(solver).seed(3).trace_every(0).stop(stop);
+                if matches!(solver, SolverKind::EHals | SolverKind::Newton) {
+                    nmf = nmf.shuffle(5);
+                }
+                nmf.fit(&mut b, x.view()).unwrap();
+                b.counters()
+            };
+            let (half, all) = (done(50), done(100));
+            assert_eq!(all.reads, half.reads, "{solver}: {half:?} {all:?}");
+            assert_eq!(all.writes, half.writes, "{solver}: {half:?} {all:?}");
+            assert!(all.submits - half.submits <= ITERATIONS / 3, "{solver}: {half:?} {all:?}");
+        }
     }
 }
 

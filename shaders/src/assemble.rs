@@ -1,6 +1,9 @@
 //! From files to kernels: concatenation, and named holes `{LIKE_THIS}` filled with a few lines.
 
+mod rows;
+
 use crate::{Kernel, LossKind, Term};
+use rows::{hals_holes, newton_holes, strip_holes};
 use std::fmt::Write;
 
 macro_rules! wgsl {
@@ -20,6 +23,7 @@ const TILE_SUM: &str = wgsl!("common/tile_sum.wgsl");
 const LONG_SUM: &str = wgsl!("common/long_sum.wgsl");
 const GROUP_SUM: &str = wgsl!("common/group_sum.wgsl");
 const PARTS_SUM: &str = wgsl!("common/parts_sum.wgsl");
+const EXACT: &str = wgsl!("common/exact.wgsl");
 const CSR: &str = wgsl!("common/csr.wgsl");
 const CSR_MODEL: &str = wgsl!("common/csr_model.wgsl");
 
@@ -63,20 +67,37 @@ pub(crate) fn source(kernel: &Kernel) -> String {
             wgsl!("divergence_dense.wgsl"),
         ]
         .concat(),
-        Kernel::CrossCsr => [PARAMS, CSR, PARTS_SUM, wgsl!("cross_csr.wgsl")].concat(),
-        Kernel::MuCsr { loss, den, div } => {
-            let parts = [PARAMS, NUMERIC, loss_text(loss), CSR, CSR_MODEL, GROUP_SUM, PARTS_SUM, wgsl!("mu_csr.wgsl")];
-            fill(&parts, &mu_csr_holes(den, div))
+        Kernel::CrossCsr { weighted } => {
+            fill(&[PARAMS, CSR, PARTS_SUM, wgsl!("cross_csr.wgsl")], &entry_holes(weighted))
         }
-        Kernel::DivergenceCsr { loss } => {
-            [PARAMS, NUMERIC, loss_text(loss), CSR, CSR_MODEL, GROUP_SUM, wgsl!("divergence_csr.wgsl")].concat()
+        Kernel::MuCsr { loss, weighted, den, div } => {
+            let parts = [PARAMS, NUMERIC, loss_text(loss), CSR, CSR_MODEL, GROUP_SUM, PARTS_SUM, wgsl!("mu_csr.wgsl")];
+            let mut holes = mu_csr_holes(den, div);
+            holes.extend(entry_holes(weighted));
+            fill(&parts, &holes)
+        }
+        Kernel::DivergenceCsr { loss, weighted } => {
+            let text = wgsl!("divergence_csr.wgsl");
+            fill(&[PARAMS, NUMERIC, loss_text(loss), CSR, CSR_MODEL, GROUP_SUM, text], &entry_holes(weighted))
         }
         Kernel::SegmentSum => [PARAMS, wgsl!("segment_sum.wgsl")].concat(),
         Kernel::Reduce => [PARAMS, PARTS_SUM, wgsl!("reduce.wgsl")].concat(),
         Kernel::Spread => [PARAMS, wgsl!("spread.wgsl")].concat(),
         Kernel::Colsum => [PARAMS, PARTS_SUM, wgsl!("colsum.wgsl")].concat(),
         Kernel::Apply => [PARAMS, NUMERIC, wgsl!("apply.wgsl")].concat(),
-        Kernel::HalsSweep { quads } => fill(&[PARAMS, wgsl!("hals_sweep.wgsl")], &hals_holes(quads)),
+        Kernel::Newton { over, shuffled } => {
+            fill(&[PARAMS, NUMERIC, wgsl!("newton.wgsl")], &newton_holes(over, shuffled))
+        }
+        Kernel::Strip { cols } => fill(&[PARAMS, wgsl!("strip.wgsl")], &strip_holes(cols)),
+        Kernel::GradientStep => [PARAMS, wgsl!("gradient_step.wgsl")].concat(),
+        Kernel::Accumulate => [PARAMS, EXACT, wgsl!("momentum/accumulate.wgsl")].concat(),
+        Kernel::Advance => [PARAMS, EXACT, wgsl!("momentum/advance.wgsl")].concat(),
+        Kernel::Extrapolate { of_state } => {
+            fill(&[PARAMS, wgsl!("momentum/extrapolate.wgsl")], &extrapolate_holes(of_state))
+        }
+        Kernel::HalsSweep { quads, shuffled } => {
+            fill(&[PARAMS, wgsl!("hals_sweep.wgsl")], &hals_holes(quads, shuffled))
+        }
         Kernel::Refill => [PARAMS, NUMERIC, wgsl!("refill.wgsl")].concat(),
         Kernel::Scalar(term) => {
             let text = match term {
@@ -224,6 +245,13 @@ fn mu_dense_holes(num: bool, den: bool, div: bool) -> Holes {
     ]
 }
 
+/// The stored entries of sparse X: numbers, or pairs of a number and its weight.
+fn entry_holes(weighted: bool) -> Holes {
+    let (value, x, times, note) =
+        if weighted { ("vec2<f32>", ".x", " * values[at].y", " and its weight") } else { ("f32", "", "", "") };
+    vec![("VALUE", value.into()), ("X", x.into()), ("TIMES", times.into()), ("WEIGHT_NOTE", note.into())]
+}
+
 fn mu_csr_holes(den: bool, div: bool) -> Holes {
     let mut bindings = output(6, "num");
     let mut entry = String::new();
@@ -233,7 +261,7 @@ fn mu_csr_holes(den: bool, div: bool) -> Holes {
         bindings.push_str(&output(7, "den"));
         memory.push_str("var<workgroup> entry_den: array<f32, 64>;\n");
         declare.push_str("    var d = vec4<f32>();\n");
-        entry.push_str("            entry_den[tid] = positive4(v).x;\n");
+        entry.push_str("            entry_den[tid] = positive4(v).x{TIMES};\n");
         accumulate.push_str("                d = fma(vec4<f32>(entry_den[j]), o, d);");
         store.push_str(
             "    d = parts_sum(tid, d);
@@ -246,7 +274,7 @@ fn mu_csr_holes(den: bool, div: bool) -> Holes {
         bindings.push_str("@group(0) @binding(8) var<storage, read_write> sums: array<f32>;\n");
         declare.push_str("    var sum = 0.0;\n    var sum_unstored = 0.0;\n");
         entry.push_str(
-            "            sum += select(value(x, v.x), v.x, is_nan(v.x));
+            "            sum += select(value(x, v.x), v.x, is_nan(v.x)){TIMES};
             sum_unstored += unstored(raw);\n",
         );
         store.push_str(
@@ -270,26 +298,13 @@ fn mu_csr_holes(den: bool, div: bool) -> Holes {
     ]
 }
 
-fn hals_holes(quads: u32) -> Holes {
-    let staged = quads <= 16;
-    let size = 4 * quads * quads;
-    let note = if staged { ", G in workgroup memory" } else { ", G comes from the cache" };
-    let memory = if staged { format!("var<workgroup> staged: array<vec4<f32>, {size}>;\n") } else { String::new() };
-    let stage = if staged {
-        format!(
-            "    for (var i = tid; i < min(par.k * par.kq, {size}u); i += 64u) {{
-        staged[i] = gram[i];
-    }}
-    workgroupBarrier();"
-        )
+/// The weight is a parameter, or word 1 of the state of a momentum.
+fn extrapolate_holes(of_state: bool) -> Holes {
+    let (weight, note, binding) = if of_state {
+        let binding = "@group(0) @binding(3) var<storage, read> state: array<f32>;\n";
+        ("state[1]", "; 3 the state of a momentum, whose second word is β", binding)
     } else {
-        String::new()
+        ("par.alpha", "; β is the parameter α", "")
     };
-    vec![
-        ("ROW_QUADS", quads.to_string()),
-        ("GRAM_NOTE", note.into()),
-        ("GRAM_MEMORY", memory),
-        ("GRAM_STAGE", stage),
-        ("GRAM", if staged { "staged".into() } else { "gram".into() }),
-    ]
+    vec![("WEIGHT", weight.into()), ("WEIGHT_NOTE", note.into()), ("WEIGHT_BINDING", binding.into())]
 }

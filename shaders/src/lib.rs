@@ -41,6 +41,19 @@ pub enum Term {
     Kkt,
 }
 
+/// What a kernel for single rows of X̃ goes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Over {
+    /// All entries of sparse X; those not stored are zeros.
+    All,
+    /// The stored entries of sparse X.
+    Stored,
+    /// The stored entries of sparse X, each with its weight.
+    Weighted,
+    /// Some rows of dense X̃, copied one after the other.
+    Strip,
+}
+
 /// One generated kernel. All kernels have workgroups of 64 threads and the entry point `main`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kernel {
@@ -74,11 +87,16 @@ pub enum Kernel {
         stored: bool,
     },
     /// X̃·other for sparse X.
-    CrossCsr,
+    CrossCsr {
+        /// Each entry comes with a weight (which this kernel skips).
+        weighted: bool,
+    },
     /// Numerator, and optionally denominator and divergence, over the stored entries of sparse X, in one pass.
     MuCsr {
         /// The loss.
         loss: LossKind,
+        /// Each entry comes with a weight.
+        weighted: bool,
         /// Compute D.
         den: bool,
         /// Sum the divergence.
@@ -88,6 +106,8 @@ pub enum Kernel {
     DivergenceCsr {
         /// The loss.
         loss: LossKind,
+        /// Each entry comes with a weight.
+        weighted: bool,
     },
     /// Adds the segments of each row of sparse X.
     SegmentSum,
@@ -103,6 +123,31 @@ pub enum Kernel {
     HalsSweep {
         /// Private quads per row: one of [`HALS_CLASSES`].
         quads: u32,
+        /// The columns are visited in an order given in a buffer.
+        shuffled: bool,
+    },
+    /// Coordinate descent for β = 1 over the rows of a factor.
+    Newton {
+        /// The entries of X̃.
+        over: Over,
+        /// The columns are visited in an order given in a buffer.
+        shuffled: bool,
+    },
+    /// Copies some rows of dense X̃ out of a window.
+    Strip {
+        /// X̃ = Xᵀ instead of X.
+        cols: bool,
+    },
+    /// A step against the gradient, cut at zero.
+    GradientStep,
+    /// Adds partial sums of an objective, exactly, to the state of a momentum.
+    Accumulate,
+    /// Compares the objective in the state of a momentum with the last one and sets its weight.
+    Advance,
+    /// A factor extrapolated away from its previous value.
+    Extrapolate {
+        /// The weight is the one in the state of a momentum, not a parameter.
+        of_state: bool,
     },
     /// Columns that are all zero come back as FLOOR.
     Refill,
@@ -122,6 +167,10 @@ pub const HALS_CLASSES: [u32; 4] = [8, 16, 64, 256];
 pub const MAX_QUADS: u32 = 256;
 /// Elements per workgroup of the scalar kernels: quads of [`Kernel::Scalar`], numbers of [`Kernel::Sum`].
 pub const SUM_CHUNK: u32 = 2048;
+/// 32-bit words in the state of a momentum; at rest all are zero but the two in [`MOMENTUM_AT_REST`].
+pub const MOMENTUM_WORDS: usize = 76;
+/// The first words of a momentum at rest: t = 1, weight 0, and +∞ as the last objective.
+pub const MOMENTUM_AT_REST: [u32; 3] = [1.0f32.to_bits(), 0, 3];
 /// Bytes of workgroup memory that no kernel exceeds: what every WebGPU device offers.
 pub const WORKGROUP_MEMORY: u32 = 16384;
 
@@ -147,7 +196,7 @@ impl Kernel {
             Kernel::DivergenceDense { stored, .. } => {
                 pick(&[(stored, 1, Read), (true, 2, Read), (true, 3, Read), (true, 6, Write)])
             }
-            Kernel::CrossCsr => vec![(1, Read), (2, Read), (3, Read), (5, Read), (6, Write)],
+            Kernel::CrossCsr { .. } => vec![(1, Read), (2, Read), (3, Read), (5, Read), (6, Write)],
             Kernel::MuCsr { den, div, .. } => pick(&[
                 (true, 1, Read),
                 (true, 2, Read),
@@ -159,8 +208,26 @@ impl Kernel {
                 (div, 8, Write),
             ]),
             Kernel::DivergenceCsr { .. } => vec![(1, Read), (2, Read), (3, Read), (4, Read), (5, Read), (8, Write)],
-            Kernel::SegmentSum | Kernel::Apply | Kernel::HalsSweep { .. } => vec![(1, Read), (2, Read), (3, Write)],
-            Kernel::Reduce | Kernel::Spread | Kernel::Colsum | Kernel::Refill => vec![(1, Read), (2, Write)],
+            Kernel::SegmentSum | Kernel::Apply | Kernel::GradientStep => vec![(1, Read), (2, Read), (3, Write)],
+            Kernel::HalsSweep { shuffled, .. } => {
+                pick(&[(true, 1, Read), (true, 2, Read), (true, 3, Write), (shuffled, 4, Read)])
+            }
+            Kernel::Reduce | Kernel::Spread | Kernel::Colsum | Kernel::Refill | Kernel::Accumulate => {
+                vec![(1, Read), (2, Write)]
+            }
+            Kernel::Strip { .. } => vec![(1, Read), (2, Write)],
+            Kernel::Newton { over, shuffled } => pick(&[
+                (over != Over::Strip, 1, Read),
+                (over != Over::Strip, 2, Read),
+                (true, 3, Read),
+                (true, 4, Write),
+                (true, 5, Read),
+                (over == Over::All, 6, Read),
+                (true, 7, Write),
+                (shuffled, 8, Read),
+            ]),
+            Kernel::Advance => vec![(1, Write)],
+            Kernel::Extrapolate { of_state } => pick(&[(true, 1, Read), (true, 2, Write), (of_state, 3, Read)]),
             Kernel::Scalar(term) => pick(&[
                 (true, 1, Read),
                 (term != Term::Penalty, 2, Read),
@@ -181,7 +248,6 @@ impl Kernel {
         use LossKind::{Beta, Fro, Is, Kl};
         let bools = [false, true];
         let mut all = vec![
-            Kernel::CrossCsr,
             Kernel::SegmentSum,
             Kernel::Reduce,
             Kernel::Spread,
@@ -189,9 +255,20 @@ impl Kernel {
             Kernel::Apply,
             Kernel::Refill,
             Kernel::Sum,
+            Kernel::GradientStep,
+            Kernel::Accumulate,
+            Kernel::Advance,
         ];
+        all.extend(bools.map(|weighted| Kernel::CrossCsr { weighted }));
+        all.extend(bools.map(|of_state| Kernel::Extrapolate { of_state }));
         all.extend([Term::Penalty, Term::Product, Term::Quadratic, Term::Kkt].map(Kernel::Scalar));
-        all.extend(HALS_CLASSES.map(|quads| Kernel::HalsSweep { quads }));
+        all.extend(bools.map(|cols| Kernel::Strip { cols }));
+        for shuffled in bools {
+            all.extend(
+                [Over::All, Over::Stored, Over::Weighted, Over::Strip].map(|over| Kernel::Newton { over, shuffled }),
+            );
+            all.extend(HALS_CLASSES.map(|quads| Kernel::HalsSweep { quads, shuffled }));
+        }
         for cols in bools {
             for blocks in [1, 2] {
                 all.push(Kernel::CrossDense { cols, blocks });
@@ -214,10 +291,11 @@ impl Kernel {
         }
         for loss in [Fro, Kl, Is, Beta] {
             all.push(Kernel::DivergenceDense { loss, stored: true });
-            all.push(Kernel::DivergenceCsr { loss });
-            for den in bools {
-                for div in bools {
-                    all.push(Kernel::MuCsr { loss, den, div });
+            all.extend(bools.map(|weighted| Kernel::DivergenceCsr { loss, weighted }));
+            for div in bools {
+                // with weights the denominator has no short form
+                for (weighted, den) in [(false, false), (false, true), (true, true)] {
+                    all.push(Kernel::MuCsr { loss, weighted, den, div });
                 }
             }
         }

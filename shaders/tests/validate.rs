@@ -7,7 +7,9 @@ use nmf_shaders::{Access, Kernel, WORKGROUP, WORKGROUP_MEMORY};
 
 fn module(kernel: &Kernel) -> naga::Module {
     let text = kernel.source();
-    assert!(!text.contains("{{") && !text.contains("{BIND"), "{}: a hole is left\n{text}", kernel.label());
+    // in comments, too, where no parser would notice
+    let hole = text.split('{').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase() || c == '{'));
+    assert!(!hole, "{}: a hole is left\n{text}", kernel.label());
     naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| panic!("{}: {}", kernel.label(), e.emit_to_string(&text)))
 }
 

@@ -23,7 +23,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         workgroupBarrier();
         if (first + tid < segment.z) {
             entry_column[tid] = columns[first + tid];
-            entry_ratio[tid] = values[first + tid];
+            entry_ratio[tid] = values[first + tid]{X};
         }
         workgroupBarrier();
         if (quad < par.kq) {

@@ -27,12 +27,13 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     for (var first = segment.y; first < segment.z; first += 64u) {
         workgroupBarrier();
         if (first + tid < segment.z) {
-            let column = columns[first + tid];
-            let x = values[first + tid];
+            let at = first + tid;
+            let column = columns[at];
+            let x = values[at]{X};
             let raw = model_entry(column);
             let v = model4(vec4<f32>(raw));
             entry_column[tid] = column;
-            entry_ratio[tid] = negative4(vec4<f32>(x), v).x;
+            entry_ratio[tid] = negative4(vec4<f32>(x), v).x{TIMES};
 {ENTRY}
         }
         workgroupBarrier();

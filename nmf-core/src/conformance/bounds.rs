@@ -9,8 +9,13 @@
 //!
 //! Other operations, in ε: division 3 (WGSL: 2.5 ulp), square root 4, and y^p = 2^(p·log₂y) by [`pow_error`].
 
+mod newton;
+
+pub(super) use newton::newton;
+
+use crate::backend::order;
 use crate::reference::{self, Dense};
-use crate::{Element, Loss, Penalty, Ridge, Rule, Side, Sweep};
+use crate::{Element, Extrapolation, Loss, Penalty, Ridge, Rule, Side, Sweep};
 use ndarray::{Array2, ArrayView2, Axis, Zip};
 
 /// See the module's documentation.
@@ -45,6 +50,11 @@ impl Bound {
     pub(super) fn select(&self, axis: usize, order: &[usize]) -> Bound {
         let pick = |a: &Array2<f64>| a.select(Axis(axis), order);
         Bound { value: pick(&self.value), tolerance: pick(&self.tolerance) }
+    }
+
+    /// Exactly these values.
+    pub(super) fn exact(value: Array2<f64>) -> Bound {
+        Bound { tolerance: Array2::zeros(value.dim()), value }
     }
 
     /// These values as they came back from the backend: within one rounding of what it holds.
@@ -94,9 +104,11 @@ pub(super) fn terms<T: Element>(
 ) -> (Bound, Bound) {
     let (floor, k, q) = (T::FLOOR.f64(), f.ncols(), other.nrows());
     let (num, den) = reference::terms(loss, x, side, f, other, floor);
+    // the product with a weight
+    let weighing = usize::from(x.weight.iter().any(|w| *w != 0.0 && *w != 1.0));
     if loss.is_fro() {
-        let n = Bound::of_sum(num.clone(), num, q + 1, T::EPS);
-        return (n, Bound::of_sum(den.clone(), den, q + k + 2, T::EPS));
+        let n = Bound::of_sum(num.clone(), num, q + 1 + weighing, T::EPS);
+        return (n, Bound::of_sum(den.clone(), den, q + k + 2 + weighing, T::EPS));
     }
     let (pn, pd) = powers(loss);
     let x = x.on(side);
@@ -111,7 +123,7 @@ pub(super) fn terms<T: Element>(
             (0.0, 0.0)
         };
     });
-    let depth = (q + 1) as f64;
+    let depth = (q + 1 + weighing) as f64;
     let wrap = |value: Array2<f64>, entries: Array2<f64>| Bound {
         tolerance: (entries.dot(other) + &value * depth) * (SAFETY * T::EPS),
         value,
@@ -146,6 +158,35 @@ pub(super) fn apply<T: Element>(num: &Bound, den: &Bound, f: &Array2<f64>, rule:
     Bound { value, tolerance }
 }
 
+/// Several updates. Relative errors of a row that are at most δ before an update are at most δ·(1 + γ(|p_N| + |p_D|)) after
+/// it, with the powers of v in N and D, besides those of the update itself.
+pub(super) fn mu_steps<T: Element>(
+    loss: &Loss,
+    x: &Dense,
+    side: Side,
+    f: &Array2<f64>,
+    other: &Array2<f64>,
+    rule: &Rule,
+    repeats: usize,
+) -> Bound {
+    let (pn, pd) = powers(loss);
+    let growth = 1.0 + rule.exponent * (pn.abs() + pd.abs());
+    let mut now = Bound::exact(f.clone());
+    for _ in 0..repeats {
+        let before = now;
+        let (num, den) = terms::<T>(loss, x, side, &before.value.view(), &other.view());
+        now = apply::<T>(&num, &den, &before.value, rule);
+        for (i, mut row) in now.tolerance.outer_iter_mut().enumerate() {
+            let relative = |(v, t): (&f64, &f64)| if *v > 0.0 { t / v } else { 0.0 };
+            let delta = before.value.row(i).iter().zip(before.tolerance.row(i)).map(relative).fold(0.0, f64::max);
+            for (q, t) in row.iter_mut().enumerate().skip(rule.fixed) {
+                *t += now.value[[i, q]] * growth * delta;
+            }
+        }
+    }
+    now
+}
+
 /// D(X, W·Hᵀ) and its tolerance: per entry |P − N|·δv + ½d''·δv² with δv = (k+1)·ε·v (the conditioning), plus the
 /// evaluation of d as written in its definition, plus a sum that is m + n deep (rows first, or better). For β = 2 the
 /// evaluation errs relative to (x−v)² and nothing cancels; other losses may cancel within one entry.
@@ -161,7 +202,8 @@ pub(super) fn divergence<T: Element>(
 ) -> (f64, f64) {
     let (floor, k) = (T::FLOOR.f64(), w.ncols() as f64);
     let v = reference::model(loss, w, h, floor);
-    let depth = (v.nrows() + v.ncols() + 2) as f64;
+    // + 3 with the product with a weight
+    let depth = (v.nrows() + v.ncols() + 3) as f64;
     let (mut sum, mut tolerance) = (0.0, 0.0);
     let (pn, pd) = powers(loss);
     Zip::from(&v).and(&x.x).and(&x.weight).for_each(|&v, &x, &weight| {
@@ -203,11 +245,12 @@ pub(super) fn hals<T: Element>(a: &Array2<f64>, g: &Array2<f64>, f: &Array2<f64>
     let (mut w, mut e) = (f.clone(), Array2::<f64>::zeros(f.dim()));
     let (p, k) = w.dim();
     let Rule { fixed, penalty: Penalty { l1, l2 }, .. } = sweep.rule;
+    let visit = order(k, sweep);
     for i in 0..p {
         let (mut first, mut decided) = (0.0, true);
         for pass in 0..sweep.max_sweeps {
             let mut moved = 0.0;
-            for q in fixed..k {
+            for &q in &visit {
                 let c = g[[q, q]] + l2;
                 if c <= 0.0 {
                     continue;
@@ -278,6 +321,32 @@ pub(super) fn quadratic(a: &Array2<f64>, g: &Array2<f64>, f: &Array2<f64>, eps: 
     let value = reference::quadratic(&a.view(), &g.view(), &f.view());
     let size = 0.5 * (f.t().dot(f) * g.mapv(f64::abs)).sum() + (a * f).mapv(f64::abs).sum();
     (value, SAFETY * eps * (f.nrows() + 2 * f.ncols() + 4) as f64 * size)
+}
+
+/// max(0, f − step·(D − N + l1 + l2·f)): five roundings and that of the step, relative to the terms of the step.
+pub(super) fn gradient_step(num: &Bound, den: &Bound, f: &Array2<f64>, rule: &Rule, step: f64, eps: f64) -> Bound {
+    let Penalty { l1, l2 } = rule.penalty;
+    let mut value = f.clone();
+    reference::gradient_step(&num.value, &den.value, &mut value, rule, step);
+    let tolerance = Array2::from_shape_fn(f.dim(), |at| {
+        if at.1 < rule.fixed {
+            return 0.0;
+        }
+        let size = den.value[at] + num.value[at] + l1 + l2 * f[at];
+        step * (den.tolerance[at] + num.tolerance[at]) + SAFETY * eps * (6.0 * step * size + f[at])
+    });
+    Bound { value, tolerance }
+}
+
+/// f + β(f − p), both ways: three roundings and that of β relative to the step, one to the sum. `weight_off` is by how
+/// much β may differ.
+pub(super) fn extrapolate(f: &Array2<f64>, p: &Array2<f64>, how: Extrapolation, weight: (f64, f64), eps: f64) -> Bound {
+    let value = Zip::from(f).and(p).map_collect(|f, p| reference::extrapolate_entry(*f, *p, how, weight.0));
+    let tolerance = Array2::from_shape_fn(f.dim(), |at| {
+        let d = (f[at] - p[at]).abs();
+        SAFETY * eps * (4.0 * weight.0 * d + value[at] + f[at]) + weight.1 * d
+    });
+    Bound { value, tolerance }
 }
 
 /// Largest admissible violation of the KKT conditions of a non-negative least-squares row, per entry. Cholesky is

@@ -1,14 +1,17 @@
 //! A backend with one mistake in it: the suite is tested by whether it notices.
 
+mod spoiled;
+
 use super::fault::Fault;
-use crate::backend::{Accumulate, Backend, Info, Observed, Op, Side, Support, Sweep, Ticket};
+use crate::backend::{Accumulate, Backend, Info, Observed, Op, Side, Support, Sweep, Ticket, order};
 use crate::momentum::{Extrapolation, Weight};
 use crate::penalty::{Ridge, Rule};
 use crate::reference::{self, Dense};
 use crate::rows::RowMethod;
-use crate::{Element, Loss, MatrixRef, Penalty, Result};
+use crate::{Element, Error, Loss, MatrixRef, Penalty, Result};
 use ndarray::{Array2, ArrayView2};
 use num_traits::Zero;
+use spoiled::{newton_row, unclamped};
 
 /// Another backend with one [`Fault`].
 #[derive(Debug, Clone)]
@@ -118,8 +121,18 @@ impl<B: Backend> Backend for Broken<B> {
         scale: B::Elem,
     ) -> Result<Self::Data> {
         let scale = if self.is(Fault::IgnoreScale) { num_traits::One::one() } else { scale };
-        let dense = Dense::weighted(&x, &weights, scale.f64());
-        Ok(BrokenData { inner: self.inner.upload_weighted(x, weights, scale)?, dense })
+        Error::check_shape("the weights", x.dim(), weights.dim())?;
+        let mut dense = Dense::weighted(&x, &weights, scale.f64());
+        let weigh = match self.fault {
+            Fault::IgnoreWeights => |w: f64| if w > 0.0 { 1.0 } else { 0.0 },
+            Fault::CountUnknown => |w: f64| if w > 0.0 { w } else { 1.0 },
+            _ => return Ok(BrokenData { inner: self.inner.upload_weighted(x, weights, scale)?, dense }),
+        };
+        dense.weight.mapv_inplace(weigh);
+        let narrow = |a: &Array2<f64>| a.mapv(B::Elem::of);
+        let (x, weights) = (narrow(&dense.x), narrow(&dense.weight));
+        let one = num_traits::One::one();
+        Ok(BrokenData { inner: self.inner.upload_weighted((&x).into(), (&weights).into(), one)?, dense })
     }
 
     fn factor(&mut self, values: ArrayView2<'_, B::Elem>) -> Result<B::Factor> {
@@ -255,6 +268,24 @@ impl<B: Backend> Backend for Broken<B> {
         if self.is(Fault::MeasureAfter) { measured(self, f) } else { Ok(before) }
     }
 
+    fn mu_steps(
+        &mut self,
+        loss: &Loss,
+        x: &Self::Data,
+        side: Side,
+        f: &mut B::Factor,
+        other: &B::Factor,
+        scratch: &mut Self::Terms,
+        rule: &Rule,
+        repeats: usize,
+        measure: bool,
+    ) -> Result<Option<B::Scalar>> {
+        if !self.is(Fault::OneUpdate) {
+            return self.inner.mu_steps(loss, &x.inner, side, f, other, &mut scratch.inner, rule, repeats, measure);
+        }
+        self.mu_step(loss, x, side, f, other, scratch, rule, measure)
+    }
+
     fn divergence(&mut self, loss: &Loss, x: &Self::Data, w: &B::Factor, h: &B::Factor) -> Result<B::Scalar> {
         let honest = self.inner.divergence(&self.shifted(loss), &x.inner, w, h)?;
         if self.is(Fault::DivergenceByDifference) && loss.is_fro() && x.dense.weight.iter().all(|w| *w == 1.0) {
@@ -296,6 +327,7 @@ impl<B: Backend> Backend for Broken<B> {
         match self.fault {
             Fault::OneSweep => sweep.max_sweeps = 1,
             Fault::IgnoreStop => sweep.stop = 0.0,
+            Fault::IgnoreShuffle => sweep.shuffle = None,
             _ => {}
         }
         let old = self.inner.read(f)?;
@@ -327,12 +359,31 @@ impl<B: Backend> Backend for Broken<B> {
         if self.is(Fault::SweepForNnls) {
             return self.inner.hals_sweep(cross, gram, f, &Sweep::once(rule));
         }
+        let method = match (self.fault, method) {
+            (Fault::ClippedForExact, RowMethod::BlockPivoting) => RowMethod::Clipped,
+            (Fault::ExactForClipped, RowMethod::Clipped) => RowMethod::BlockPivoting,
+            (Fault::LazyGradient, RowMethod::ProjectedGradient { stop, .. }) => {
+                RowMethod::ProjectedGradient { max_steps: 1, stop }
+            }
+            _ => method,
+        };
         self.inner.least_squares(method, cross, gram, f, &rule)
     }
 
     fn gradient_step(&mut self, t: &Self::Terms, f: &mut B::Factor, rule: &Rule, step: f64) -> Result<()> {
         let rule = self.spoil(rule);
-        self.inner.gradient_step(&t.inner, f, &rule, step)
+        let step = if self.is(Fault::HalfStep) { 0.5 * step } else { step };
+        let mut new = self.wide(f)?;
+        self.inner.gradient_step(&t.inner, f, &rule, step)?;
+        if self.is(Fault::UncutGradient) {
+            let (n, d) = self.inner.read_terms(&t.inner)?;
+            let Penalty { l1, l2 } = rule.penalty;
+            for (at, w) in new.indexed_iter_mut().filter(|((_, q), _)| *q >= rule.fixed) {
+                *w -= step * (d[at].f64() - n[at].f64() + l1 + l2 * *w);
+            }
+            self.put(f, &new)?;
+        }
+        Ok(())
     }
 
     fn impose_sparseness(
@@ -345,7 +396,9 @@ impl<B: Backend> Backend for Broken<B> {
         rule: &Rule,
     ) -> Result<()> {
         let rule = self.spoil(rule);
-        self.inner.impose_sparseness(cross, gram, f, sparseness, steps, &rule)
+        let off = if self.is(Fault::DriftingSparseness) { 0.999 * sparseness } else { sparseness };
+        let steps = if self.is(Fault::ProjectOnly) { 0 } else { steps };
+        self.inner.impose_sparseness(cross, gram, f, off, steps, &rule)
     }
 
     fn newton_sweep(
@@ -357,8 +410,24 @@ impl<B: Backend> Backend for Broken<B> {
         sweep: &Sweep,
         measure: bool,
     ) -> Result<Option<B::Scalar>> {
-        let sweep = Sweep { rule: self.spoil(&sweep.rule), ..*sweep };
-        self.inner.newton_sweep(&x.inner, side, f, other, &sweep, measure)
+        let mut sweep = Sweep { rule: self.spoil(&sweep.rule), ..*sweep };
+        match self.fault {
+            Fault::NewtonOnce => sweep.max_sweeps = 1,
+            Fault::IgnoreShuffle => sweep.shuffle = None,
+            _ => {}
+        }
+        let old = self.inner.read(f)?;
+        let before = self.inner.newton_sweep(&x.inner, side, f, other, &sweep, measure)?;
+        let own = [Fault::ForgetDamping, Fault::StaleModel, Fault::RidgelessCurvature, Fault::SumOverAll];
+        if own.contains(&self.fault) {
+            let (mut new, o) = (old.mapv(|v| v.f64()), self.wide(other)?);
+            let (x, visit) = (x.dense.on(side), order(new.ncols(), &sweep));
+            for (i, row) in new.outer_iter_mut().enumerate() {
+                newton_row(self.fault, (x.x.row(i), x.weight.row(i)), &o, row, &sweep, &visit, B::Elem::FLOOR.f64());
+            }
+            self.put(f, &new)?;
+        }
+        Ok(before)
     }
 
     fn new_momentum(&mut self) -> Result<B::Momentum> {
@@ -366,7 +435,15 @@ impl<B: Backend> Backend for Broken<B> {
     }
 
     fn advance(&mut self, m: &mut B::Momentum, objective: &[B::Scalar]) -> Result<()> {
-        self.inner.advance(m, objective)
+        match self.fault {
+            Fault::NeverRestart => {
+                self.updates += 1;
+                let falling = self.scalar(1e6 - self.updates as f64)?;
+                self.inner.advance(m, &[falling])
+            }
+            Fault::AdvanceByFirst => self.inner.advance(m, &objective[..1]),
+            _ => self.inner.advance(m, objective),
+        }
     }
 
     fn extrapolate(
@@ -376,7 +453,17 @@ impl<B: Backend> Backend for Broken<B> {
         how: Extrapolation,
         weight: Weight<'_, B::Momentum>,
     ) -> Result<()> {
-        self.inner.extrapolate(f, previous, how, weight)
+        if self.is(Fault::UpwardsAsClamped) {
+            return self.inner.extrapolate(f, previous, Extrapolation::Clamped, weight);
+        }
+        let old = self.wide(previous)?;
+        self.inner.extrapolate(f, previous, how, weight)?;
+        if let (true, Extrapolation::Clamped, Weight::Fixed(weight)) = (self.is(Fault::UncutExtrapolation), how, weight)
+        {
+            let now = self.wide(f)?;
+            self.put(previous, &(&now + (&now - &old) * weight))?;
+        }
+        Ok(())
     }
 
     fn ticket(&mut self, s: &[B::Scalar]) -> Result<Ticket> {
@@ -405,23 +492,6 @@ impl<B: Backend> Broken<B> {
         match loss.beta() {
             Some(b) if self.is(Fault::WrongBeta) && b.fract() != 0.0 => Loss::Beta(b + 0.05),
             _ => loss.clone(),
-        }
-    }
-}
-
-/// [`reference::hals_sweep`] without max(0, ·).
-fn unclamped<T: Element>(a: &Array2<T>, g: &Array2<T>, f: &mut Array2<T>, sweep: &Sweep) {
-    let Rule { fixed, penalty: Penalty { l1, l2 }, .. } = sweep.rule;
-    for _ in 0..sweep.max_sweeps {
-        for i in 0..f.nrows() {
-            for q in fixed..f.ncols() {
-                let c = g[[q, q]].f64() + l2;
-                if c > 0.0 {
-                    let dot: f64 = (0..f.ncols()).map(|r| f[[i, r]].f64() * g[[r, q]].f64()).sum();
-                    let old = f[[i, q]].f64();
-                    f[[i, q]] = T::of(old + (a[[i, q]].f64() - dot - l1 - l2 * old) / c);
-                }
-            }
         }
     }
 }

@@ -66,11 +66,51 @@ pub enum Fault {
     DrownSmallRows,
     /// Every third update errs by one more rounding: two runs differ.
     Jitter,
+    /// Every weight above 0 counts as 1.
+    IgnoreWeights,
+    /// Entries of weight 0 count as zeros.
+    CountUnknown,
+    /// Newton's step is never shortened.
+    ForgetDamping,
+    /// The model stays as it is between the components of a Newton pass.
+    StaleModel,
+    /// Newton's step leaves l2 out of the second derivative.
+    RidgelessCurvature,
+    /// Newton's gradient sums `other` over all entries where only some count.
+    SumOverAll,
+    /// Newton stops after one pass.
+    NewtonOnce,
+    /// Components are visited in natural order.
+    IgnoreShuffle,
+    /// `Extrapolation::Upwards` follows decreases too.
+    UpwardsAsClamped,
+    /// `Extrapolation::Clamped` without max(0, ·).
+    UncutExtrapolation,
+    /// The momentum does not notice that the objective rises.
+    NeverRestart,
+    /// The momentum sees the first scalar only, without the penalties.
+    AdvanceByFirst,
+    /// A gradient step without max(0, ·).
+    UncutGradient,
+    /// A gradient step of half the length.
+    HalfStep,
+    /// The cut unconstrained solution instead of the exact one.
+    ClippedForExact,
+    /// The exact solution instead of the cut unconstrained one.
+    ExactForClipped,
+    /// Projected gradient stops after one step.
+    LazyGradient,
+    /// The sparseness that is imposed is a little off.
+    DriftingSparseness,
+    /// Sparseness is imposed without a step along the gradient.
+    ProjectOnly,
+    /// `mu_steps` updates once, however often it is asked to.
+    OneUpdate,
 }
 
 impl Fault {
     /// Every mistake.
-    pub const ALL: [Fault; 31] = [
+    pub const ALL: [Fault; 51] = [
         Fault::DropExponent,
         Fault::ForgetClamp,
         Fault::ForgetRefill,
@@ -102,5 +142,25 @@ impl Fault {
         Fault::ReverseTicket,
         Fault::DrownSmallRows,
         Fault::Jitter,
+        Fault::IgnoreWeights,
+        Fault::CountUnknown,
+        Fault::ForgetDamping,
+        Fault::StaleModel,
+        Fault::RidgelessCurvature,
+        Fault::SumOverAll,
+        Fault::NewtonOnce,
+        Fault::IgnoreShuffle,
+        Fault::UpwardsAsClamped,
+        Fault::UncutExtrapolation,
+        Fault::NeverRestart,
+        Fault::AdvanceByFirst,
+        Fault::UncutGradient,
+        Fault::HalfStep,
+        Fault::ClippedForExact,
+        Fault::ExactForClipped,
+        Fault::LazyGradient,
+        Fault::DriftingSparseness,
+        Fault::ProjectOnly,
+        Fault::OneUpdate,
     ];
 }

@@ -2,13 +2,23 @@
 
 mod least_squares;
 mod memory;
+mod momentum;
+mod newton;
 mod products;
+mod sparse;
+mod sweeps;
 mod updates;
+mod weights;
 
-pub use least_squares::{hals_sweep, nnls, quadratic};
+pub use least_squares::least_squares;
 pub use memory::{memory, scalars};
+pub use momentum::{advance, extrapolate};
+pub use newton::newton_sweep;
 pub use products::{cross, divergence, divergence_near_fit, gram, penalty};
-pub use updates::{apply, kkt, mu_step, terms};
+pub use sparse::impose_sparseness;
+pub use sweeps::{hals_sweep, quadratic};
+pub use updates::{apply, gradient_step, kkt, mu_step, mu_steps, terms};
+pub use weights::weighted;
 
 use super::probe::Probe;
 use super::sample::{FEW, Layout, SHAPES, Sample, factor};

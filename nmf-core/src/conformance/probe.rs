@@ -116,8 +116,16 @@ impl<B: Backend> Probe<B> {
     }
 
     pub(super) fn upload(&mut self, s: &Sample<B::Elem>) -> Checked<B::Data> {
-        let r = self.b.upload(s.view(), s.scale, s.observed);
-        self.ok("upload", r)
+        match s.weights_view() {
+            Some(w) => {
+                let r = self.b.upload_weighted(s.view(), w, s.scale);
+                self.ok("upload_weighted", r)
+            }
+            None => {
+                let r = self.b.upload(s.view(), s.scale, s.observed);
+                self.ok("upload", r)
+            }
+        }
     }
 
     pub(super) fn factor(&mut self, values: &Array2<B::Elem>) -> Checked<B::Factor> {
@@ -159,6 +167,15 @@ impl<B: Backend> Probe<B> {
         self.ok("read_terms", r).map(|(n, d)| (wide(&n), wide(&d)))
     }
 
+    /// Any number as a scalar on the device, exactly: −⟨A, f⟩ with A = −v and f = 1.
+    pub(super) fn scalar(&mut self, v: f64) -> Checked<B::Scalar> {
+        let one = |v: f64| Array2::from_elem((1, 1), B::Elem::of(v));
+        let (a, f, zero) = (self.factor(&one(-v))?, self.factor(&one(1.0))?, self.factor(&one(0.0))?);
+        let g = self.gram(&zero)?;
+        let r = self.b.quadratic(&a, &g, &f);
+        self.ok("quadratic", r)
+    }
+
     pub(super) fn value(&mut self, operation: &'static str, s: crate::Result<B::Scalar>) -> Checked<f64> {
         let s = self.ok(operation, s)?;
         let r = self.b.value(&s);
@@ -194,7 +211,12 @@ impl<B: Backend> Probe<B> {
 
     /// Whether X may be uploaded that way.
     pub(super) fn takes(&self, s: &Sample<B::Elem>) -> bool {
-        (!s.layout.sparse() || self.can(Op::Sparse)) && (s.observed == Observed::All || self.can(Op::StoredOnly))
+        let counts = match s.observed {
+            Observed::All => true,
+            Observed::Stored => self.can(Op::StoredOnly),
+            Observed::Weighted => self.can(if s.is_mask() { Op::Mask } else { Op::Weights }),
+        };
+        counts && (!s.layout.sparse() || self.can(Op::Sparse))
     }
 
     /// The losses the backend claims.

@@ -2,7 +2,7 @@
 
 use crate::reference::Dense;
 use crate::{Element, ElementwiseLoss, Loss, Matrix, MatrixRef, Observed, Side, Sparse};
-use ndarray::{Array2, s};
+use ndarray::{Array2, Zip, s};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
@@ -92,6 +92,8 @@ pub(super) struct Sample<T> {
     values: Array2<T>,
     stored: Array2<bool>,
     memory: Matrix<T>,
+    /// How much each entry counts, and how that lies in memory; empty where nothing is weighted.
+    weights: Option<(Array2<T>, Matrix<T>)>,
 }
 
 impl<T: Element> Sample<T> {
@@ -104,7 +106,30 @@ impl<T: Element> Sample<T> {
     /// X with these values, `stored` where a sparse layout keeps an entry, be it a zero.
     pub(super) fn with_stored(values: Array2<T>, stored: Array2<bool>, layout: Layout, observed: Observed) -> Self {
         let memory = lay_out(&values, &stored, layout);
-        Sample { layout, observed, scale: T::one(), values, stored, memory }
+        Sample { layout, observed, scale: T::one(), values, stored, memory, weights: None }
+    }
+
+    /// The same with weights, in another dense memory order than X or with its stored entries. X becomes NaN where the
+    /// weight is 0; a sparse X stores all its entries of weight 0 with the others.
+    pub(super) fn weighted(&self, weights: Array2<T>) -> Self {
+        let values =
+            Zip::from(&self.values).and(&weights).map_collect(|x, w| if *w > T::zero() { *x } else { T::nan() });
+        let mut new = Sample::with_stored(values, self.stored.clone(), self.layout, Observed::Weighted);
+        let layout = if self.layout == Layout::RowMajor { Layout::ColMajor } else { Layout::RowMajor };
+        let memory = lay_out(&weights, &self.stored, if self.layout.sparse() { self.layout } else { layout });
+        new.scale = self.scale;
+        new.weights = Some((weights, memory));
+        new
+    }
+
+    /// Whether every weight is 0 or 1.
+    pub(super) fn is_mask(&self) -> bool {
+        self.weights.as_ref().is_none_or(|(w, _)| w.iter().all(|w| *w == T::zero() || *w == T::one()))
+    }
+
+    /// What [`crate::Backend::upload_weighted`] gets beside X.
+    pub(super) fn weights_view(&self) -> Option<MatrixRef<'_, T>> {
+        self.weights.as_ref().map(|(_, m)| m.view())
     }
 
     /// Random entries in [0.05, 1.9), each zero with probability `zeros`; rows and columns graded in size, so that
@@ -140,6 +165,11 @@ impl<T: Element> Sample<T> {
         new
     }
 
+    /// X times a number, with the same stored entries.
+    pub(super) fn times(&self, factor: T) -> Self {
+        Sample::with_stored(self.values.mapv(|v| v * factor), self.stored.clone(), self.layout, self.observed)
+    }
+
     /// Xᵀ, in the same layout.
     pub(super) fn transposed(&self) -> Self {
         let (values, stored) = (self.values.t().to_owned(), self.stored.t().to_owned());
@@ -173,12 +203,20 @@ impl<T: Element> Sample<T> {
 
     /// The same as plain numbers.
     pub(super) fn dense(&self) -> Dense {
-        Dense::new(&self.view(), self.scale.f64(), self.observed)
+        match self.weights_view() {
+            Some(w) => Dense::weighted(&self.view(), &w, self.scale.f64()),
+            None => Dense::new(&self.view(), self.scale.f64(), self.observed),
+        }
     }
 
     pub(super) fn describe(&self, k: usize) -> String {
         let (m, n) = self.dim();
-        let seen = if self.observed == Observed::Stored { ", stored entries only" } else { "" };
+        let seen = match self.observed {
+            Observed::All => "",
+            Observed::Stored => ", stored entries only",
+            Observed::Weighted if self.is_mask() => ", masked",
+            Observed::Weighted => ", weighted",
+        };
         let scale = if self.scale == T::one() { String::new() } else { format!(", scale {}", self.scale) };
         format!("X {m}×{n} {:?}{seen}{scale}, k = {k}", self.layout)
     }
@@ -236,6 +274,19 @@ pub(super) fn separated<T: Element>(seed: u64, (rows, k): (usize, usize)) -> Arr
     Array2::from_shape_fn((rows, k), |(i, q)| {
         let noise: f64 = rng.random();
         T::of(if i % k == q { 0.5 + noise } else { 0.1 * noise / k as f64 })
+    })
+}
+
+/// Weights of which one in four is 0, the others 1 (a mask) or graded in [1/8, 3).
+pub(super) fn weights<T: Element>(seed: u64, dim: (usize, usize), mask: bool) -> Array2<T> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x3e1f);
+    Array2::from_shape_fn(dim, |(i, j)| {
+        let (draw, value): (f64, f64) = (rng.random(), rng.random());
+        match (draw < 0.25, mask) {
+            (true, _) => T::zero(),
+            (false, true) => T::one(),
+            (false, false) => T::of(0.5f64.powi(((i + j) % 3) as i32) * (0.5 + 2.5 * value)),
+        }
     })
 }
 

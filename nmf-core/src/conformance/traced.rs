@@ -193,6 +193,22 @@ impl<B: Backend> Backend for Traced<B> {
         self.inner.mu_step(loss, x, side, f, other, scratch, rule, measure)
     }
 
+    fn mu_steps(
+        &mut self,
+        loss: &Loss,
+        x: &B::Data,
+        side: Side,
+        f: &mut B::Factor,
+        other: &B::Factor,
+        scratch: &mut B::Terms,
+        rule: &Rule,
+        repeats: usize,
+        measure: bool,
+    ) -> Result<Option<B::Scalar>> {
+        self.counts.operations += 1;
+        self.inner.mu_steps(loss, x, side, f, other, scratch, rule, repeats, measure)
+    }
+
     fn divergence(&mut self, loss: &Loss, x: &B::Data, w: &B::Factor, h: &B::Factor) -> Result<B::Scalar> {
         self.counts.operations += 1;
         self.inner.divergence(loss, x, w, h)

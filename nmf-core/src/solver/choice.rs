@@ -196,7 +196,7 @@ impl SolverKind {
             SolverKind::AHals => Box::new(Hals::new(b, dim, k, true, shuffle)?),
             SolverKind::Auto | SolverKind::EHals => Box::new(ExtrapolatedHals::new(b, dim, k, shuffle)?),
             SolverKind::AnlsBpp => Box::new(LeastSquares::exact(b, dim, k)?),
-            SolverKind::Newton => Box::new(Newton::new(shuffle)),
+            SolverKind::Newton => Box::new(Newton::new(b, dim, k, shuffle)?),
             SolverKind::Pg if options.is_sparse() => Box::new(SparseGradient::new(b, dim, k, options.sparseness)?),
             SolverKind::Pg => Box::new(LeastSquares::projected_gradient(b, dim, k)?),
             SolverKind::Als => Box::new(LeastSquares::clipped(b, dim, k)?),

@@ -4,8 +4,12 @@
 //! multiplicatively from Ŵ; α = (t − 1)/t⁺ with Nesterov's t⁺ = (1 + √(1 + 4t²))/2. The second bound of the paper,
 //! α ≤ c/(i^0.75·‖W − W_prev‖), serves its proof with an arbitrary c and is left out (c = ∞).
 //!
-//! Reference: L. T. K. Hien, V. Leplat and N. Gillis, "Block majorization minimization with extrapolation and application to
-//! β-NMF", 2024, Algorithm 2.
+//! On sparse data each update is repeated while the other factor stays as it is: what a row gathered for one update serves the
+//! next, so that three cost little more than one and bring as much as three (the accelerated multiplicative updates
+//! of Gillis and Glineur).
+//!
+//! References: L. T. K. Hien, V. Leplat and N. Gillis, "Block majorization minimization with extrapolation and application to
+//! β-NMF", 2024, Algorithm 2; N. Gillis and F. Glineur, Neural Computation 24(4), 2012, §3.
 //!
 //! Requirements: 1 ≤ β ≤ 2 (there the divergence is convex in each factor); any penalty, mask and weights that the
 //! multiplicative update takes; a start without zeros where the solution has none. Not monotone at each step.
@@ -15,6 +19,9 @@ use super::{Measure, Measured, Model, Solver};
 use crate::momentum::next_t;
 use crate::{Backend, Extrapolation, Result, Side, Weight};
 use std::mem::swap;
+
+/// Updates of a factor before the other one has its turn, on sparse data.
+const SPARSE_REPEATS: usize = 3;
 
 /// Scratch of the extrapolated updates.
 pub struct ExtrapolatedMu<B: Backend> {
@@ -58,15 +65,16 @@ impl<B: Backend> Solver<B> for ExtrapolatedMu<B> {
         let next = next_t(self.t);
         let alpha = (self.t - 1.0) / next;
         self.t = next;
+        let repeats = if m.is_sparse() { SPARSE_REPEATS } else { 1 };
         if m.w_is_free(b) {
             b.extrapolate(&m.w, &mut self.previous_w, Extrapolation::Upwards, Weight::Fixed(alpha))?;
             swap(&mut m.w, &mut self.previous_w);
-            b.mu_step(m.loss, m.data, Side::Rows, &mut m.w, &m.h, &mut self.terms_w, &m.rule_w, false)?;
+            b.mu_steps(m.loss, m.data, Side::Rows, &mut m.w, &m.h, &mut self.terms_w, &m.rule_w, repeats, false)?;
         }
         if m.h_is_free(b) {
             b.extrapolate(&m.h, &mut self.previous_h, Extrapolation::Upwards, Weight::Fixed(alpha))?;
             swap(&mut m.h, &mut self.previous_h);
-            b.mu_step(m.loss, m.data, Side::Cols, &mut m.h, &m.w, &mut self.terms_h, &m.rule_h, false)?;
+            b.mu_steps(m.loss, m.data, Side::Cols, &mut m.h, &m.w, &mut self.terms_h, &m.rule_h, repeats, false)?;
         }
         Ok(before)
     }

@@ -3,7 +3,12 @@
 //! With v the model's entry, g = Σ (h − x·h/v) and g' = Σ x·h²/v² are the first two derivatives of the divergence along one
 //! entry of W; the entry moves to max(0, w − g/g'), damped where the step to the left could overshoot
 //! ([`Backend::newton_sweep`]). A pass over the entries of a row of W needs the row of X and the matching rows of H
-//! only, so rows are independent and a few passes cost little more than one.
+//! only.
+//!
+//! Each pass follows a few multiplicative updates of the same factor. Those cost a division per entry of X where a pass costs
+//! k of them, and move all components at once; the pass then corrects one component knowing what the others did, and takes
+//! entries to zero and back. On 20 Newsgroups (k = 20) two updates and a pass reach in 10 iterations what 50 multiplicative
+//! iterations reach, a pass alone in 19.
 //!
 //! References: C.-J. Hsieh and I. S. Dhillon, "Fast coordinate descent methods with variable selection for non-negative
 //! matrix factorization", KDD 2011; L. T. K. Hien and N. Gillis, "Algorithms for nonnegative matrix factorization with the
@@ -13,25 +18,39 @@
 //! Zeros are not stuck.
 
 use super::{Measure, Measured, Model, Solver};
-use crate::{Backend, Result, Side, Sweep};
+use crate::{Backend, Loss, Result, Side, Sweep};
 
-/// Passes over a row before the other factor has its turn.
-const PASSES: usize = 2;
+/// Multiplicative updates before a pass.
+const UPDATES: usize = 2;
 
-/// Coordinate descent for KL; it has no scratch of its own.
-pub struct Newton {
+/// Scratch of coordinate descent for KL.
+pub struct Newton<B: Backend> {
+    terms_w: B::Terms,
+    terms_h: B::Terms,
     shuffle: Option<u64>,
     iteration: u64,
 }
 
-impl Newton {
-    /// `shuffle` visits the components in random order.
-    pub fn new(shuffle: Option<u64>) -> Self {
-        Newton { shuffle, iteration: 0 }
+impl<B: Backend> Newton<B> {
+    /// For a rows×cols matrix at rank k; `shuffle` visits the components in random order.
+    pub fn new(b: &mut B, (rows, cols): (usize, usize), k: usize, shuffle: Option<u64>) -> Result<Self> {
+        Ok(Newton { terms_w: b.new_terms(rows, k)?, terms_h: b.new_terms(cols, k)?, shuffle, iteration: 0 })
+    }
+
+    fn update(&mut self, b: &mut B, m: &mut Model<'_, B>, side: Side, measure: bool) -> Result<Option<B::Scalar>> {
+        let order = 2 * self.iteration + u64::from(side == Side::Cols);
+        let shuffle = self.shuffle.map(|seed| seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(order));
+        let (f, other, terms, rule) = match side {
+            Side::Rows => (&mut m.w, &m.h, &mut self.terms_w, m.rule_w),
+            Side::Cols => (&mut m.h, &m.w, &mut self.terms_h, m.rule_h),
+        };
+        let before = b.mu_steps(&Loss::KL, m.data, side, f, other, terms, &rule, UPDATES, measure)?;
+        b.newton_sweep(m.data, side, f, other, &Sweep { shuffle, ..Sweep::once(rule) }, false)?;
+        Ok(before)
     }
 }
 
-impl<B: Backend> Solver<B> for Newton {
+impl<B: Backend> Solver<B> for Newton<B> {
     fn name(&self) -> &'static str {
         "newton"
     }
@@ -45,14 +64,12 @@ impl<B: Backend> Solver<B> for Newton {
         let mut wanted = measure != Measure::No;
         let mut before = None;
         self.iteration += 1;
-        let shuffle = self.shuffle.map(|seed| seed.wrapping_mul(0x9e37_79b9).wrapping_add(self.iteration));
-        let sweep = |rule| Sweep { max_sweeps: PASSES, stop: 0.0, rule, shuffle };
         if m.w_is_free(b) {
-            before = b.newton_sweep(m.data, Side::Rows, &mut m.w, &m.h, &sweep(m.rule_w), wanted)?;
+            before = self.update(b, m, Side::Rows, wanted)?;
             wanted = false;
         }
         if m.h_is_free(b) {
-            let s = b.newton_sweep(m.data, Side::Cols, &mut m.h, &m.w, &sweep(m.rule_h), wanted)?;
+            let s = self.update(b, m, Side::Cols, wanted)?;
             before = before.or(s);
         }
         Ok(before.map(Measured::direct))

@@ -1,6 +1,7 @@
 use crate::conformance::failure::Outcome;
 use crate::conformance::probe::Probe;
-use crate::conformance::sample::{Layout, Sample, factor, losses};
+use crate::conformance::sample::{Layout, Sample, factor, losses, weights};
+use crate::momentum::{Extrapolation, Weight};
 use crate::{Accumulate, Backend, Error, Loss, Observed, Op, RowMethod, Rule, Side, Support, Sweep};
 
 /// Shapes that do not match are refused by an error, not by a panic and not by a number. X is 9×7, k = 3.
@@ -28,6 +29,10 @@ pub fn wrong_shapes<B: Backend>(make: impl Fn() -> B) -> Outcome {
     let sweep = Sweep::once(rule);
     let exact = RowMethod::BlockPivoting;
     let values = factor(97, (8, 3), 0.0);
+    let dense = Sample::<B::Elem>::random(91, (9, 7), 0.2, Layout::RowMajor, Observed::All);
+    let ones = ndarray::Array2::ones((9, 6));
+    let r = p.b.new_momentum();
+    let momentum = p.ok("new_momentum", r)?;
 
     let b = &mut p.b;
     let mut calls: Vec<(&'static str, &str, crate::Result<()>)> = vec![
@@ -67,6 +72,37 @@ pub fn wrong_shapes<B: Backend>(make: impl Fn() -> B) -> Outcome {
         calls.push(("least_squares", "A 9×3 and f 8×3", b.least_squares(exact, &w, &g3, &mut short, &rule)));
         calls.push(("least_squares", "G 4×4 for k = 3", b.least_squares(exact, &h, &g4, &mut short, &rule)));
     }
+    if b.supports(&Op::GradientStep) != Support::No {
+        calls.push(("gradient_step", "terms 9×3 to a factor 8×3", b.gradient_step(&t, &mut short, &rule, 0.1)));
+        calls.push(("gradient_step", "terms 9×4 to a factor 9×3", b.gradient_step(&t_broad, &mut w, &rule, 0.1)));
+    }
+    if b.supports(&Op::Extrapolate) != Support::No {
+        let (how, given, of) = (Extrapolation::Clamped, Weight::Fixed(0.5), Weight::Of(&momentum));
+        calls.push(("extrapolate", "9×3 from 8×3", b.extrapolate(&w, &mut short, how, given)));
+        calls.push(("extrapolate", "9×3 from 9×4", b.extrapolate(&w, &mut broad, how, of)));
+    }
+    if b.supports(&Op::Sparseness) != Support::No {
+        let mut impose = |a: &B::Factor, g: &B::Gram, f: &mut B::Factor| b.impose_sparseness(a, g, f, 0.5, 1, &rule);
+        calls.push(("impose_sparseness", "A 9×4 and f 9×3", impose(&broad, &g3, &mut w)));
+        calls.push(("impose_sparseness", "A 9×3 and f 8×3", impose(&w, &g3, &mut short)));
+        calls.push(("impose_sparseness", "G 4×4 for k = 3", impose(&h, &g4, &mut short)));
+    }
+    if b.supports(&Op::NewtonSweep) != Support::No {
+        let mut newton = |side, f: &mut B::Factor, other: &B::Factor, measure| {
+            b.newton_sweep(&x, side, f, other, &sweep, measure).map(drop)
+        };
+        calls.push(("newton_sweep", "8 rows for 9", newton(Side::Rows, &mut short, &h, false)));
+        calls.push(("newton_sweep", "k = 4 and k = 3, measured", newton(Side::Rows, &mut w, &broad_other, true)));
+        calls.push(("newton_sweep", "other with 9 rows for 7", newton(Side::Rows, &mut broad, &w, false)));
+        calls.push(("newton_sweep", "W for Side::Cols", newton(Side::Cols, &mut w, &h, true)));
+    }
+    if b.supports(&Op::Mask) != Support::No {
+        let r = b.upload_weighted(dense.view(), (&ones).into(), num_traits::One::one()).map(drop);
+        calls.push(("upload_weighted", "weights 9×6 for 9×7", r));
+    }
+    calls.push(("mu_steps", "8 rows for 9, twice", {
+        b.mu_steps(&loss, &x, Side::Rows, &mut short, &h, &mut t_short, &rule, 2, false).map(drop)
+    }));
     for (operation, what, r) in calls {
         p.case(what);
         p.must(operation, r.is_err(), "shapes that do not match are accepted")?;
@@ -100,6 +136,46 @@ pub fn unsupported<B: Backend>(make: impl Fn() -> B) -> Outcome {
         let sparse = Sample::<B::Elem>::random(97, (9, 7), 0.5, Layout::Csr, observed);
         let r = p.b.upload(sparse.view(), sparse.scale, observed);
         p.must("upload", matches!(r, Err(Error::Unsupported(_))), "must return Error::Unsupported")?;
+    }
+    for mask in [true, false] {
+        let op = if mask { Op::Mask } else { Op::Weights };
+        if p.can(op.clone()) {
+            continue;
+        }
+        p.case(format!("{op:?}, declared as unsupported"));
+        let s = sample.weighted(weights(96, (9, 7), mask));
+        let r = s.weights_view().map(|w| p.b.upload_weighted(s.view(), w, s.scale));
+        let refused = r.is_none_or(|r| matches!(r, Err(Error::Unsupported(_))));
+        p.must("upload_weighted", refused, "must return Error::Unsupported")?;
+    }
+    let g = p.gram(&h)?;
+    let (mut f, plain) = (p.factor(&factor(95, (9, 3), 0.0))?, Rule::for_loss(&Loss::FRO));
+    let (once, shuffled) = (Sweep::once(plain), Sweep { shuffle: Some(1), ..Sweep::once(plain) });
+    for op in [Op::HalsSweep, Op::Shuffle, Op::LeastSquares, Op::NewtonSweep, Op::Extrapolate, Op::Sparseness] {
+        if p.can(op.clone()) {
+            continue;
+        }
+        p.case(format!("{op:?}, declared as unsupported"));
+        let b = &mut p.b;
+        let (operation, r) = match op {
+            Op::HalsSweep => ("hals_sweep", b.hals_sweep(&w, &g, &mut f, &once)),
+            Op::Shuffle => ("hals_sweep", b.hals_sweep(&w, &g, &mut f, &shuffled)),
+            Op::LeastSquares => ("least_squares", b.least_squares(RowMethod::BlockPivoting, &w, &g, &mut f, &plain)),
+            Op::NewtonSweep => {
+                let kl = Sweep::once(Rule::for_loss(&Loss::KL));
+                ("newton_sweep", b.newton_sweep(&x, Side::Rows, &mut f, &h, &kl, false).map(drop))
+            }
+            Op::Extrapolate => ("extrapolate", b.extrapolate(&w, &mut f, Extrapolation::Clamped, Weight::Fixed(0.5))),
+            _ => ("impose_sparseness", b.impose_sparseness(&w, &g, &mut f, 0.5, 1, &plain)),
+        };
+        p.must(operation, matches!(r, Err(Error::Unsupported(_))), "must return Error::Unsupported")?;
+    }
+    if !p.can(Op::GradientStep) && p.can(Op::Update(Loss::FRO)) {
+        p.case("GradientStep, declared as unsupported");
+        let r = p.b.terms(&Loss::FRO, &x, Side::Rows, &w, &h, 1.0, Accumulate::Set, &mut t);
+        p.ok("terms", r)?;
+        let r = p.b.gradient_step(&t, &mut f, &plain, 0.1);
+        p.must("gradient_step", matches!(r, Err(Error::Unsupported(_))), "must return Error::Unsupported")?;
     }
     Ok(())
 }

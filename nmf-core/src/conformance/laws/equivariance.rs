@@ -110,7 +110,7 @@ pub fn scaling<B: Backend>(make: impl Fn() -> B) -> Outcome {
         }
         let (w, h) = (factor::<B::Elem>(12, (17, 3), 0.1), factor(13, (20, 3), 0.1));
         let up = B::Elem::of(s);
-        let (sw, by_hand) = (w.mapv(|v| v * up), Sample::new(x.values().mapv(|v| v * up), layout, Observed::All));
+        let (sw, by_hand) = (w.mapv(|v| v * up), x.times(up));
         let by_upload = x.clone().scaled(s);
         p.case(by_upload.describe(3));
         let dh = p.factor(&h)?;

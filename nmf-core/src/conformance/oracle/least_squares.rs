@@ -1,121 +1,30 @@
+use super::sweeps::RowProblem;
 use crate::conformance::bounds;
 use crate::conformance::failure::{Failure, Outcome};
-use crate::conformance::probe::Probe;
-use crate::conformance::sample::{factor, separated, uniform, wide};
-use crate::{Backend, Element, Loss, Op, Penalty, RowMethod, Rule, Sweep};
-use ndarray::Array2;
+use crate::conformance::probe::{Checked, Probe};
+use crate::conformance::sample::{factor, wide};
+use crate::{Backend, Element, Loss, Op, Penalty, RowMethod, Rule, reference};
+use ndarray::{Array1, Array2, s};
 
-/// A (p×k), the factor whose Gram matrix is G, and f (p×k): what the problems solved row by row are made of.
-struct RowProblem<T> {
-    a: Array2<T>,
-    of_gram: Array2<T>,
-    f: Array2<T>,
-}
-
-impl<T: Element> RowProblem<T> {
-    /// Components that overlap little; a third of the rows' cross products are negative, so that entries are clamped.
-    fn separated(rows: usize, k: usize) -> Self {
-        let seed = (rows * 100 + k) as u64;
-        RowProblem {
-            a: uniform(seed, (rows, k), -1.0, 2.0),
-            of_gram: separated(seed, (2 * k + 3, k)),
-            f: factor(seed, (rows, k), 0.2),
-        }
-    }
-
-    fn describe(&self, what: impl std::fmt::Display) -> String {
-        format!("A and f {}×{}, {what}", self.f.nrows(), self.f.ncols())
-    }
-}
-
-/// `quadratic`: ½⟨fᵀf, G⟩ − ⟨A, f⟩.
-pub fn quadratic<B: Backend>(make: impl Fn() -> B) -> Outcome {
-    let mut p = Probe::new("oracle::quadratic", make());
-    for (rows, k) in [(1, 1), (17, 33), (65, 17), (130, 3)] {
-        let s = RowProblem::<B::Elem>::separated(rows, k);
-        p.case(s.describe("signs of both kinds in A"));
-        let (a, c, f) = (p.factor(&s.a)?, p.factor(&s.of_gram)?, p.factor(&s.f)?);
-        let gram = p.gram(&c)?;
-        let g = p.read_gram(&gram)?;
-        let r = p.b.quadratic(&a, &gram, &f);
-        let found = p.value("quadratic", r)?;
-        p.close_scalar("quadratic", found, bounds::quadratic(&wide(&s.a), &g, &wide(&s.f), p.eps()))?;
-    }
-    Ok(())
-}
-
-/// `hals_sweep`: one pass exactly, several, penalties, fixed columns, the stopping rule, a component that dies
-/// (refilled with FLOOR, unless fixed), a component without curvature (skipped).
-pub fn hals_sweep<B: Backend>(make: impl Fn() -> B) -> Outcome {
-    let mut p = Probe::new("oracle::hals_sweep", make());
-    if !p.can(Op::HalsSweep) {
-        return Ok(());
-    }
-    let rule = Rule::for_loss(&Loss::FRO);
-    let once = Sweep::once(rule);
-    let penalized = Rule { penalty: Penalty { l1: 0.2, l2: 0.5 }, ..rule };
-    for (rows, k) in [(1, 1), (9, 3), (16, 17), (65, 33), (130, 3)] {
-        let s = RowProblem::<B::Elem>::separated(rows, k);
-        for sweep in [
-            once,
-            Sweep { max_sweeps: 4, ..once },
-            Sweep { rule: penalized, ..once },
-            Sweep { rule: Rule { fixed: k.div_ceil(2), ..rule }, max_sweeps: 2, ..once },
-            Sweep { rule: Rule { fixed: k / 3, ..penalized }, max_sweeps: 3, ..once },
-            // a first pass always moves by less than twice itself: one pass, whatever the maximum
-            Sweep { max_sweeps: 5, stop: 2.0, ..once },
-            Sweep { max_sweeps: 6, stop: 0.3, ..once },
-        ] {
-            check_sweep(&mut p, &s, &sweep, "")?;
-        }
-    }
-
-    let mut s = RowProblem::<B::Elem>::separated(9, 3);
-    for q in [0, 2] {
-        s.a.column_mut(q).fill(B::Elem::of(-9.0));
-    }
-    s.f.column_mut(0).fill(B::Elem::of(0.0));
-    check_sweep(&mut p, &s, &once, "components 0 and 2 die and are refilled with FLOOR")?;
-    let fixed = Sweep { rule: Rule { fixed: 1, ..rule }, ..once };
-    check_sweep(&mut p, &s, &fixed, "component 0 is zero and fixed, component 2 dies")?;
-
-    let mut s = RowProblem::<B::Elem>::separated(9, 3);
-    s.of_gram.column_mut(1).fill(B::Elem::of(0.0));
-    check_sweep(&mut p, &s, &once, "component 1 has no curvature and is skipped")?;
-    let ridge = Sweep { rule: penalized, ..once };
-    check_sweep(&mut p, &s, &ridge, "component 1 has the curvature of the ridge only")?;
-    s.f.column_mut(1).fill(B::Elem::of(0.0));
-    check_sweep(&mut p, &s, &once, "component 1 has no curvature, is zero, and is refilled with FLOOR")
-}
-
-fn check_sweep<B: Backend>(p: &mut Probe<B>, s: &RowProblem<B::Elem>, sweep: &Sweep, what: &str) -> Outcome {
-    let Rule { fixed, penalty: Penalty { l1, l2 }, .. } = sweep.rule;
-    let (max, stop) = (sweep.max_sweeps, sweep.stop);
-    let settings = format!("{max} sweeps, stop = {stop}, l1 = {l1}, l2 = {l2}, {fixed} fixed columns");
-    p.case(s.describe(if what.is_empty() { settings } else { format!("{settings}; {what}") }));
-    let (a, c, mut f) = (p.factor(&s.a)?, p.factor(&s.of_gram)?, p.factor(&s.f)?);
-    let gram = p.gram(&c)?;
-    let g = p.read_gram(&gram)?;
-    let r = p.b.hals_sweep(&a, &gram, &mut f, sweep);
-    p.ok("hals_sweep", r)?;
-    let found = p.read(&f)?;
-    p.close("hals_sweep", &found, &bounds::hals::<B::Elem>(&wide(&s.a), &g, &wide(&s.f), sweep))
-}
-
-/// `nnls`: the KKT conditions of each row, which characterize the answer: f ≥ 0, ∇ ≥ 0 and one of the two zero, also
-/// with penalties, overlapping components, twice the same component and a component that is zero.
-pub fn nnls<B: Backend>(make: impl Fn() -> B) -> Outcome {
-    let mut p = Probe::new("oracle::nnls", make());
+/// `least_squares` by each method, with penalties and fixed columns: the KKT conditions where the answer is exact, also
+/// for overlapping, equal and zero components; the unconstrained minimizer, cut; a descent that ends at the exact answer.
+pub fn least_squares<B: Backend>(make: impl Fn() -> B) -> Outcome {
+    let mut p = Probe::new("oracle::least_squares", make());
     if !p.can(Op::LeastSquares) {
         return Ok(());
     }
+    let rule = |l1, l2, fixed| Rule { fixed, penalty: Penalty { l1, l2 }, ..Rule::for_loss(&Loss::FRO) };
+    let free = rule(0.0, 0.0, 0);
     for (rows, k) in [(1, 1), (9, 3), (16, 17), (65, 33), (130, 3)] {
         let mut s = RowProblem::<B::Elem>::separated(rows, k);
-        for (l1, l2) in [(0.0, 0.0), (0.3, 0.0), (0.1, 0.6)] {
-            check_rows(&mut p, &s, &Penalty { l1, l2 }, "components apart")?;
+        for rule in [free, rule(0.3, 0.0, 0), rule(0.1, 0.6, 0), rule(0.0, 0.0, k.div_ceil(2)), rule(0.1, 0.6, k / 3)] {
+            exact(&mut p, &s, &rule, "components apart")?;
+            clipped(&mut p, &s, &rule)?;
+            descent(&mut p, &s, &rule)?;
         }
         s.of_gram = factor(7, (2 * k + 9, k), 0.3);
-        check_rows(&mut p, &s, &Penalty::NONE, "overlapping components")?;
+        exact(&mut p, &s, &free, "overlapping components")?;
+        exact(&mut p, &s, &rule(0.0, 0.0, k / 2), "overlapping components")?;
     }
     let mut s = RowProblem::<B::Elem>::separated(9, 3);
     for i in 0..s.of_gram.nrows() {
@@ -124,37 +33,58 @@ pub fn nnls<B: Backend>(make: impl Fn() -> B) -> Outcome {
     for i in 0..9 {
         s.a[[i, 2]] = s.a[[i, 0]];
     }
-    check_rows(&mut p, &s, &Penalty::NONE, "component 2 equals component 0")?;
+    exact(&mut p, &s, &free, "component 2 equals component 0")?;
     s.of_gram.column_mut(1).fill(B::Elem::of(0.0));
     s.a.column_mut(1).fill(B::Elem::of(0.0));
-    check_rows(&mut p, &s, &Penalty::NONE, "component 1 is zero")
+    exact(&mut p, &s, &free, "component 1 is zero")?;
+    exact(&mut p, &s, &rule(0.0, 0.0, 2), "component 1 is zero and fixed, component 2 equals the fixed component 0")
 }
 
-fn check_rows<B: Backend>(p: &mut Probe<B>, s: &RowProblem<B::Elem>, penalty: &Penalty, what: &str) -> Outcome {
-    let Penalty { l1, l2 } = *penalty;
-    p.case(s.describe(format!("l1 = {l1}, l2 = {l2}, {what}")));
-    let (a, c, mut f) = (p.factor(&s.a)?, p.factor(&s.of_gram)?, p.factor(&s.f)?);
+/// What `method` makes of a problem: the result and G. Fixed columns have stayed, and nothing is negative.
+fn solve<B: Backend>(
+    p: &mut Probe<B>,
+    problem: &RowProblem<B::Elem>,
+    method: RowMethod,
+    rule: &Rule,
+    what: &str,
+) -> Checked<(Array2<f64>, Array2<f64>)> {
+    let Rule { fixed, penalty: Penalty { l1, l2 }, .. } = *rule;
+    p.case(problem.describe(format!("{method:?}, l1 = {l1}, l2 = {l2}, {fixed} fixed columns, {what}")));
+    let (a, c, mut f) = (p.factor(&problem.a)?, p.factor(&problem.of_gram)?, p.factor(&problem.f)?);
     let gram = p.gram(&c)?;
-    let mut g = p.read_gram(&gram)?;
-    let r = p.b.least_squares(
-        RowMethod::BlockPivoting,
-        &a,
-        &gram,
-        &mut f,
-        &Rule { penalty: *penalty, ..Rule::for_loss(&Loss::FRO) },
-    );
+    let g = p.read_gram(&gram)?;
+    let r = p.b.least_squares(method, &a, &gram, &mut f, rule);
     p.ok("least_squares", r)?;
     let w = p.read(&f)?;
-    let slack_gram = g.clone();
-    g.diag_mut().mapv_inplace(|v| v + l2);
-    let gradient = w.dot(&g) - wide(&s.a) + l1;
+    let kept = w.slice(s![.., ..fixed]) == wide(&problem.f).slice(s![.., ..fixed]);
+    p.must("least_squares", kept, "a fixed column was changed")?;
+    p.must("least_squares", w.iter().all(|v| *v >= 0.0 && v.is_finite()), "an entry is negative or not finite")?;
+    Ok((w, g))
+}
+
+/// Σ|terms| of a row's right-hand side once fixed columns have moved there.
+fn right_side(a: &Array2<f64>, g: &Array2<f64>, w: &Array2<f64>, i: usize, fixed: usize) -> Vec<f64> {
+    let moved = |q: usize| (0..fixed).map(|r| g[[q, r]].abs() * w[[i, r]]).sum::<f64>();
+    (0..g.nrows()).map(|q| a[[i, q]].abs() + moved(q)).collect()
+}
+
+/// The KKT conditions of every row but for `slack`, which is added to what rounding allows.
+fn optimal<B: Backend>(
+    p: &Probe<B>,
+    (w, g, a): (&Array2<f64>, &Array2<f64>, &Array2<f64>),
+    rule: &Rule,
+    slack: impl Fn(usize) -> f64,
+) -> Outcome {
+    let Penalty { l1, l2 } = rule.penalty;
+    let gradient = w.dot(g) + w * l2 - a + l1;
     for i in 0..w.nrows() {
-        let row = wide(&s.a).row(i).to_vec();
-        let slack = bounds::nnls_slack(&slack_gram, &row, &w.row(i).to_vec(), penalty, p.eps());
-        for q in 0..w.ncols() {
+        let size = right_side(a, g, w, i, rule.fixed);
+        let rounding = bounds::nnls_slack(g, &size, &w.row(i).to_vec(), &rule.penalty, p.eps());
+        for q in rule.fixed..w.ncols() {
             // min(w·G_qq, ∇) in the units of the gradient: zero exactly when the conditions hold
-            let violation = (w[[i, q]] * g[[q, q]]).min(gradient[[i, q]]);
-            if w[[i, q]] >= 0.0 && violation.abs() <= slack[q] && w[[i, q]].is_finite() {
+            let violation = (w[[i, q]] * (g[[q, q]] + l2)).min(gradient[[i, q]]);
+            let tolerance = rounding[q] + slack(i);
+            if violation.abs() <= tolerance {
                 continue;
             }
             let note = format!(
@@ -162,14 +92,98 @@ fn check_rows<B: Backend>(p: &mut Probe<B>, s: &RowProblem<B::Elem>, penalty: &P
                 w[[i, q]],
                 gradient[[i, q]]
             );
+            let failure = p.fail("least_squares", note);
             return Err(Box::new(Failure {
                 index: Some((i, q)),
                 found: violation,
                 expected: 0.0,
-                tolerance: slack[q],
-                ..*p.fail("least_squares", note)
+                tolerance,
+                ..*failure
             }));
         }
     }
     Ok(())
+}
+
+fn exact<B: Backend>(p: &mut Probe<B>, problem: &RowProblem<B::Elem>, rule: &Rule, what: &str) -> Outcome {
+    let (w, g) = solve(p, problem, RowMethod::BlockPivoting, rule, what)?;
+    optimal(p, (&w, &g, &wide(&problem.a)), rule, |_| 0.0)
+}
+
+/// The solution z of the free block's normal equations, cut at zero. A backward error of [`bounds::nnls_slack`] moves z by
+/// at most |(G + l2·I)⁻¹| times that.
+fn clipped<B: Backend>(p: &mut Probe<B>, problem: &RowProblem<B::Elem>, rule: &Rule) -> Outcome {
+    let (w, g) = solve(p, problem, RowMethod::Clipped, rule, "components apart")?;
+    let (a, fixed, k) = (wide(&problem.a), rule.fixed, w.ncols());
+    let mut block = g.slice(s![fixed.., fixed..]).to_owned();
+    block.diag_mut().mapv_inplace(|v| v + rule.penalty.l2);
+    let inverse = inverse(&block);
+    let mut bound = bounds::Bound { value: w.clone(), tolerance: Array2::zeros(w.dim()) };
+    for i in 0..w.nrows() {
+        let known = w.slice(s![i, ..fixed]);
+        let rhs = &a.slice(s![i, fixed..]) - &g.slice(s![fixed.., ..fixed]).dot(&known) - rule.penalty.l1;
+        let z = inverse.dot(&rhs);
+        let mut all = w.row(i).to_vec();
+        all[fixed..].iter_mut().zip(&z).for_each(|(all, z)| *all = z.abs());
+        let size = right_side(&a, &g, &w, i, fixed);
+        let slack = Array1::from(bounds::nnls_slack(&g, &size, &all, &rule.penalty, p.eps()));
+        let off = inverse.mapv(f64::abs).dot(&slack.slice(s![fixed..]));
+        for q in fixed..k {
+            bound.value[[i, q]] = z[q - fixed].max(0.0);
+            bound.tolerance[[i, q]] = off[q - fixed] + bounds::SAFETY * p.eps() * z[q - fixed].abs();
+        }
+    }
+    p.close_or("least_squares", &w, &bound, "not the unconstrained minimizer, cut at zero")
+}
+
+/// By Gauss and Jordan, without pivoting: the matrix is positive definite.
+fn inverse(m: &Array2<f64>) -> Array2<f64> {
+    let k = m.nrows();
+    let (mut m, mut inverse) = (m.clone(), Array2::eye(k));
+    for q in 0..k {
+        let pivot = m[[q, q]];
+        m.row_mut(q).mapv_inplace(|v| v / pivot);
+        inverse.row_mut(q).mapv_inplace(|v| v / pivot);
+        for r in (0..k).filter(|r| *r != q) {
+            let times = m[[r, q]];
+            let (row, other) = (m.row(q).to_owned(), inverse.row(q).to_owned());
+            m.row_mut(r).scaled_add(-times, &row);
+            inverse.row_mut(r).scaled_add(-times, &other);
+        }
+    }
+    inverse
+}
+
+/// Projected gradient never raises a row's objective, and its projected gradient falls to the share it was asked for.
+fn descent<B: Backend>(p: &mut Probe<B>, problem: &RowProblem<B::Elem>, rule: &Rule) -> Outcome {
+    let (a, start) = (wide(&problem.a), wide(&problem.f));
+    let objective = |g: &Array2<f64>, f: &Array2<f64>, i: usize, eps: f64| {
+        let row = |m: &Array2<f64>| m.slice(s![i..=i, ..]).to_owned();
+        let (value, tolerance) = bounds::quadratic(&row(&a), g, &row(f), eps);
+        (value + reference::penalty(&row(f).view(), &rule.penalty), tolerance)
+    };
+    for max_steps in [1, 7] {
+        let method = RowMethod::ProjectedGradient { max_steps, stop: 0.0 };
+        let (w, g) = solve(p, problem, method, rule, "components apart")?;
+        for i in 0..w.nrows() {
+            let (before, now) = (objective(&g, &start, i, p.eps()), objective(&g, &w, i, p.eps()));
+            if now.0 > before.0 + before.1 + now.1 {
+                let failure = p.fail("least_squares", format!("the objective of row {i} rises"));
+                let tolerance = before.1 + now.1;
+                return Err(Box::new(Failure { found: now.0, expected: before.0, tolerance, ..*failure }));
+            }
+        }
+    }
+    let stop = 1e-3;
+    let method = RowMethod::ProjectedGradient { max_steps: 10_000, stop };
+    let (w, g) = solve(p, problem, method, rule, "components apart")?;
+    let gradient = start.dot(&g) + &start * rule.penalty.l2 - &a + rule.penalty.l1;
+    let projected = |i: usize| {
+        let part = |q: usize| {
+            let (w, g) = (start[[i, q]], gradient[[i, q]]);
+            if w > 0.0 { g * g } else { g.min(0.0).powi(2) }
+        };
+        (rule.fixed..w.ncols()).map(part).sum::<f64>().sqrt()
+    };
+    optimal(p, (&w, &g, &a), rule, |i| stop * projected(i))
 }

@@ -3,9 +3,9 @@ use crate::conformance::bounds::{self, Bound};
 use crate::conformance::failure::Outcome;
 use crate::conformance::probe::{Probe, describe_rule, rules};
 use crate::conformance::sample::{Layout, Sample, factor, wide};
-use crate::{Accumulate, Backend, Element, Loss, Observed};
+use crate::{Accumulate, Backend, Element, Loss, Observed, Op};
 
-fn expected_terms<T: Element>(loss: &Loss, case: &Case<T>, side: crate::Side) -> (Bound, Bound) {
+pub(super) fn expected_terms<T: Element>(loss: &Loss, case: &Case<T>, side: crate::Side) -> (Bound, Bound) {
     let (f, other) = case.on(side);
     bounds::terms::<T>(loss, &case.x.dense(), side, &wide(f).view(), &wide(other).view())
 }
@@ -132,7 +132,7 @@ pub fn mu_step<B: Backend>(make: impl Fn() -> B) -> Outcome {
     Ok(())
 }
 
-fn one_step<B: Backend>(
+pub(super) fn one_step<B: Backend>(
     p: &mut Probe<B>,
     loss: &Loss,
     case: &Case<B::Elem>,
@@ -163,6 +163,45 @@ fn one_step<B: Backend>(
     Ok(())
 }
 
+/// `mu_steps`: the same as that many `mu_step`s, and the divergence before the first of them.
+pub fn mu_steps<B: Backend>(make: impl Fn() -> B) -> Outcome {
+    let mut p = Probe::new("oracle::mu_steps", make());
+    for loss in [Loss::FRO, Loss::KL, Loss::IS, Loss::Beta(1.5)] {
+        if !p.can(Op::Update(loss.clone())) {
+            continue;
+        }
+        for case in cases(&p, &FEW, !loss.allows_zero()) {
+            let x = p.upload(&case.x)?;
+            for side in SIDES {
+                let (f, other) = case.on(side);
+                for (rule, repeats) in rules(&loss, case.k).into_iter().zip([3, 2, 1, 2].into_iter().cycle()) {
+                    p.case(case.describe(format!("{loss}, {side:?}, {repeats} times, {}", describe_rule(&rule))));
+                    let (mut df, dother) = (p.factor(f)?, p.factor(other)?);
+                    let mut scratch = p.new_terms(f.dim())?;
+                    let r = p.b.mu_steps(&loss, &x, side, &mut df, &dother, &mut scratch, &rule, repeats, true);
+                    if refusable(&case.x, &loss, &r) {
+                        continue;
+                    }
+                    let Some(measured) = p.ok("mu_steps", r)? else {
+                        return Err(p.fail("mu_steps", "measured nothing although asked"));
+                    };
+                    let dense = case.x.dense();
+                    let now = bounds::mu_steps::<B::Elem>(&loss, &dense, side, &wide(f), &wide(other), &rule, repeats);
+                    let found = p.read(&df)?;
+                    p.close("mu_steps", &found, &now)?;
+                    let (w, h) = (wide(&case.w), wide(&case.h));
+                    let sparse = case.x.layout.sparse();
+                    let before = bounds::divergence::<B::Elem>(&loss, &dense, sparse, &w.view(), &h.view());
+                    let found = p.value("mu_steps", Ok(measured))?;
+                    let note = "the measured divergence is not that before the first update";
+                    p.close_scalar_or("mu_steps", found, before, note)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// `kkt`: ‖min(f, ∇f)‖² over the free columns, from the terms as read back.
 pub fn kkt<B: Backend>(make: impl Fn() -> B) -> Outcome {
     let mut p = Probe::new("oracle::kkt", make());
@@ -185,6 +224,40 @@ pub fn kkt<B: Backend>(make: impl Fn() -> B) -> Outcome {
                     let r = p.b.kkt(&acc, &df, &rule);
                     let found = p.value("kkt", r)?;
                     p.close_scalar("kkt", found, bounds::kkt(&n, &d, &wide(f), &rule, p.eps()))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `gradient_step`, from the terms as read back: steps that stay positive and steps that are cut.
+pub fn gradient_step<B: Backend>(make: impl Fn() -> B) -> Outcome {
+    let mut p = Probe::new("oracle::gradient_step", make());
+    if !p.can(Op::GradientStep) {
+        return Ok(());
+    }
+    for loss in p.losses() {
+        for case in cases(&p, &FEW, false) {
+            if case.x.layout != Layout::RowMajor {
+                continue;
+            }
+            let x = p.upload(&case.x)?;
+            for side in SIDES {
+                let (f, other) = case.on(side);
+                let (df, dother) = (p.factor(f)?, p.factor(other)?);
+                let mut acc = p.new_terms(f.dim())?;
+                let r = p.b.terms(&loss, &x, side, &df, &dother, 1.0, Accumulate::Set, &mut acc);
+                p.ok("terms", r)?;
+                let (n, d) = p.read_terms(&acc)?;
+                let (n, d) = (Bound::read_back(n, p.eps()), Bound::read_back(d, p.eps()));
+                for (rule, step) in rules(&loss, case.k).into_iter().zip([1e-3, 0.1, 0.02, 1.0].into_iter().cycle()) {
+                    p.case(case.describe(format!("{loss}, {side:?}, step {step}, {}", describe_rule(&rule))));
+                    let mut new = p.factor(f)?;
+                    let r = p.b.gradient_step(&acc, &mut new, &rule, step);
+                    p.ok("gradient_step", r)?;
+                    let found = p.read(&new)?;
+                    p.close("gradient_step", &found, &bounds::gradient_step(&n, &d, &wide(f), &rule, step, p.eps()))?;
                 }
             }
         }

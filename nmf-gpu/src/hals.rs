@@ -1,0 +1,41 @@
+//! The sweeps of hierarchical alternating least squares, in natural and in random order.
+
+use crate::backend::Gpu;
+use crate::dense::Target;
+use crate::memory::{Factor, Gram, quads};
+use crate::pool::Buf;
+use crate::queue::Params;
+use nmf_core::backend::order;
+use nmf_core::{Result, Sweep};
+use nmf_shaders::{HALS_CLASSES, Kernel, MAX_QUADS};
+
+impl Gpu {
+    pub(crate) fn record_hals(&mut self, cross: &Factor, gram: &Gram, f: &mut Factor, sweep: &Sweep) -> Result<()> {
+        let kq = quads(f.k as usize);
+        let class = HALS_CLASSES.into_iter().find(|c| *c >= kq).unwrap_or(MAX_QUADS);
+        let sweeps = sweep.max_sweeps.clamp(1, u32::MAX as usize) as u32;
+        let params = Params { count: sweeps, stop: sweep.stop as f32, ..self.rule_params(&sweep.rule, f.rows, f.k) };
+        let groups = u64::from(f.rows).div_ceil(64);
+        let work = 64.0 * f64::from(sweeps) * f64::from(f.k) * 8.0 * f64::from(kq);
+        let order = self.shuffled(f.k, sweep)?;
+        let kernel = Kernel::HalsSweep { quads: class, shuffled: order.is_some() };
+        let mut buffers = vec![&cross.buf, &gram.buf, &f.buf];
+        buffers.extend(&order);
+        self.stream.run(kernel, &buffers, params, groups, work)?;
+        let sums = self.scratch(1, kq)?;
+        self.colsum(f, Target { acc: &sums, row0: 0, alpha: 1.0, add: false })?;
+        self.stream.run(Kernel::Refill, &[&sums, &f.buf], params, Gpu::quad_groups(&params), 512.0)
+    }
+
+    /// The random order of a sweep over k columns, if it has one.
+    pub(crate) fn shuffled(&mut self, k: u32, sweep: &Sweep) -> Result<Option<Buf>> {
+        if sweep.shuffle.is_none() {
+            return Ok(None);
+        }
+        let order: Vec<u32> = order(k as usize, sweep).into_iter().map(|q| q as u32).collect();
+        // a buffer of its own, which no recorded kernel knows: so the write need not wait for a submission
+        let buf = self.pool.own(&self.stream.device, "the order of a sweep", order.len() as u64 * 4)?;
+        self.stream.write_new(&buf, bytemuck::cast_slice(&order))?;
+        Ok(Some(buf))
+    }
+}

@@ -1,0 +1,148 @@
+//! Coordinate descent for the Kullback–Leibler loss: one row of a factor per workgroup, which needs the row of X̃ in one piece.
+//!
+//! Rows of sparse X lie so, but for those that no window can hold, which are put together first. Rows of dense X̃ are copied out of
+//! X a strip at a time, so that both sides read along memory. The model exists for the rows at hand, at most
+//! [`BATCH`] entries of it or one row.
+
+use crate::backend::Gpu;
+use crate::csr::{BATCH, Batch, CsrPanel};
+use crate::dense::{Target, extents};
+use crate::memory::{Factor, quads};
+use crate::pool::Buf;
+use crate::queue::Params;
+use crate::window::{Data, DensePanel, Layout};
+use nmf_core::{Error, Observed, Result, Side, Sweep};
+use nmf_shaders::{Kernel, Over};
+
+/// Flop that a step of a row costs besides its entries: the tree.
+const TREE: f64 = 4000.0;
+
+/// What all batches of a sweep share.
+struct Plan<'a> {
+    f: &'a Factor,
+    other: &'a Factor,
+    order: Option<Buf>,
+    params: Params,
+}
+
+impl Plan<'_> {
+    /// Flop of a row with so many entries; gathered ones cost more than their flop say.
+    fn work(&self, entries: f64) -> f64 {
+        let Params { k, count, .. } = self.params;
+        f64::from(count) * f64::from(k) * (40.0 * (entries + 64.0) + TREE)
+    }
+}
+
+impl Gpu {
+    pub(crate) fn record_newton(
+        &mut self,
+        x: &Data,
+        side: Side,
+        f: &Factor,
+        other: &Factor,
+        sweep: &Sweep,
+    ) -> Result<()> {
+        let order = self.shuffled(f.k, sweep)?;
+        let params = Params {
+            count: sweep.max_sweeps.clamp(1, u32::MAX as usize) as u32,
+            stop: sweep.stop as f32,
+            inf: f32::INFINITY,
+            ..self.rule_params(&sweep.rule, f.rows, f.k)
+        };
+        let plan = Plan { f, other, order, params };
+        match (&x.layout, side) {
+            (Layout::Dense(panels), _) => self.newton_dense(panels, side, &plan),
+            (Layout::Sparse { rows, row_batches, .. }, Side::Rows) => {
+                self.newton_sparse(rows, row_batches, x.observed, &plan)
+            }
+            (Layout::Sparse { cols, col_batches, .. }, Side::Cols) => {
+                self.newton_sparse(cols, col_batches, x.observed, &plan)
+            }
+        }
+    }
+
+    /// Scratch for one number per entry, which a kernel must see in one piece.
+    fn per_entry(&self, entries: u64, bytes: u64) -> Result<Buf> {
+        let (needed, most) = (entries * bytes, self.stream.device.max_binding());
+        if needed > most {
+            return Err(Error::OutOfMemory { what: "a row of X (in one piece)".into(), needed, available: most });
+        }
+        self.scratch(needed.div_ceil(16), 1)
+    }
+
+    fn newton_sparse(
+        &mut self,
+        panels: &[CsrPanel],
+        batches: &[Batch],
+        observed: Observed,
+        plan: &Plan<'_>,
+    ) -> Result<()> {
+        let (over, colsum) = match observed {
+            Observed::All => {
+                let sums = self.scratch(1, quads(plan.other.k as usize))?;
+                self.colsum(plan.other, Target { acc: &sums, row0: 0, alpha: 1.0, add: false })?;
+                (Over::All, Some(sums))
+            }
+            Observed::Weighted => (Over::Weighted, None),
+            _ => (Over::Stored, None),
+        };
+        let kernel = Kernel::Newton { over, shuffled: plan.order.is_some() };
+        for Batch { pieces } in batches {
+            let (Some(piece), entries) = (pieces.first(), pieces.iter().map(|p| p.entries).sum::<u64>()) else {
+                continue;
+            };
+            let panel = &panels[piece.panel];
+            let mut params = Params { p0: panel.row0, q0: piece.row, sum0: piece.entry as u32, ..plan.params };
+            let mut gathered = None;
+            if pieces.len() > 1 {
+                (params.sum0, params.flags, params.chunk) = (0, 1, entries as u32);
+                let bytes = if panel.weighted { 8 } else { 4 };
+                let (columns, values) = (self.per_entry(entries, 4)?, self.per_entry(entries, bytes)?);
+                let mut at = 0;
+                for p in pieces {
+                    let from = &panels[p.panel];
+                    self.stream.copy_part((&from.columns, p.entry * 4), (&columns, at * 4), p.entries * 4);
+                    self.stream.copy_part((&from.values, p.entry * bytes), (&values, at * bytes), p.entries * bytes);
+                    at += p.entries;
+                }
+                gathered = Some((columns, values));
+            }
+            let (columns, values) = gathered.as_ref().map_or((&panel.columns, &panel.values), |(c, v)| (c, v));
+            let model = self.per_entry(entries, 4)?;
+            let mut buffers = vec![&panel.first, columns, values, &plan.f.buf, &plan.other.buf];
+            buffers.extend(&colsum);
+            buffers.push(&model);
+            buffers.extend(&plan.order);
+            let work = plan.work(entries as f64 / f64::from(piece.rows));
+            self.stream.run(kernel, &buffers, params, piece.rows.into(), work)?;
+        }
+        Ok(())
+    }
+
+    fn newton_dense(&mut self, panels: &[DensePanel], side: Side, plan: &Plan<'_>) -> Result<()> {
+        let (p, q) = (plan.f.rows, plan.other.rows);
+        let at_once = (BATCH / u64::from(q.max(1))).clamp(1, u64::from(p.max(1))) as u32;
+        for row0 in (0..p).step_by(at_once as usize) {
+            let rows = at_once.min(p - row0);
+            let entries = u64::from(rows) * u64::from(q);
+            let (strip, model) = (self.per_entry(entries, 4)?, self.per_entry(entries, 4)?);
+            for panel in panels {
+                let at = extents(panel, side);
+                let (from, to) = (row0.max(at.p0), (row0 + rows).min(at.p0 + at.p));
+                if from >= to {
+                    continue;
+                }
+                let params = Params { p: to - from, p0: from - at.p0, out0: from - row0, chunk: q, ..at };
+                let groups = (u64::from(params.p) * u64::from(params.q)).div_ceil(64);
+                let kernel = Kernel::Strip { cols: side == Side::Cols };
+                self.stream.run(kernel, &[&panel.buf, &strip], params, groups, 512.0)?;
+            }
+            let params = Params { p0: row0, q, ..plan.params };
+            let mut buffers = vec![&strip, &plan.f.buf, &plan.other.buf, &model];
+            buffers.extend(&plan.order);
+            let kernel = Kernel::Newton { over: Over::Strip, shuffled: plan.order.is_some() };
+            self.stream.run(kernel, &buffers, params, rows.into(), plan.work(q.into()))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! Holes of the kernels that go over the rows of a factor, column after column.
+
+use super::{Holes, entry_holes};
+use crate::Over;
+use std::fmt::Write;
+
+/// A loop over the free columns q, one after the other or in the order of a buffer.
+fn visit_holes(shuffled: bool, binding: u32) -> Holes {
+    let (visit, visit_note, order, order_note) = if shuffled {
+        (
+            "        for (var i = 0u; i < par.k - par.fixed; i += 1u) {\n            let q = order[i];",
+            " (in the order given)",
+            format!("@group(0) @binding({binding}) var<storage, read> order: array<u32>;\n"),
+            format!("; {binding} the columns in their order"),
+        )
+    } else {
+        ("        for (var q = par.fixed; q < par.k; q += 1u) {", "", String::new(), String::new())
+    };
+    vec![("VISIT", visit.into()), ("VISIT_NOTE", visit_note.into()), ("ORDER", order), ("ORDER_NOTE", order_note)]
+}
+
+pub(super) fn newton_holes(over: Over, shuffled: bool) -> Holes {
+    let sparse = over != Over::Strip;
+    let mut bindings = String::new();
+    if sparse {
+        bindings.push_str("@group(0) @binding(1) var<storage, read> rows: array<vec2<u32>>;\n");
+        bindings.push_str("@group(0) @binding(2) var<storage, read> columns: array<u32>;\n");
+    }
+    let value = if over == Over::Weighted { "vec2<f32>" } else { "f32" };
+    let _ = writeln!(bindings, "@group(0) @binding(3) var<storage, read> values: array<{value}>;");
+    if over == Over::All {
+        bindings.push_str("@group(0) @binding(6) var<storage, read> colsum: array<vec4<f32>>;\n");
+    }
+    let range = if sparse {
+        "    // a row gathered from several windows comes alone
+    var begin = 0u;
+    var end = par.chunk;
+    if ((par.flags & 1u) == 0u) {
+        begin = rows[row].y;
+        end = rows[row + 1u].y;
+    }"
+    } else {
+        "    let begin = g * par.q;
+    let end = begin + par.q;"
+    };
+    let (over_note, bindings_note) = match over {
+        Over::All => (
+            "over all entries; those not stored are zeros and add o_q",
+            "1 (first segment, first entry) of each row; 2 columns; 3 values; 6 column sums of other",
+        ),
+        Over::Stored => ("over the stored entries", "1 (first segment, first entry) of each row; 2 columns; 3 values"),
+        Over::Weighted => (
+            "over the stored entries, each term times its weight",
+            "1 (first segment, first entry) of each row; 2 columns; 3 values with their weights",
+        ),
+        Over::Strip => ("over all entries", "3 rows of X̃, q numbers each"),
+    };
+    // with all entries Σ o_q is a column sum, known for all rows
+    let (slope, colsum) = if over == Over::All { ("-xr", " + colsum[q / 4u][q & 3u]") } else { ("o - xr", "") };
+    let mut holes = vec![
+        ("BINDINGS", bindings),
+        ("BINDINGS_NOTE", bindings_note.into()),
+        ("OVER_NOTE", over_note.into()),
+        ("RANGE", range.into()),
+        ("COLUMN", if sparse { "columns[at]".into() } else { "(at - begin)".into() }),
+        ("SLOPE", slope.into()),
+        ("COLSUM", colsum.into()),
+    ];
+    holes.extend(visit_holes(shuffled, 8));
+    holes.extend(entry_holes(over == Over::Weighted));
+    holes
+}
+
+/// Neighbouring threads read neighbouring numbers of X, whichever side it is.
+pub(super) fn strip_holes(cols: bool) -> Holes {
+    let (place, from) = if cols {
+        ("    let row = i % par.p;\n    let entry = i / par.p;", "entry * par.ld * 4u + par.p0 + row")
+    } else {
+        ("    let row = i / par.q;\n    let entry = i % par.q;", "(par.p0 + row) * par.ld * 4u + entry")
+    };
+    vec![("PLACE", place.into()), ("FROM", from.into())]
+}
+
+pub(super) fn hals_holes(quads: u32, shuffled: bool) -> Holes {
+    let staged = quads <= 16;
+    let size = 4 * quads * quads;
+    let note = if staged { ", G in workgroup memory" } else { ", G comes from the cache" };
+    let memory = if staged { format!("var<workgroup> staged: array<vec4<f32>, {size}>;\n") } else { String::new() };
+    let stage = if staged {
+        format!(
+            "    for (var i = tid; i < min(par.k * par.kq, {size}u); i += 64u) {{
+        staged[i] = gram[i];
+    }}
+    workgroupBarrier();"
+        )
+    } else {
+        String::new()
+    };
+    let mut holes = visit_holes(shuffled, 4);
+    holes.extend([
+        ("ROW_QUADS", quads.to_string()),
+        ("GRAM_NOTE", note.into()),
+        ("GRAM_MEMORY", memory),
+        ("GRAM_STAGE", stage),
+        ("GRAM", if staged { "staged".into() } else { "gram".into() }),
+    ]);
+    holes
+}
