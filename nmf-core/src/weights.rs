@@ -135,6 +135,7 @@ impl<'a, T: Element> Lines<'a, T> {
 
 /// The entries of weight 1 as stored entries of a sparse matrix; refuses weights other than 0 and 1.
 pub fn known_entries<T: Element>(x: &MatrixRef<'_, T>, weights: &MatrixRef<'_, T>) -> Result<Matrix<T>> {
+    Error::check_shape("the weights", x.dim(), weights.dim())?;
     let mut mask = true;
     weights.for_each(|_, _, w| mask &= w == T::zero() || w == T::one());
     if !mask {

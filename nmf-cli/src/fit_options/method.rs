@@ -45,7 +45,7 @@ pub(crate) struct Method {
     /// Exponent of mu for β < 1 [default: fast if auto chose mu and 0 ≤ β < 1, else proven]
     #[arg(long, value_enum, value_name = "WHICH")]
     pub(crate) mu_exponent: Option<ExponentChoice>,
-    /// Visit the components in random order, another one in each iteration (by --seed); only hals, ahals, ehals and newton, on the CPU
+    /// Visit the components in random order, another one in each iteration (by --seed); only hals, ahals, ehals and newton
     #[arg(long)]
     pub(crate) shuffle: bool,
     /// Step of gd, in the units of X [default: from the curvature at the start]
