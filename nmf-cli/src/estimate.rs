@@ -64,7 +64,7 @@ pub(crate) struct Work {
 impl Work {
     fn task(&self) -> Task<'_> {
         let Needs { options, observed, .. } = self.needs;
-        Task { loss: &self.loss, observed, sparse: self.sparse, options }
+        Task { loss: &self.loss, observed, sparse: self.gathers(), options }
     }
 
     /// The solver on this backend; what cannot be done is left to be refused later, with everything known.
@@ -101,7 +101,7 @@ impl Work {
         match self.needs.solver {
             SolverKind::Auto if self.needs.options.sparseness != (None, None) => SolverKind::Pg,
             SolverKind::Auto if self.loss.is_fro() && self.needs.observed == Observed::All => SolverKind::EHals,
-            SolverKind::Auto if self.loss.is_kl() && self.sparse => SolverKind::Newton,
+            SolverKind::Auto if self.loss.is_kl() && self.gathers() => SolverKind::Newton,
             SolverKind::Auto => SolverKind::Mu,
             kind => kind,
         }
@@ -125,6 +125,11 @@ impl Work {
                 SolverKind::Newton => 2.0 * products,
                 _ => 0.0,
             }
+    }
+
+    /// [`nmf_core::Problem::is_sparse`].
+    fn gathers(&self) -> bool {
+        self.sparse && self.stored < self.rows as u64 * self.cols as u64 / 4
     }
 
     /// Bytes that X and its weights take on a device, with the transposed copy of a sparse one.

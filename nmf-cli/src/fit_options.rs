@@ -53,10 +53,10 @@ pub(crate) struct FitOptions {
     /// Stop after S seconds of iterating (each start)
     #[arg(long, value_name = "S")]
     pub(crate) time_limit: Option<f64>,
-    /// Record the objective every N iterations; 0: at the start and the end only [default: 1; mue and gd: 10, for there each
-    /// one costs a pass over X]
-    #[arg(long, value_name = "N")]
-    pub(crate) trace_every: Option<usize>,
+    /// Record the objective every N iterations; 0: at the start and the end only. Under mue and gd each record costs a pass
+    /// over X, elsewhere next to nothing
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) trace_every: usize,
     /// Adds L1_W·ΣW to the objective
     #[arg(long, value_name = "WEIGHT", help_heading = "Penalties")]
     pub(crate) l1_w: Option<f64>,
@@ -122,11 +122,6 @@ impl FitOptions {
     /// The loss asked for, fro by default.
     pub(crate) fn loss(&self) -> Loss {
         self.loss.clone().unwrap_or(Loss::FRO)
-    }
-
-    /// Iterations between two records of the objective under a solver.
-    pub(crate) fn trace_every_for(&self, kind: SolverKind) -> usize {
-        self.trace_every.unwrap_or(if kind.traces_at_a_cost() { 10 } else { 1 })
     }
 
     /// The same options once `auto` has become `kind`, for those who do the same on another backend.
@@ -216,7 +211,7 @@ impl FitOptions {
             .seed(self.seed)
             .restarts(self.restarts)
             .stop(self.stop()?)
-            .trace_every(self.trace_every_for(self.method.kind()))
+            .trace_every(self.trace_every)
             .kkt(true)
             .penalty_w(penalty_w)
             .penalty_h(penalty_h);

@@ -90,7 +90,7 @@ pub(crate) fn solve<B: Backend>(
     let data = problem.upload(b)?;
     b.finish()?;
     let prepare = prepare.elapsed().as_secs_f64();
-    let nmf = built.nmf.clone().trace_every(job.fit.trace_every_for(kind));
+    let nmf = &built.nmf;
     let interruptible = Interruptible::new();
     global.detail(format!("factoring {}×{} at k = {} by {kind}; Ctrl-C stops and saves", dim.0, dim.1, job.fit.rank));
     let mut watch = Watch::new(global, "factoring", Some(&interruptible));

@@ -69,6 +69,11 @@ impl Sweep {
     }
 }
 
+/// The seed of one sweep of a run that shuffles by `seed`: another one in each iteration and for each side.
+pub fn sweep_seed(seed: u64, iteration: u64, side: Side) -> u64 {
+    seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(2 * iteration + u64::from(side == Side::Cols))
+}
+
 /// The order in which a sweep visits the free columns, the same in each of its passes.
 pub fn order(k: usize, sweep: &Sweep) -> Vec<usize> {
     let mut all: Vec<usize> = (sweep.rule.fixed.min(k)..k).collect();
@@ -368,9 +373,9 @@ pub trait Backend: Send {
     }
 
     /// Coordinate descent for the Kullback–Leibler loss (β = 1). Rows are independent. A pass goes over the free columns q;
-    /// with v = the row of f·otherᵀ floored, g = Σ (o_q − x·o_q/v) + l1 + l2·f_q and
-    /// h = Σ x·o_q²/v² + l2 over the observed entries, f_q ← max(0, f_q − g/h), shortened to f_q − g/(h·(1 + λ)) where g > 0
-    /// and λ = c·√h·|g/h| > 0.683802 with c = max 1/√x over the row's positive entries; f_q ← 0 where h = 0 < g.
+    /// with v = the row of f·otherᵀ floored and ω the weights, g = Σ ω(o_q − x·o_q/v) + l1 + l2·f_q and
+    /// h = Σ ωx·o_q²/v² + l2 over the observed entries, f_q ← max(0, f_q − g/h), shortened to f_q − g/(h·(1 + λ)) where g > 0
+    /// and λ = c·√h·|g/h| > 0.683802 with c = max 1/√(ωx) over the row's positive entries; f_q ← 0 where h = 0 < g.
     /// Passes are repeated by [`Sweep`]; with `measure`, also the divergence before.
     ///
     /// Not provided: it needs X.

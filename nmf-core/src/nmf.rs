@@ -243,6 +243,9 @@ impl<T: Element> Nmf<T> {
     ) -> Result<Problem<'x, T>> {
         match weighted {
             Some(w) => Problem::weighted(w, self.loss.clone()),
+            None if self.weights.is_some() => {
+                Err(Error::Unsupported("weights were given: pass what Nmf::weighted makes of them and X".into()))
+            }
             None => Problem::new(x, self.loss.clone(), self.observed),
         }
     }
@@ -351,17 +354,20 @@ impl<T: Element> Nmf<T> {
             return Err(Error::Parameter { name: "restarts", value: "0".into(), expected: "at least 1" });
         }
         self.stop.check()?;
-        let sparse = matches!(problem.x(), MatrixRef::Sparse(_));
+        let sparse = problem.is_sparse();
         let task = Task { loss: &self.loss, observed: problem.observed(), sparse, options: self.options };
         let kind = self.solver.resolve(b, &task)?;
         self.init.check(k, (m, n), kind)?;
         for p in [self.penalty_w, self.penalty_h] {
-            p.check()?;
-            let beta = self.loss.beta();
-            if p.l2 > 0.0 && kind.keeps_zeros() && !self.loss.is_kl() && beta.is_none_or(|b| b < 2.0) {
+            check_penalty(&p, kind, &self.loss)?;
+        }
+        let fixed = [self.fixed_w.as_ref().map_or(0, |f| f.ncols()), self.fixed_h.as_ref().map_or(0, |f| f.nrows())];
+        let wanted = [self.options.sparseness.0, self.options.sparseness.1];
+        for ((name, long), (fixed, wanted)) in [("W", m), ("H", n)].into_iter().zip(fixed.into_iter().zip(wanted)) {
+            if wanted.is_some() && (fixed >= k || long < 2) {
                 return Err(Error::Unsupported(format!(
-                    "an l2 penalty has no descending multiplicative update under {}; it has one under kl, fro and β ≥ 2 (an l1 penalty under every loss)",
-                    self.loss
+                    "no sparseness can be imposed on {name}: {}",
+                    if long < 2 { "its components have one entry" } else { "all of it is fixed" }
                 )));
             }
         }
@@ -389,6 +395,17 @@ impl<T: Element> Nmf<T> {
         }
         out
     }
+}
+
+/// Refuses weights of penalties that are none, and an l2 penalty that solver `kind` has no descending step for.
+fn check_penalty(p: &Penalty, kind: SolverKind, loss: &Loss) -> Result<()> {
+    p.check()?;
+    if p.l2 > 0.0 && kind.keeps_zeros() && !loss.is_kl() && loss.beta().is_none_or(|b| b < 2.0) {
+        return Err(Error::Unsupported(format!(
+            "an l2 penalty has no descending multiplicative update under {loss}; it has one under kl, fro and β ≥ 2 (an l1 penalty under every loss), and solver gd takes it under every loss"
+        )));
+    }
+    Ok(())
 }
 
 fn check_fixed<T: Element>(what: &'static str, f: &ArrayView2<'_, T>, rows: usize, k: usize) -> Result<()> {
@@ -421,6 +438,8 @@ pub fn transform<'a, B: Backend>(
     stop: &Stop,
 ) -> Result<Array2<B::Elem>> {
     let x = x.into();
+    // the weights were those of the rows of the fit: new rows are fully known
+    let observed = if observed == Observed::Weighted { Observed::All } else { observed };
     let rows = x.dim().0;
     let problem = match Problem::new(x, loss.clone(), observed) {
         // rows of zeros need no part at all
@@ -429,7 +448,7 @@ pub fn transform<'a, B: Backend>(
     };
     let (m, n) = problem.dim();
     let k = h.nrows();
-    penalty.check()?;
+    check_penalty(&penalty, if loss.is_fro() { SolverKind::EHals } else { SolverKind::Mu }, loss)?;
     check_fixed("H (transposed)", &h.t(), n, k)?;
     let units = problem.units();
     let data = problem.upload(b)?;

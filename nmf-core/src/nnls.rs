@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 pub struct Nnls {
     k: usize,
     /// D⁻¹(G + l2·I)D⁻¹ with D² the diagonal, so that components of any scale are treated alike, and a ridge of a few
-    /// roundings on its unit diagonal, so that linearly dependent or zero components still give a unique, finite
+    /// roundings of the numbers it was given on its unit diagonal, so that linearly dependent or zero components still give a unique, finite
     /// answer. Row-major, f64.
     g: Vec<f64>,
     /// D⁻¹; the unknowns are D·w.
@@ -34,10 +34,13 @@ impl Nnls {
         let mut g: Vec<f64> = gram.iter().map(|v| v.f64()).collect();
         (0..k).for_each(|q| g[q * k + q] += penalty.l2);
         let inverse_root = |d: f64| if d > 0.0 { d.sqrt().recip() } else { 0.0 };
+        // rounded entries move the smallest eigenvalue of the unit-diagonal matrix by up to k·ε/2: a G of deficient rank
+        // stays definite
+        let ridge = (16.0 * f64::EPSILON).max(if T::EPS > 1e-10 { k as f64 * T::EPS } else { 0.0 });
         let unit: Vec<f64> = (0..k).map(|q| inverse_root(g[q * k + q])).collect();
         for i in 0..k {
             for j in 0..k {
-                g[i * k + j] = if i == j { 1.0 + 16.0 * f64::EPSILON } else { g[i * k + j] * unit[i] * unit[j] };
+                g[i * k + j] = if i == j { 1.0 + ridge } else { g[i * k + j] * unit[i] * unit[j] };
             }
         }
         Nnls { k, g, unit, l1: penalty.l1, whole: OnceLock::new() }
@@ -60,7 +63,7 @@ impl Nnls {
                 y[q] = if passive[q] { 0.0 } else { dot(&self.g[q * k..][..k], &z) - b[q] };
             }
             // y is a difference of sums of size `scale`: below its rounding it counts as zero
-            let violates = |q: usize| if passive[q] { z[q] < 0.0 } else { y[q] < -1e-13 * scale };
+            let violates = |q: usize| if passive[q] { z[q] < 0.0 || z[q].is_nan() } else { y[q] < -1e-13 * scale };
             let count = (0..k).filter(|&q| violates(q)).count();
             if count == 0 {
                 settled = true;
@@ -214,6 +217,31 @@ mod tests {
         ws[2] *= 2f64.powi(50);
         ws[4] *= 2f64.powi(-50);
         assert!((&w - &ws).iter().all(|d| d.abs() < 1e-12), "{w} {ws}");
+    }
+
+    /// G of k components made from fewer rows, rounded to f32: its smallest eigenvalues are rounding noise of either sign.
+    #[test]
+    fn a_rounded_gram_matrix_of_deficient_rank_gives_finite_answers() {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(9);
+        for k in [6, 16, 40] {
+            let c = Array2::from_shape_fn((k / 2 + 1, k), |_| rng.random::<f64>());
+            let g = c.t().dot(&c).mapv(|v| v as f32);
+            let x = Array1::from_shape_fn(k / 2 + 1, |_| rng.random::<f64>());
+            let a = c.t().dot(&x).mapv(|v| v as f32);
+            let solver = Nnls::new(&g.view(), &Penalty::NONE);
+            let (mut exact, mut cut) = (Array1::<f32>::zeros(k), Array1::<f32>::zeros(k));
+            solver.solve(a.view(), &mut exact.view_mut());
+            solver.solve_clipped(a.view(), &mut cut.view_mut());
+            assert!(exact.iter().chain(&cut).all(|v| v.is_finite()), "k = {k}: {exact} {cut}");
+            // as good as its first-order conditions say, at the precision of G
+            let wide = |v: &Array1<f32>| v.mapv(f64::from);
+            let y = g.mapv(f64::from).dot(&wide(&exact)) - wide(&a);
+            let scale = a.iter().fold(0.0f64, |m, v| m.max(f64::from(*v)));
+            for q in 0..k {
+                let slack = 1e-5 * k as f64 * scale;
+                assert!(y[q] >= -slack && (f64::from(exact[q]) * y[q]).abs() <= slack, "k = {k}: {y}");
+            }
+        }
     }
 
     #[test]

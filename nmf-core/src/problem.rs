@@ -19,8 +19,6 @@ pub struct Stats {
     pub sum: f64,
     /// Sum of the squared entries, ‖X‖².
     pub sum_squares: f64,
-    /// Σ of the weights of the entries that count; their number if there are no weights.
-    pub total_weight: f64,
 }
 
 /// X, what of it is observed, and the loss: checked once, so that nothing downstream has to.
@@ -47,15 +45,16 @@ impl<'a, T: Element> Problem<'a, T> {
 
     fn checked(x: MatrixRef<'a, T>, weights: Option<MatrixRef<'a, T>>, loss: Loss, observed: Observed) -> Result<Self> {
         let (rows, cols) = x.dim();
-        let mut stats = Self::survey(&x, weights.as_ref())?;
+        if observed == Observed::Weighted && weights.is_none() {
+            return Err(Error::Unsupported(
+                "a weighted problem needs its weights: Problem::weighted, Nmf::weights".into(),
+            ));
+        }
+        let stats = Self::survey(&x, weights.as_ref())?;
         let mut total = if observed == Observed::Stored { stats.stored } else { rows as u64 * cols as u64 };
-        stats.total_weight = total as f64;
         if let Some(w) = &weights {
-            (total, stats.total_weight) = (0, 0.0);
-            w.for_each(|_, _, w| {
-                total += u64::from(w > T::zero());
-                stats.total_weight += w.f64();
-            });
+            total = 0;
+            w.for_each(|_, _, w| total += u64::from(w > T::zero()));
         }
         // beyond these, squares and powers leave the range of the numbers; denormal data have too few digits
         let (smallest, largest) = if T::EPS > 1e-10 { (1e-36, 3.5e38) } else { (1e-100, 1e100) };
@@ -90,16 +89,7 @@ impl<'a, T: Element> Problem<'a, T> {
         if rows > u32::MAX as usize || cols > u32::MAX as usize {
             return Err(Error::Unsupported(format!("{rows}×{cols} is too large: at most 2³²−1 rows and columns")));
         }
-        let mut s = Stats {
-            rows,
-            cols,
-            stored: x.stored(),
-            nonzeros: 0,
-            max: 0.0,
-            sum: 0.0,
-            sum_squares: 0.0,
-            total_weight: 0.0,
-        };
+        let mut s = Stats { rows, cols, stored: x.stored(), nonzeros: 0, max: 0.0, sum: 0.0, sum_squares: 0.0 };
         let mut bad: Option<(usize, usize, f64)> = None;
         let mut count = |i: usize, j: usize, v: f64| {
             if v > 0.0 && v.is_finite() {
@@ -151,6 +141,11 @@ impl<'a, T: Element> Problem<'a, T> {
     /// How the numbers on the device relate to those of X.
     pub fn units(&self) -> Units {
         self.units
+    }
+    /// Whether X is sparse and stores less than a quarter of its entries, so that gathering pays.
+    pub fn is_sparse(&self) -> bool {
+        let all = self.stats.rows as u64 * self.stats.cols as u64;
+        matches!(self.x, MatrixRef::Sparse(_)) && self.stats.stored < all / 4
     }
     /// Mean of the observed entries, whatever their weights.
     pub fn mean(&self) -> f64 {

@@ -70,8 +70,8 @@ impl<T: Real> Backend for Cpu<T> {
         Info { name: "cpu".into(), adapter: format!("{} threads", threads), threads, asynchronous: false }
     }
 
-    fn supports(&self, _: &Op) -> Support {
-        Support::Native
+    fn supports(&self, op: &Op) -> Support {
+        if *op == Op::Sparseness { Support::Host } else { Support::Native }
     }
 
     fn scope<R: Send>(&mut self, f: impl FnOnce(&mut Self) -> R + Send) -> R {

@@ -152,7 +152,7 @@ impl<T: Real> Kernel for MapTile<'_, '_, T> {
             if let Source::Dense(all, cols, _) = self.p.x {
                 // the line that the next tile will want while this one is computed
                 let next = at + if self.along { INNER * cols } else { INNER };
-                simd::prefetch(simd::blocks(all.get(next..next + len).unwrap_or(&[])));
+                simd::prefetch(all.get(next..next + len).unwrap_or(&[]));
             }
             let weights = match self.p.x {
                 Source::Dense(.., Some(w)) => Some(&w[at..][..len]),
@@ -173,8 +173,10 @@ impl<T: Real> Kernel for MapTile<'_, '_, T> {
                         q.fill(T::one());
                     }
                     for ((r, q), w) in v.iter_mut().zip(q).zip(w) {
-                        *r *= *w;
-                        *q *= *w;
+                        // not 0·r: r and q may be infinite where nothing is known
+                        let known = *w > T::zero();
+                        *r = if known { *r * *w } else { T::zero() };
+                        *q = if known { *q * *w } else { T::zero() };
                     }
                 }
             }

@@ -233,7 +233,7 @@ const AHEAD: usize = 24;
 #[inline(always)]
 fn ahead<T: Real, const NB: usize>(indices: &[u32], table: &[[Block<T>; NB]], entry: usize) {
     if let Some(row) = indices.get(entry + AHEAD).and_then(|&j| table.get(j as usize)) {
-        simd::prefetch(row);
+        simd::prefetch(row.as_flattened());
     }
 }
 

@@ -86,7 +86,7 @@ fn columns_in_blocks<T: Real>(other: &Factor<T>) -> Vec<Block<T>> {
 }
 
 /// Bytes of gathered rows that a group may hold: they are read once per component and should stay near.
-const GROUP_BYTES: usize = 96 << 10;
+const GROUP_BYTES: usize = 32 << 10;
 
 /// Up to LANES rows of X that are worked on together, so that the chain from one component of a row to the next, a
 /// division and two sums over lanes long, is waited for once for all of them.
@@ -300,10 +300,11 @@ impl<T: Real> Group<T> {
 #[inline(always)]
 fn newton_entry<T: Real>(w: T, g: T, h: T, squared_c: T) -> T {
     let d = g / h;
-    let squared_lambda = squared_c * d * d * h;
-    let overshoots = g > T::zero() && squared_lambda > T::of(DAMPING * DAMPING);
-    let d = if overshoots { d / (T::one() + squared_lambda.sqrt()) } else { d };
-    let new = (w - d).max(T::zero());
+    // the root first: c²·d²·h leaves f32 where the other factor is tiny
+    let lambda = (squared_c * h).sqrt() * d;
+    let d = if lambda > T::of(DAMPING) { d / (T::one() + lambda) } else { d };
+    let new = w - d;
+    let new = if new > T::zero() { new } else { T::zero() };
     let new = if new < T::TINY { T::zero() } else { new };
     // without curvature: down to zero, or nothing to decide
     let linear = if g > T::zero() { T::zero() } else { w };
@@ -380,7 +381,7 @@ impl<T: Real> SparseChunk<'_, T> {
             // the rows that the next block but one will want
             let next = (at + (b + 2) * LANES).min(self.lines.indices.len());
             for &j in self.lines.indices[next..].iter().take(LANES) {
-                simd::prefetch(simd::blocks(self.pass.other.row(j as usize)));
+                simd::prefetch(self.pass.other.row(j as usize));
             }
             let mut rows = [zeros; LANES];
             for (row, &j) in rows.iter_mut().zip(js) {

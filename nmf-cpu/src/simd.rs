@@ -66,17 +66,17 @@ pub(crate) fn transpose<T: Real>(rows: &[&[[T; 4]]; LANES], out: &mut [Block<T>]
     }
 }
 
-/// Asks for a row to be brought into the first cache level; a block of f32 is a cache line.
+/// Asks for numbers to be brought into the first cache level.
 #[inline(always)]
 #[allow(unsafe_code)]
-pub(crate) fn prefetch<T>(row: &[Block<T>]) {
+pub(crate) fn prefetch<T>(row: &[T]) {
     #[cfg(target_arch = "x86_64")]
-    for line in row {
+    for line in (0..row.len()).step_by(64 / size_of::<T>().clamp(1, 64)) {
         // SAFETY: SSE is part of every x86-64, and a prefetch reads nothing that the program could observe: any address,
         // and this one lies in a slice, is allowed.
         unsafe {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(line).cast());
+            _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(&row[line]).cast());
         }
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -74,7 +74,7 @@ impl<T: Real> Kernel for Range<'_, T> {
             let next = self.x.get((b + 1) * ROWS * cols..).unwrap_or(&[]);
             for at in (0..whole).step_by(tile) {
                 for row in next.chunks_exact(cols).take(ROWS) {
-                    simd::prefetch(simd::blocks(&row[at..at + tile]));
+                    simd::prefetch(&row[at..at + tile]);
                 }
                 update(simd, &mut acc, (width, at), w, (k, stride), &x[at..], cols, rows);
             }

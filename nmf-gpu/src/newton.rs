@@ -83,7 +83,7 @@ impl Gpu {
                 self.colsum(plan.other, Target { acc: &sums, row0: 0, alpha: 1.0, add: false })?;
                 (Over::All, Some(sums))
             }
-            Observed::Weighted => (Over::Weighted, None),
+            Observed::Weighted if panels.iter().any(|p| p.weighted) => (Over::Weighted, None),
             _ => (Over::Stored, None),
         };
         let kernel = Kernel::Newton { over, shuffled: plan.order.is_some() };

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 const SOLVERS: [(&str, &str); 11] = [
     (
         "auto",
-        "ehals for fro with every entry known; newton for kl on sparse X where the backend has it; else mue for 1 ≤ β ≤ 2, mu beyond",
+        "ehals for fro with every entry known; newton for kl on sparse X (less than a quarter of it stored) where the backend has it; else mue for 1 ≤ β ≤ 2, mu beyond",
     ),
     ("mu", "Multiplicative updates: any loss, mask, weights and penalty; monotone"),
     ("mue", "Multiplicative updates with extrapolation, 1 ≤ β ≤ 2 (kl to fro): fewer iterations than mu"),

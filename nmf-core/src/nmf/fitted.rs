@@ -181,8 +181,8 @@ impl<T: Element> Fitted<T> {
     }
 
     /// W (rows × k) of new rows X (rows × n), H as it is: exact for the Frobenius loss, by the model's loss otherwise
-    /// (multiplicative updates with [`Stop::tol`] 1e-6, at most 1000 iterations). The penalty on W and what is observed
-    /// are as in the fit.
+    /// (multiplicative updates with [`Stop::tol`] 1e-6, at most 1000 iterations). The penalty on W is as in the fit, and so is what
+    /// is observed, except that new rows have no weights: they are fully known.
     pub fn transform<'a, B: Backend<Elem = T>>(&self, b: &mut B, x: impl Into<MatrixRef<'a, T>>) -> Result<Array2<T>> {
         let stop = Stop { max_iter: 1000, tol: 1e-6, ..Stop::default() };
         super::transform(b, x, self.h(), &self.loss, self.penalty_w, self.observed, &stop)

@@ -92,8 +92,10 @@ impl<B: Backend> Solver<B> for ExtrapolatedHals<B> {
             b.hals_sweep(&self.cross_h, &self.gram, &mut self.h_hat, &sweep)?;
             swap(&mut m.h, &mut self.h_hat);
             b.quadratic(&self.cross_h, &self.gram, &m.h)?
-        } else {
+        } else if m.w_is_free(b) {
             b.quadratic(&self.cross_w, &self.gram, &m.w)?
+        } else {
+            return Ok(before);
         };
         let mut objectives = vec![objective.clone()];
         for (f, rule) in [(&m.w, &m.rule_w), (&m.h, &m.rule_h)] {

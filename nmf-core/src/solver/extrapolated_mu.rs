@@ -4,9 +4,8 @@
 //! multiplicatively from Ŵ; α = (t − 1)/t⁺ with Nesterov's t⁺ = (1 + √(1 + 4t²))/2. The second bound of the paper,
 //! α ≤ c/(i^0.75·‖W − W_prev‖), serves its proof with an arbitrary c and is left out (c = ∞).
 //!
-//! On sparse data each update is repeated while the other factor stays as it is: what a row gathered for one update serves the
-//! next, so that three cost little more than one and bring as much as three (the accelerated multiplicative updates
-//! of Gillis and Glineur).
+//! Under Kullback–Leibler on sparse data each update is repeated while the other factor stays as it is (the accelerated
+//! multiplicative updates of Gillis and Glineur): what a row gathered for one update is still near for the next.
 //!
 //! References: L. T. K. Hien, V. Leplat and N. Gillis, "Block majorization minimization with extrapolation and application to
 //! β-NMF", 2024, Algorithm 2; N. Gillis and F. Glineur, Neural Computation 24(4), 2012, §3.
@@ -20,7 +19,7 @@ use crate::momentum::next_t;
 use crate::{Backend, Extrapolation, Result, Side, Weight};
 use std::mem::swap;
 
-/// Updates of a factor before the other one has its turn, on sparse data.
+/// Updates of a factor before the other one has its turn, for kl on sparse data.
 const SPARSE_REPEATS: usize = 3;
 
 /// Scratch of the extrapolated updates.
@@ -65,7 +64,7 @@ impl<B: Backend> Solver<B> for ExtrapolatedMu<B> {
         let next = next_t(self.t);
         let alpha = (self.t - 1.0) / next;
         self.t = next;
-        let repeats = if m.is_sparse() { SPARSE_REPEATS } else { 1 };
+        let repeats = if m.is_sparse() && m.loss.is_kl() { SPARSE_REPEATS } else { 1 };
         if m.w_is_free(b) {
             b.extrapolate(&m.w, &mut self.previous_w, Extrapolation::Upwards, Weight::Fixed(alpha))?;
             swap(&mut m.w, &mut self.previous_w);

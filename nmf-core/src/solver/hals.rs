@@ -12,6 +12,7 @@
 //! Requirements: Frobenius loss, all entries observed. Never increases the objective.
 
 use super::{Measure, Measured, Model, Solver};
+use crate::backend::sweep_seed;
 use crate::{Backend, Element, Result, Side, Sweep};
 
 /// An iteration never sweeps more often than this.
@@ -44,8 +45,7 @@ impl Sweeper {
         };
         let rho = 1.0 + (m.stored as f64 + others as f64 * k) / (rows as f64 * (k + 1.0));
         let repeats = self.rate.map_or(1.0, |rate| (1.0 + 0.5 * rho * rate).floor());
-        let order = 2 * self.iteration + u64::from(side == Side::Cols);
-        let shuffle = self.shuffle.map(|seed| seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(order));
+        let shuffle = self.shuffle.map(|seed| sweep_seed(seed, self.iteration, side));
         Sweep { max_sweeps: repeats.clamp(1.0, MOST_SWEEPS) as usize, stop: self.stop, rule, shuffle }
     }
 }

@@ -18,6 +18,7 @@
 //! Zeros are not stuck.
 
 use super::{Measure, Measured, Model, Solver};
+use crate::backend::sweep_seed;
 use crate::{Backend, Loss, Result, Side, Sweep};
 
 /// Multiplicative updates before a pass.
@@ -38,8 +39,7 @@ impl<B: Backend> Newton<B> {
     }
 
     fn update(&mut self, b: &mut B, m: &mut Model<'_, B>, side: Side, measure: bool) -> Result<Option<B::Scalar>> {
-        let order = 2 * self.iteration + u64::from(side == Side::Cols);
-        let shuffle = self.shuffle.map(|seed| seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(order));
+        let shuffle = self.shuffle.map(|seed| sweep_seed(seed, self.iteration, side));
         let (f, other, terms, rule) = match side {
             Side::Rows => (&mut m.w, &m.h, &mut self.terms_w, m.rule_w),
             Side::Cols => (&mut m.h, &m.w, &mut self.terms_h, m.rule_h),
