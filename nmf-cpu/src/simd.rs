@@ -120,7 +120,7 @@ pub trait Real: Element {
     /// Numbers in a vector of `S`.
     fn lanes<S: Simd>() -> usize;
 
-    /// acc[q][j] += Σ_i w[i][q]·x[i][j] for NQ components q and two vectors of columns j, summed in the order of i; the rows
+    /// `acc[q][j] += Σ_i w[i][q]·x[i][j]` for NQ components q and two vectors of columns j, summed in the order of i; the rows
     /// of `acc`, `w` and `x` begin `width`, `stride` and `cols` after one another. Returns NQ.
     #[allow(clippy::too_many_arguments)] // three matrices and their strides
     fn rank_update<S: Simd, const NQ: usize>(

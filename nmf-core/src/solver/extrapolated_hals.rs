@@ -20,11 +20,9 @@ use crate::{Backend, Extrapolation, Result, Side, Weight};
 use std::mem::swap;
 
 /// How fast a flop of a sweep runs beside a flop of a product: sweeping longer pays more here than in A-HALS, because a
-/// nearly exact half-step bears more momentum.
+/// nearly exact half-step bears more momentum. Every row is swept equally often: a row that stops early stops at another sweep
+/// once a rounding differs, and the momentum would carry that on.
 const SWEEP_RATE: f64 = 1.0;
-/// A row is left alone once a sweep moves it by less than this share of the first sweep.
-const INNER_STOP: f64 = 0.01;
-
 /// Scratch of extrapolated HALS.
 pub struct ExtrapolatedHals<B: Backend> {
     cross_w: B::Factor,
@@ -49,7 +47,7 @@ impl<B: Backend> ExtrapolatedHals<B> {
             w_hat: zeros(b, rows, k)?,
             h_hat: zeros(b, cols, k)?,
             momentum: b.new_momentum()?,
-            sweeper: Sweeper { rate: Some(SWEEP_RATE), stop: INNER_STOP, shuffle, iteration: 0 },
+            sweeper: Sweeper { rate: Some(SWEEP_RATE), stop: 0.0, shuffle, iteration: 0 },
             newest: None,
         })
     }
