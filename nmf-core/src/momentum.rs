@@ -62,6 +62,16 @@ pub enum Weight<'a, M> {
     Of(&'a M),
 }
 
+impl Weight<'_, Momentum> {
+    /// β.
+    pub fn value(self) -> f64 {
+        match self {
+            Weight::Fixed(w) => w,
+            Weight::Of(m) => m.weight(),
+        }
+    }
+}
+
 // a derive would ask for M: Clone
 impl<M> Clone for Weight<'_, M> {
     fn clone(&self) -> Self {

@@ -9,8 +9,6 @@ use crate::{Element, Error, Matrix, MatrixRef, Result, Sparse};
 #[derive(Debug, Clone)]
 pub struct Weighted<'a, T: Element> {
     pair: Pair<'a, T>,
-    /// All weights are 0 or 1.
-    is_mask: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -26,13 +24,12 @@ impl<'a, T: Element> Weighted<'a, T> {
     /// Errors: another shape, a weight that is negative or not finite, no positive weight at all.
     pub fn new(x: &MatrixRef<'a, T>, weights: &MatrixRef<'a, T>, stored_only: bool) -> Result<Self> {
         Error::check_shape("the weights", x.dim(), weights.dim())?;
-        let (mut bad, mut positive, mut is_mask) = (None, false, true);
+        let (mut bad, mut positive) = (None, false);
         weights.for_each(|row, col, w| {
             if !(w >= T::zero() && w.is_finite()) && bad.is_none() {
                 bad = Some((row, col, w.f64()));
             }
             positive |= w > T::zero();
-            is_mask &= w == T::zero() || w == T::one();
         });
         match bad {
             Some((row, col, value)) if value < 0.0 => {
@@ -54,7 +51,7 @@ impl<'a, T: Element> Weighted<'a, T> {
                 Pair::Sparse(values, weights)
             }
         };
-        Ok(Weighted { pair, is_mask })
+        Ok(Weighted { pair })
     }
 
     /// X.
@@ -71,11 +68,6 @@ impl<'a, T: Element> Weighted<'a, T> {
             Pair::Dense(_, w) => w.reborrow(),
             Pair::Sparse(_, w) => MatrixRef::Sparse(w.view()),
         }
-    }
-
-    /// Whether all weights are 0 or 1.
-    pub fn is_mask(&self) -> bool {
-        self.is_mask
     }
 }
 

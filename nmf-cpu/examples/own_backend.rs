@@ -206,10 +206,7 @@ impl Backend for Plain {
         weight: Weight<'_, Momentum>,
     ) -> Result<()> {
         Error::check_shape("the previous factor", f.dim(), previous.dim())?;
-        let weight = match weight {
-            Weight::Fixed(w) => w,
-            Weight::Of(m) => m.weight(),
-        };
+        let weight = weight.value();
         previous.zip_mut_with(f, |p, f| *p = extrapolate_entry(*f, *p, how, weight));
         Ok(())
     }

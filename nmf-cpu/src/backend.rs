@@ -84,7 +84,7 @@ impl<T: Real> Backend for Cpu<T> {
     }
 
     fn upload_weighted(&mut self, x: MatrixRef<'_, T>, weights: MatrixRef<'_, T>, scale: T) -> Result<Data<T>> {
-        Data::weighted(&x, &weights, scale)
+        self.pool.install(|| Data::weighted(&x, &weights, scale))
     }
 
     fn factor(&mut self, values: ArrayView2<'_, T>) -> Result<Factor<T>> {
@@ -341,10 +341,7 @@ impl<T: Real> Backend for Cpu<T> {
         weight: Weight<'_, Momentum>,
     ) -> Result<()> {
         same("the previous factor", previous, (f.rows, f.k))?;
-        let weight = match weight {
-            Weight::Fixed(w) => w,
-            Weight::Of(m) => m.weight(),
-        };
+        let weight = weight.value();
         self.pool.install(|| plan::extrapolate(f, previous, how, T::of(weight)));
         Ok(())
     }

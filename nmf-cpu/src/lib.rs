@@ -22,6 +22,7 @@ mod hals;
 mod newton;
 mod plan;
 mod simd;
+mod sparse_sums;
 mod storage;
 mod transposed;
 

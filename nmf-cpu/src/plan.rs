@@ -4,7 +4,7 @@ use crate::elementwise::{Map, update_row};
 use crate::fused_sparse::{self, Sum};
 use crate::simd::{self, Kernel, Real};
 use crate::storage::{Compressed, Data, Factor, Gram, Store, Terms};
-use crate::{dense, fused_dense};
+use crate::{dense, fused_dense, sparse_sums};
 use nmf_core::{Extrapolation, Loss, Observed, Rule, Side};
 use pulp::Simd;
 use rayon::prelude::*;
@@ -13,6 +13,7 @@ use rayon::prelude::*;
 pub(crate) const PIECE: usize = 1024;
 
 /// How a loss is computed on this X.
+#[derive(Clone, Copy)]
 pub(crate) enum Plan<'a, T> {
     /// β = 2 with all entries observed: products only.
     Products,
@@ -69,7 +70,7 @@ pub(crate) fn divergence_of<T: Real>(loss: &Loss, x: &Data<T>, w: &Factor<T>, h:
         (Plan::Products, Store::Sparse { by_rows, .. }) => {
             // ½‖X‖² − ⟨X, V⟩ + ½‖V‖², all products and sums in f64
             let everywhere = 0.5 * dot(&dense::gram_exact(w), &dense::gram_exact(h));
-            x.half_norm - fused_sparse::inner_product(by_rows, w, h) + everywhere
+            x.half_norm - sparse_sums::inner_product(by_rows, w, h) + everywhere
         }
         (Plan::Products, Store::Dense { x: d, .. }) => {
             let source = fused_dense::Source::Dense(d, x.cols, None);
@@ -77,11 +78,11 @@ pub(crate) fn divergence_of<T: Real>(loss: &Loss, x: &Data<T>, w: &Factor<T>, h:
         }
         (Plan::Gather(c), _) => {
             let fro = loss.is_fro();
-            fused_sparse::sum_stored(c, w, h, |x, v| loss.value(x, if fro { v } else { v.max(floor) }))
+            sparse_sums::sum_stored(c, w, h, |x, v| loss.value(x, if fro { v } else { v.max(floor) }))
         }
         (Plan::GatherAll(c), _) => {
             let stored =
-                fused_sparse::sum_stored(c, w, h, |x, v| if x > 0.0 { x * (x / v.max(floor)).ln() - x } else { 0.0 });
+                sparse_sums::sum_stored(c, w, h, |x, v| if x > 0.0 { x * (x / v.max(floor)).ln() - x } else { 0.0 });
             stored + dot(&dense::column_sums(w), &dense::column_sums(h))
         }
         (Plan::Tiles(source), _) => fused_dense::divergence(tiles(source, Side::Rows, h, loss, None, true), w),
@@ -104,32 +105,32 @@ pub(crate) fn mu_steps<T: Real>(
     let chosen = plan(x, side, loss);
     let column_sums = sums(loss, x, other);
     let narrow = column_sums.as_ref().map(|(_, n)| n.as_slice());
+    let mut before = 0.0;
     // gathered rows serve all repeats at once; a product or a pass over tiles is made anew
-    let again = |mut once: Box<dyn FnMut(bool) -> f64 + '_>| {
-        let before = once(measure);
-        (1..repeats).for_each(|_| {
-            once(false);
-        });
-        before
-    };
-    match chosen {
-        Plan::Products => again(Box::new(|measure| fro_step(x, side, f, other, scratch, rule, measure))),
-        Plan::Gather(c) => {
-            let sum = if measure { Sum::Loss } else { Sum::No };
-            fused_sparse::update(gather(c, other, loss, narrow, sum), f, rule, repeats)
-        }
-        Plan::GatherAll(c) => {
-            let sum = if measure { Sum::XLog } else { Sum::No };
-            let everywhere = match &column_sums {
-                Some((wide, _)) if measure => dot(&dense::column_sums(f), wide),
-                _ => 0.0,
-            };
-            fused_sparse::update(gather(c, other, loss, narrow, sum), f, rule, repeats) - x.sum + everywhere
-        }
-        Plan::Tiles(source) => {
-            again(Box::new(|measure| fused_dense::update(tiles(source, side, other, loss, narrow, measure), f, rule)))
+    let once = if matches!(chosen, Plan::Gather(_) | Plan::GatherAll(_)) { 1 } else { repeats };
+    for repeat in 0..once {
+        let measure = measure && repeat == 0;
+        let found = match chosen {
+            Plan::Products => fro_step(x, side, f, other, scratch, rule, measure),
+            Plan::Gather(c) => {
+                let sum = if measure { Sum::Loss } else { Sum::No };
+                fused_sparse::update(gather(c, other, loss, narrow, sum), f, rule, repeats)
+            }
+            Plan::GatherAll(c) => {
+                let sum = if measure { Sum::XLog } else { Sum::No };
+                let everywhere = match &column_sums {
+                    Some((wide, _)) if measure => dot(&dense::column_sums(f), wide),
+                    _ => 0.0,
+                };
+                fused_sparse::update(gather(c, other, loss, narrow, sum), f, rule, repeats) - x.sum + everywhere
+            }
+            Plan::Tiles(source) => fused_dense::update(tiles(source, side, other, loss, narrow, measure), f, rule),
+        };
+        if repeat == 0 {
+            before = found;
         }
     }
+    before
 }
 
 pub(crate) fn tiles<'a, T: Real>(

@@ -66,6 +66,14 @@ pub(crate) fn transpose<T: Real>(rows: &[&[[T; 4]]; LANES], out: &mut [Block<T>]
     }
 }
 
+/// Σ over a block as a tree: one after the other, each addition would wait for the last.
+#[inline(always)]
+pub(crate) fn tree<T: Element>(a: &Block<T>) -> T {
+    let pairs: [T; 8] = std::array::from_fn(|l| a[l] + a[l + 8]);
+    let fours: [T; 4] = std::array::from_fn(|l| pairs[l] + pairs[l + 4]);
+    (fours[0] + fours[2]) + (fours[1] + fours[3])
+}
+
 /// Asks for numbers to be brought into the first cache level.
 #[inline(always)]
 #[allow(unsafe_code)]

@@ -246,7 +246,12 @@ impl<T: Element> Data<T> {
             (MatrixRef::Dense(x), MatrixRef::Dense(w)) => {
                 // what X holds where nothing counts must not reach any product
                 let value = |(x, w): (&T, &T)| if *w > T::zero() { *x * scale } else { T::zero() };
-                Store::Dense { x: x.iter().zip(w).map(value).collect(), weights: Some(w.iter().copied().collect()) }
+                let mut values = vec![T::zero(); rows * cols];
+                let lines = values.par_chunks_mut(cols.max(1)).zip(x.outer_iter().into_par_iter());
+                lines.zip(w.outer_iter().into_par_iter()).for_each(|((out, x), w)| {
+                    out.iter_mut().zip(x.iter().zip(w)).for_each(|(out, entry)| *out = value(entry));
+                });
+                Store::Dense { x: values, weights: Some(w.iter().copied().collect()) }
             }
             (MatrixRef::Sparse(x), MatrixRef::Sparse(w))
                 if x.is_csr() == w.is_csr() && x.indptr() == w.indptr() && x.indices() == w.indices() =>
@@ -268,8 +273,11 @@ impl<T: Element> Data<T> {
             Store::Dense { x, .. } => x,
             Store::Sparse { by_rows, .. } => &by_rows.values,
         };
-        let sum = values.iter().map(|v| v.f64()).sum();
-        let half_norm = 0.5 * values.iter().map(|v| v.f64() * v.f64()).sum::<f64>();
+        // in pieces of a fixed length, so that the sums do not depend on the number of threads
+        let piece = |p: &[T]| p.iter().fold((0.0, 0.0), |(s, q), v| (s + v.f64(), q + v.f64() * v.f64()));
+        let parts: Vec<(f64, f64)> = values.par_chunks(1 << 16).map(piece).collect();
+        let (sum, squares) = parts.iter().fold((0.0, 0.0), |(s, q), p| (s + p.0, q + p.1));
+        let half_norm = 0.5 * squares;
         Data { rows, cols, sum, half_norm, store }
     }
 }

@@ -11,6 +11,8 @@ use rayon::prelude::*;
 
 /// Ranges of rows, each with a sum of its own: enough to balance two to a dozen threads.
 const RANGES: usize = 16;
+/// Rows of X whose products are added up before they join the rest: keeps the rounding of long sums down.
+const LONG: usize = 4096;
 /// Rows of X before the next tile of `out`: so many streams a processor still fetches ahead.
 const ROWS: usize = 16;
 
@@ -65,7 +67,7 @@ impl<T: Real> Kernel for Range<'_, T> {
         let (k, stride, cols) = (self.k, self.stride, self.cols);
         let tile = 2 * T::lanes::<S>();
         let width = cols.next_multiple_of(tile);
-        let mut acc = vec![T::zero(); k * width];
+        let (mut acc, mut total) = (vec![T::zero(); k * width], Vec::new());
         let whole = cols - cols % tile;
         let mut last = vec![T::zero(); ROWS * tile];
         for (b, (x, w)) in self.x.chunks(ROWS * cols).zip(self.w.chunks(ROWS * stride)).enumerate() {
@@ -84,8 +86,24 @@ impl<T: Real> Kernel for Range<'_, T> {
                 }
                 update(simd, &mut acc, (width, whole), w, (k, stride), &last, tile, rows);
             }
+            let so_far = (b + 1) * ROWS;
+            if so_far.is_multiple_of(LONG) && so_far * cols < self.x.len() {
+                total.resize(acc.len(), T::zero());
+                add_up(&mut total, &mut acc);
+            }
+        }
+        if !total.is_empty() {
+            add_up(&mut acc, &mut total);
         }
         acc
+    }
+}
+
+/// total += part; part = 0.
+fn add_up<T: Real>(total: &mut [T], part: &mut [T]) {
+    for (total, part) in total.iter_mut().zip(part) {
+        *total += *part;
+        *part = T::zero();
     }
 }
 

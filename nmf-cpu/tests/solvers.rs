@@ -5,7 +5,7 @@ mod samples;
 use ndarray::{Array2, s};
 use nmf_core::solver::MuExponent;
 use nmf_core::{Init, Loss, Matrix, Nmf, Observed, Penalty, SolverKind};
-use samples::{SOLVERS, cpu, mask, norm2, planted, sparse, thinned, uniform};
+use samples::{cpu, mask, norm2, planted, sparse, thinned, uniform};
 
 const NONE: Penalty = Penalty::NONE;
 const L1: Penalty = Penalty { l1: 0.05, l2: 0.0 };
@@ -41,7 +41,7 @@ fn monotone_solvers_never_raise_the_objective() {
     let full = Matrix::Dense(uniform(1, (30, 24), 0.05, 2.0));
     let thin = sparse(&thinned(2, (30, 24), 0.7));
     let fixed = uniform(3, (30, 1), 0.0, 1.0);
-    for kind in SOLVERS.into_iter().filter(|k| k.is_monotone()) {
+    for kind in SolverKind::ALL.into_iter().filter(|k| k.is_monotone()) {
         for loss in losses(kind) {
             for p in penalties(&loss, kind) {
                 let nmf = Nmf::new(4).loss(loss.clone()).solver(kind).init(Init::Random).penalty_w(p).penalty_h(p);
@@ -62,7 +62,7 @@ fn monotone_solvers_never_raise_the_objective() {
 #[test]
 fn monotone_solvers_descend_in_f32_as_well() {
     let x = Matrix::Dense(uniform(1, (30, 24), 0.05, 2.0).mapv(|v| v as f32));
-    for kind in SOLVERS.into_iter().filter(|k| k.is_monotone()) {
+    for kind in SolverKind::ALL.into_iter().filter(|k| k.is_monotone()) {
         for loss in losses(kind) {
             let nmf = Nmf::<f32>::new(4).loss(loss.clone()).solver(kind).init(Init::Random).max_iter(40).tol(0.0);
             assert_descends(&nmf, &x, &format!("{kind}, {loss}, f32"));
@@ -184,7 +184,7 @@ fn kl_solvers_meet_where_one_factor_is_fixed() {
 #[test]
 fn restarts_are_the_same_as_fresh_fits() {
     let x = thinned(51, (26, 22), 0.2);
-    for kind in SOLVERS {
+    for kind in SolverKind::ALL {
         let loss = if kind == SolverKind::Newton { Loss::KL } else { Loss::FRO };
         let mut nmf = Nmf::new(3).loss(loss).solver(kind).init(Init::Random).seed(7).max_iter(15).tol(0.0);
         if matches!(kind, SolverKind::Hals | SolverKind::EHals | SolverKind::Newton) {
@@ -237,7 +237,7 @@ fn the_fast_exponent_descends_and_takes_no_more_iterations() {
 fn the_start_of_a_factor_does_not_leak_into_fixed_parts() {
     let x = thinned(81, (26, 22), 0.2);
     let (w, h) = (uniform(82, (26, 2), 0.1, 1.0), uniform(83, (1, 22), 0.1, 1.0));
-    for kind in SOLVERS {
+    for kind in SolverKind::ALL {
         let loss = if kind == SolverKind::Newton { Loss::KL } else { Loss::FRO };
         let nmf = Nmf::new(4).loss(loss).solver(kind).init(Init::Random).max_iter(12).tol(0.0);
         let fitted = nmf.clone().fix_w(w.clone()).fix_h(h.clone()).fit(&mut cpu(), &x).unwrap();

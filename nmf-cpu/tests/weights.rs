@@ -6,7 +6,7 @@ use ndarray::{Array2, Axis, concatenate};
 use nmf_core::solver::MuExponent;
 use nmf_core::{Init, Loss, Matrix, Nmf, Observed, Penalty, SolverKind, Sparse, Sparseness};
 use nmf_cpu::Cpu;
-use samples::{SOLVERS, cpu, mask, norm2, planted, sparse, thinned, uniform};
+use samples::{cpu, mask, norm2, planted, sparse, thinned, uniform};
 
 /// Recovers a hidden quarter of a matrix of rank 3 from the rest.
 fn recover(loss: &Loss, kind: SolverKind, dense: bool, iterations: usize) -> f64 {
@@ -120,7 +120,7 @@ fn every_solver_gives_the_same_bits_with_any_number_of_threads() {
     let thin = narrow(&thinned(32, dim, 0.85));
     let sparse = Matrix::Sparse(Sparse::csr_from_dense(thin.view(), 0.0));
     let (dense, weights) = (Matrix::Dense(dense), narrow(&(mask(33, dim, 0.3) * uniform(34, dim, 0.5, 2.0))));
-    for kind in SOLVERS {
+    for kind in SolverKind::ALL {
         let losses = match kind {
             SolverKind::Newton => vec![Loss::KL],
             SolverKind::Mu | SolverKind::Mue | SolverKind::Gd => vec![Loss::FRO, Loss::KL],
@@ -164,7 +164,7 @@ fn refusals_name_what_would_do() {
         cases.push((format!("{k} on is"), kind(k).loss(Loss::IS), &["mu"]));
         cases.push((format!("{k} with a mask"), kind(k).weights(weights.clone()), &["mue", "mu"]));
     }
-    for k in SOLVERS.into_iter().filter(|k| *k != SolverKind::Pg) {
+    for k in SolverKind::ALL.into_iter().filter(|k| *k != SolverKind::Pg) {
         let loss = if k == SolverKind::Newton { Loss::KL } else { Loss::FRO };
         cases.push((format!("{k} with a sparseness"), kind(k).loss(loss.clone()).sparseness(Some(0.5), None), &["pg"]));
         if k != SolverKind::Gd {

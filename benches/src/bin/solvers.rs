@@ -15,19 +15,6 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const SOLVERS: [SolverKind; 10] = [
-    SolverKind::Mu,
-    SolverKind::Mue,
-    SolverKind::Hals,
-    SolverKind::AHals,
-    SolverKind::EHals,
-    SolverKind::AnlsBpp,
-    SolverKind::Newton,
-    SolverKind::Pg,
-    SolverKind::Als,
-    SolverKind::Gd,
-];
-
 struct Case {
     name: String,
     x: Matrix<f32>,
@@ -96,7 +83,7 @@ fn run(case: &Case, limit: f64) -> Result<Vec<Line>, Failure> {
     let (w, h): (Array2<f32>, Array2<f32>) = (factor(m, case.k, 1) * level, factor(case.k, n, 2) * level);
     let mut cpu = Cpu::<f32>::new()?;
     let mut lines = Vec::new();
-    for solver in SOLVERS {
+    for solver in SolverKind::ALL {
         let every = if solver.traces_at_a_cost() { 10 } else { 1 };
         let nmf = Nmf::new(case.k).loss(case.loss.clone()).solver(solver).start(w.clone(), h.clone()).tol(0.0);
         let nmf = nmf.max_iter(1_000_000).trace_every(every).time_limit(Duration::from_secs_f64(limit));
@@ -135,7 +122,7 @@ fn describe(case: &Case, lines: &[Line], best: f64, table: &mut String) -> Resul
     Ok(())
 }
 
-/// Distinct where colours are not: the order of SOLVERS.
+/// Distinct where colours are not: the order of [`SolverKind::ALL`].
 const COLOURS: [RGBColor; 10] = [
     RGBColor(31, 119, 180),
     RGBColor(255, 127, 14),
@@ -183,7 +170,7 @@ fn draw(case: &Case, lines: &[Line], best: f64, path: &Path) -> Result<(), Failu
         .light_line_style(WHITE)
         .draw()?;
     for l in lines {
-        let at = SOLVERS.iter().position(|s| *s == l.solver).unwrap_or(0);
+        let at = SolverKind::ALL.iter().position(|s| *s == l.solver).unwrap_or(0);
         let colour = COLOURS[at];
         chart
             .draw_series(LineSeries::new(points(l), colour.stroke_width(2)))?

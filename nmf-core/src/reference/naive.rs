@@ -218,10 +218,7 @@ impl<T: Element> Backend for Naive<T> {
         weight: Weight<'_, Momentum>,
     ) -> Result<()> {
         Error::check_shape("the previous factor", f.dim(), previous.dim())?;
-        let weight = match weight {
-            Weight::Fixed(w) => w,
-            Weight::Of(m) => m.weight(),
-        };
+        let weight = weight.value();
         previous.zip_mut_with(f, |p, f| *p = T::of(super::extrapolate_entry(f.f64(), p.f64(), how, weight)));
         Ok(())
     }

@@ -99,8 +99,7 @@ impl SolverKind {
     /// The solver that `Auto` stands for, or an error naming one that can do the job.
     ///
     /// `Auto` is `ehals` for the Frobenius loss on fully observed data, `pg` with a sparseness to impose, `newton` for
-    /// Kullback–Leibler on sparse data where the backend has it, `mue` for 1 ≤ β ≤ 2 otherwise, and `mu` for the rest. The rank
-    /// made no difference to the choice for k from 10 to 100.
+    /// Kullback–Leibler on sparse data where the backend has it, `mue` for 1 ≤ β ≤ 2 otherwise, and `mu` for the rest.
     /// The measurements behind it are in `benches/RESULTS.md`.
     pub fn resolve<B: Backend>(self, b: &B, task: &Task<'_>) -> Result<SolverKind> {
         use SolverKind::*;
@@ -225,6 +224,20 @@ impl SolverKind {
     pub fn keeps_zeros(self) -> bool {
         matches!(self, SolverKind::Mu | SolverKind::Mue)
     }
+
+    /// Every solver but `Auto`.
+    pub const ALL: [SolverKind; 10] = [
+        SolverKind::Mu,
+        SolverKind::Mue,
+        SolverKind::Hals,
+        SolverKind::AHals,
+        SolverKind::EHals,
+        SolverKind::AnlsBpp,
+        SolverKind::Newton,
+        SolverKind::Pg,
+        SolverKind::Als,
+        SolverKind::Gd,
+    ];
 
     const NAMES: [(SolverKind, &'static str); 11] = [
         (SolverKind::Auto, "auto"),

@@ -55,6 +55,28 @@ pub(super) fn zeros<B: Backend>(b: &mut B, rows: usize, k: usize) -> Result<B::F
     b.factor(ndarray::Array2::<B::Elem>::zeros((rows, k)).view())
 }
 
+/// The divergence before a step, from the by-product of the step before where that keeps enough digits: `newest` is the
+/// objective of the current pair without ½‖X‖² and penalties.
+pub(super) fn before_step<B: Backend>(
+    b: &mut B,
+    m: &Model<'_, B>,
+    measure: Measure,
+    newest: Option<B::Scalar>,
+) -> Result<Option<Measured<B::Scalar>>> {
+    let least = least_share::<B::Elem>() * m.half_norm;
+    match (measure, newest) {
+        (Measure::No, _) => Ok(None),
+        (Measure::Trace, Some(scalar)) if is_far(m, least) => Ok(Some(Measured { scalar, offset: m.half_norm, least })),
+        _ => Ok(Some(Measured::direct(b.divergence(m.loss, m.data, &m.w, &m.h)?))),
+    }
+}
+
+/// Whether the divergence is far above `least`: the newest one known is some iterations old, and a factor of ten lets it fall
+/// in the meantime.
+fn is_far<B: Backend>(m: &Model<'_, B>, least: f64) -> bool {
+    m.last_divergence.is_some_and(|d| d > 10.0 * least)
+}
+
 /// Scratch of HALS.
 pub struct Hals<B: Backend> {
     accelerated: bool,
@@ -87,7 +109,7 @@ impl<B: Backend> Hals<B> {
 /// The share of ½‖X‖² above which ½‖X‖² − ⟨A, W⟩ + ½⟨WᵀW, G⟩ keeps enough digits. Rounding each of the mk entries of A
 /// independently leaves an error of about ε/√(mk) of ½‖X‖² (measured on 800×600, k = 16, f32: 2e-9), so that at a
 /// thousandth of ½‖X‖² about five digits are right in f32, and more in f64 at a millionth.
-pub(super) fn least_share<T: Element>() -> f64 {
+fn least_share<T: Element>() -> f64 {
     if T::EPS > 1e-10 { 1e-3 } else { 1e-6 }
 }
 
@@ -104,8 +126,7 @@ impl<B: Backend> Solver<B> for Hals<B> {
     fn step(&mut self, b: &mut B, m: &mut Model<'_, B>, measure: Measure) -> Result<Option<Measured<B::Scalar>>> {
         self.sweeper.iteration += 1;
         let least = least_share::<B::Elem>() * m.half_norm;
-        // the newest divergence known is some iterations old: a factor of ten lets it fall in the meantime
-        let cheap = measure == Measure::Trace && m.w_is_free(b) && m.last_divergence.is_some_and(|d| d > 10.0 * least);
+        let cheap = measure == Measure::Trace && m.w_is_free(b) && is_far(m, least);
         let mut before = None;
         if measure != Measure::No && !cheap {
             before = Some(Measured::direct(b.divergence(m.loss, m.data, &m.w, &m.h)?));

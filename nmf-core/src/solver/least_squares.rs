@@ -9,7 +9,7 @@
 //!
 //! Requirements: Frobenius loss, all entries observed.
 
-use super::hals::{least_share, zeros};
+use super::hals::{before_step, zeros};
 use super::{Measure, Measured, Model, Solver};
 use crate::{Backend, Result, RowMethod, Side};
 
@@ -58,13 +58,7 @@ impl<B: Backend> Solver<B> for LeastSquares<B> {
     }
 
     fn step(&mut self, b: &mut B, m: &mut Model<'_, B>, measure: Measure) -> Result<Option<Measured<B::Scalar>>> {
-        let least = least_share::<B::Elem>() * m.half_norm;
-        let far = m.last_divergence.is_some_and(|d| d > 10.0 * least);
-        let before = match (measure, self.newest.take()) {
-            (Measure::No, _) => None,
-            (Measure::Trace, Some(scalar)) if far => Some(Measured { scalar, offset: m.half_norm, least }),
-            _ => Some(Measured::direct(b.divergence(m.loss, m.data, &m.w, &m.h)?)),
-        };
+        let before = before_step(b, m, measure, self.newest.take())?;
         if m.w_is_free(b) {
             b.cross(m.data, Side::Rows, &m.h, &mut self.cross_w)?;
             b.gram(&m.h, &mut self.gram)?;

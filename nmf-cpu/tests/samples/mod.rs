@@ -2,24 +2,10 @@
 #![allow(dead_code)] // each test file uses some of it
 
 use ndarray::Array2;
-use nmf_core::{Matrix, SolverKind, Sparse};
+use nmf_core::{Matrix, Sparse};
 use nmf_cpu::{Cpu, Real};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
-/// Every solver.
-pub(crate) const SOLVERS: [SolverKind; 10] = [
-    SolverKind::Mu,
-    SolverKind::Mue,
-    SolverKind::Hals,
-    SolverKind::AHals,
-    SolverKind::EHals,
-    SolverKind::AnlsBpp,
-    SolverKind::Newton,
-    SolverKind::Pg,
-    SolverKind::Als,
-    SolverKind::Gd,
-];
 
 pub(crate) fn cpu<T: Real>() -> Cpu<T> {
     // what is this small costs less on one thread, also where others are busy
