@@ -15,6 +15,7 @@
 use crate::momentum::{Extrapolation, Weight};
 use crate::penalty::Rule;
 use crate::rows::{RowMethod, RowSolver};
+pub use crate::sweep::{Sweep, order, sweep_seed};
 use crate::{Element, Error, Loss, MatrixRef, Penalty, Result};
 use ndarray::{Array2, ArrayView2};
 
@@ -49,41 +50,6 @@ pub enum Accumulate {
     Add,
 }
 
-/// The sweeps of hierarchical alternating least squares: see [`Backend::hals_sweep`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sweep {
-    /// At most this many passes over the columns, ≥ 1.
-    pub max_sweeps: usize,
-    /// A row is finished once a pass moves it (in Euclidean norm) by less than this share of its first pass.
-    pub stop: f64,
-    /// Fixed columns and penalties; exponent and ridge do not matter here.
-    pub rule: Rule,
-    /// Visits the free columns in this random order ([`order`]) instead of one after the other.
-    pub shuffle: Option<u64>,
-}
-
-impl Sweep {
-    /// One pass in natural order.
-    pub fn once(rule: Rule) -> Sweep {
-        Sweep { max_sweeps: 1, stop: 0.0, rule, shuffle: None }
-    }
-}
-
-/// The seed of one sweep of a run that shuffles by `seed`: another one in each iteration and for each side.
-pub fn sweep_seed(seed: u64, iteration: u64, side: Side) -> u64 {
-    seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(2 * iteration + u64::from(side == Side::Cols))
-}
-
-/// The order in which a sweep visits the free columns, the same in each of its passes.
-pub fn order(k: usize, sweep: &Sweep) -> Vec<usize> {
-    let mut all: Vec<usize> = (sweep.rule.fixed.min(k)..k).collect();
-    if let Some(seed) = sweep.shuffle {
-        use rand::{SeedableRng, seq::SliceRandom};
-        all.shuffle(&mut rand_chacha::ChaCha8Rng::seed_from_u64(seed));
-    }
-    all
-}
-
 /// How an operation is carried out by a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Support {
@@ -115,6 +81,8 @@ pub enum Op {
     GradientStep,
     /// [`Backend::impose_sparseness`].
     Sparseness,
+    /// [`Backend::unfold`] and [`Backend::fold`].
+    Shifts,
     /// [`Backend::upload`] of a sparse matrix.
     Sparse,
     /// [`Observed::Stored`].
@@ -390,6 +358,24 @@ pub trait Backend: Send {
     ) -> Result<Option<Self::Scalar>> {
         let _ = (x, side, f, other, sweep, measure);
         Err(Error::Unsupported("this backend has no coordinate descent for kl (solver newton): use solver mue".into()))
+    }
+
+    // ------------------------------------------------------------------------ convolutive models
+
+    /// The shifted copies of f (n×k) that a convolutive model multiplies its patterns with, see [`crate::shifts`]:
+    /// out (n × k·L), out_{j, qL+τ} = f_{j−τ, q}, and 0 for j < τ. L follows from the widths.
+    ///
+    /// Not provided, as a device without it can still do everything else.
+    fn unfold(&mut self, f: &Self::Factor, out: &mut Self::Factor) -> Result<()> {
+        let _ = (f, out);
+        Err(Error::Unsupported("this backend has no convolutive models".into()))
+    }
+
+    /// The adjoint of [`unfold`](Self::unfold), on numerator and denominator alike: from those of the shifted copies (n × k·L)
+    /// to those of f (n×k), out_{jq} = Σ_τ t_{j+τ, qL+τ} over j + τ < n.
+    fn fold(&mut self, t: &Self::Terms, out: &mut Self::Terms) -> Result<()> {
+        let _ = (t, out);
+        Err(Error::Unsupported("this backend has no convolutive models".into()))
     }
 
     // ---------------------------------------------------------------------------------- momentum

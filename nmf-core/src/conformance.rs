@@ -48,7 +48,7 @@ macro_rules! __conformance_list {
             [$($with)*]
             oracle: memory, scalars, gram, cross, terms, apply, mu_step, mu_steps, divergence, divergence_near_fit, penalty, kkt,
                 quadratic, hals_sweep, least_squares, gradient_step, extrapolate, advance, newton_sweep,
-                impose_sparseness, weighted;
+                impose_sparseness, unfold, fold, weighted;
             laws: layouts_agree, transpose, permutation, scaling, exact_fit, identity_factor, disjoint_supports,
                 zeros_stay, non_negative, descent, weights_of_one, masks_are_patterns, weights_scale;
             hostile: empty_lines, all_zero, near_floor, poisoned_memory, many_operations, repeatable, tickets,

@@ -4,12 +4,11 @@
 //! solver just before a step (where a fused pass gets them almost for free), so the value after iteration t is known
 //! once iteration t+1 has been recorded, and a run that stops by `tol` has done one iteration beyond the check.
 
-use crate::backend::Accumulate;
 use crate::observer::{Flow, Observer, Progress};
 use crate::penalty::Rule;
-use crate::solver::{Measure, Model, Solver};
+use crate::solver::{Measure, Model, Solver, TermsH};
 use crate::stop::{Stop, Stopped};
-use crate::{Backend, Element, Error, Loss, Problem, Result, Side, Ticket};
+use crate::{Backend, Element, Error, Loss, Problem, Result, Ticket, shifts};
 use ndarray::Array2;
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -17,7 +16,7 @@ use std::time::Instant;
 /// W (m×k) and H (n×k, transposed) to start from, in the units of X.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Start<T> {
-    /// W, m×k.
+    /// W, m×k; m × k·L for a convolutive model with L shifts ([`crate::shifts`]).
     pub w: Array2<T>,
     /// H, n×k.
     pub h: Array2<T>,
@@ -54,7 +53,7 @@ pub struct Plan {
 /// What came out of one run, in the units of X.
 #[derive(Debug, Clone)]
 pub struct Run<T> {
-    /// W, m×k.
+    /// W, m×k, or m × k·L.
     pub w: Array2<T>,
     /// H transposed, n×k.
     pub h: Array2<T>,
@@ -163,10 +162,10 @@ fn fetch<B: Backend>(b: &mut B, f: &B::Factor, unit: f64) -> Result<Array2<B::El
     Ok(a)
 }
 
-/// Refuses starts of the wrong shape and with entries that are negative or not finite.
-pub fn check_start<T: Element>(start: &Start<T>, dim: (usize, usize), k: usize) -> Result<()> {
-    for (what, a, rows) in [("W0", &start.w, dim.0), ("H0 (transposed)", &start.h, dim.1)] {
-        Error::check_shape(what, (rows, k), a.dim())?;
+/// Refuses starts of the wrong shape and with entries that are negative or not finite. `shifts` is L, 1 for a plain model.
+pub fn check_start<T: Element>(start: &Start<T>, dim: (usize, usize), k: usize, shifts: usize) -> Result<()> {
+    for (what, a, dim) in [("W0", &start.w, (dim.0, k * shifts)), ("H0 (transposed)", &start.h, (dim.1, k))] {
+        Error::check_shape(what, dim, a.dim())?;
         for ((row, col), v) in a.indexed_iter() {
             if !v.is_finite() {
                 return Err(Error::NotFinite { what, row, col, value: v.f64() });
@@ -206,15 +205,19 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
     plan.stop.check()?;
     let units = problem.units();
     let (rows, cols) = problem.dim();
-    check_start(start, (rows, cols), start.w.ncols())?;
+    let k = start.h.ncols();
+    let shifts = shifts::count(start.w.dim(), (rows, k))?;
+    check_start(start, (rows, cols), k, shifts)?;
     let (penalty_w, penalty_h) = (plan.rule_w.penalty, plan.rule_h.penalty);
     let (w, h) = (place(b, &start.w, units.w())?, place(b, &start.h, units.h())?);
+    let shifted = if shifts > 1 { Some(place(b, &Array2::zeros((cols, k * shifts)), 1.0)?) } else { None };
     let stats = problem.stats();
     let mut m: Model<'_, B> = Model {
         data,
         loss: problem.loss(),
         w,
         h,
+        shifted,
         rule_w: Rule { penalty: units.penalty(penalty_w, units.w()), ..plan.rule_w },
         rule_h: Rule { penalty: units.penalty(penalty_h, units.h()), ..plan.rule_h },
         rows,
@@ -223,6 +226,7 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
         half_norm: 0.5 * stats.sum_squares * units.data() * units.data(),
         last_divergence: None,
     };
+    m.unfold(b)?;
     solver.begin(b, &mut m)?;
     let mut diagnostics = None;
     let needs_kkt = plan.kkt || plan.stop.kkt_tol > 0.0;
@@ -343,7 +347,7 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
 /// Divergence and penalties of the model, in the device's units.
 fn final_objective<B: Backend>(b: &mut B, m: &Model<'_, B>) -> Result<(f64, f64)> {
     let scalars = [
-        b.divergence(m.loss, m.data, &m.w, &m.h)?,
+        b.divergence(m.loss, m.data, &m.w, m.right())?,
         b.penalty(&m.w, &m.rule_w.penalty)?,
         b.penalty(&m.h, &m.rule_h.penalty)?,
     ];
@@ -353,26 +357,26 @@ fn final_objective<B: Backend>(b: &mut B, m: &Model<'_, B>) -> Result<(f64, f64)
 }
 
 /// ‖(min(W,∇W), min(H,∇H))‖ over what is free, in the device's units. `scratch` keeps the buffers between calls.
-fn kkt<B: Backend>(b: &mut B, m: &Model<'_, B>, scratch: &mut Option<(B::Terms, B::Terms)>) -> Result<f64> {
+fn kkt<B: Backend>(b: &mut B, m: &Model<'_, B>, scratch: &mut Option<(B::Terms, TermsH<B>)>) -> Result<f64> {
     if scratch.is_none() {
-        let k = m.rank(b);
-        *scratch = Some((b.new_terms(m.rows, k)?, b.new_terms(m.cols, k)?));
+        let wide = b.dim(&m.w).1;
+        *scratch = Some((b.new_terms(m.rows, wide)?, TermsH::for_model(b, m)?));
     }
     let Some((tw, th)) = scratch.as_mut() else { return Ok(0.0) };
     let mut parts = Vec::new();
     if m.w_is_free(b) {
-        b.terms(m.loss, m.data, Side::Rows, &m.w, &m.h, 1.0, Accumulate::Set, tw)?;
+        m.terms_w(b, tw)?;
         parts.push(b.kkt(tw, &m.w, &m.rule_w)?);
     }
     if m.h_is_free(b) {
-        b.terms(m.loss, m.data, Side::Cols, &m.h, &m.w, 1.0, Accumulate::Set, th)?;
-        parts.push(b.kkt(th, &m.h, &m.rule_h)?);
+        m.terms_h(b, th)?;
+        parts.push(b.kkt(th.get(), &m.h, &m.rule_h)?);
     }
     let ticket = b.ticket(&parts)?;
     Ok(b.wait(&ticket)?.iter().sum::<f64>().sqrt())
 }
 
-/// The divergence of given factors (W m×k, H n×k, in the units of X) under any loss, X already uploaded.
+/// The divergence of given factors (W m×k, H n×k, in the units of X; or W m × k·L, see [`crate::shifts`]) under any loss, X already uploaded.
 pub fn divergence<B: Backend>(
     b: &mut B,
     data: &B::Data,
@@ -381,7 +385,8 @@ pub fn divergence<B: Backend>(
     start: &Start<B::Elem>,
 ) -> Result<f64> {
     let units = problem.units();
-    let (w, h) = (place(b, &start.w, units.w())?, place(b, &start.h, units.h())?);
+    let shifts = shifts::count(start.w.dim(), (start.w.nrows(), start.h.ncols()))?;
+    let (w, h) = (place(b, &start.w, units.w())?, place(b, &shifts::unfold(&start.h.view(), shifts), units.h())?);
     let s = b.divergence(loss, data, &w, &h)?;
     let scale = loss.scaling(1.0 / units.data()).unwrap_or(1.0);
     Ok(b.value(&s)? * scale)

@@ -26,9 +26,11 @@ pub mod penalty;
 pub mod problem;
 pub mod reference;
 pub mod rows;
+pub mod shifts;
 pub mod solver;
 pub mod sparseness;
 pub mod stop;
+mod sweep;
 pub mod weights;
 
 pub use backend::{Accumulate, Backend, Info, Observed, Op, Side, Support, Sweep, Ticket};

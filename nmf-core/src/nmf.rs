@@ -122,7 +122,14 @@ impl<T: Element> Nmf<T> {
         self.init = init;
         self
     }
-    /// Starts from given factors: W m×k and H k×n, in the units of X.
+    /// A convolutive model: patterns that last `shifts` = L ≥ 1 columns of X, which begin where H says ([`crate::shifts`]). W
+    /// is then m × k·L everywhere, column q·L + τ for (q, τ): an m×k×L array in standard order.
+    #[must_use]
+    pub fn shifts(mut self, shifts: usize) -> Self {
+        self.options.shifts = shifts;
+        self
+    }
+    /// Starts from given factors: W m×k (m × k·L with [`shifts`](Self::shifts)) and H k×n, in the units of X.
     #[must_use]
     pub fn start(self, w: Array2<T>, h: Array2<T>) -> Self {
         self.init(Init::Custom(Start { w, h: h.reversed_axes() }))
@@ -188,7 +195,7 @@ impl<T: Element> Nmf<T> {
         self.penalty_h = p;
         self
     }
-    /// The first columns of W (m×j) are given and stay as they are.
+    /// The first columns of W (m×j; m × j·L with [`shifts`](Self::shifts)) are given and stay as they are.
     #[must_use]
     pub fn fix_w(mut self, w: Array2<T>) -> Self {
         self.fixed_w = Some(w);
@@ -270,7 +277,8 @@ impl<T: Element> Nmf<T> {
         let mut interrupted = false;
         for r in 0..self.restarts {
             let init = if r == 0 { &self.init } else { &Init::Random };
-            let mut start = init.make(b, data, problem, self.rank, self.seed.wrapping_add(r as u64))?;
+            let seed = self.seed.wrapping_add(r as u64);
+            let mut start = init.make(b, data, problem, self.rank, self.options.shifts, seed)?;
             self.put_fixed(&mut start);
             let plan = self.plan(r);
             let mut watch = |p: &Progress| {
@@ -301,7 +309,7 @@ impl<T: Element> Nmf<T> {
         Ok(Fitted {
             loss: self.loss.clone(),
             solver: kind,
-            init: self.init.resolve(self.rank, (m, n)).to_string(),
+            init: self.init.resolve(self.rank, (m, n), self.options.shifts).to_string(),
             seed: self.seed,
             penalty_w: self.penalty_w,
             observed: problem.observed(),
@@ -353,15 +361,25 @@ impl<T: Element> Nmf<T> {
         if self.restarts == 0 {
             return Err(Error::Parameter { name: "restarts", value: "0".into(), expected: "at least 1" });
         }
+        let shifts = self.options.shifts;
+        if shifts == 0 || shifts > n {
+            let value = shifts.to_string();
+            return Err(Error::Parameter { name: "shifts", value, expected: "1 to the number of columns" });
+        }
+        if k * shifts > 65_536 {
+            let reason = format!("with {shifts} shifts at most {} components are supported", 65_536 / shifts);
+            return Err(Error::Rank { rank: k, reason });
+        }
         self.stop.check()?;
         let sparse = problem.is_sparse();
         let task = Task { loss: &self.loss, observed: problem.observed(), sparse, options: self.options };
         let kind = self.solver.resolve(b, &task)?;
-        self.init.check(k, (m, n), kind)?;
+        self.init.check(k, (m, n), shifts, kind)?;
         for p in [self.penalty_w, self.penalty_h] {
             check_penalty(&p, kind, &self.loss)?;
         }
-        let fixed = [self.fixed_w.as_ref().map_or(0, |f| f.ncols()), self.fixed_h.as_ref().map_or(0, |f| f.nrows())];
+        let fixed =
+            [self.fixed_w.as_ref().map_or(0, |f| f.ncols() / shifts), self.fixed_h.as_ref().map_or(0, |f| f.nrows())];
         let wanted = [self.options.sparseness.0, self.options.sparseness.1];
         for ((name, long), (fixed, wanted)) in [("W", m), ("H", n)].into_iter().zip(fixed.into_iter().zip(wanted)) {
             if wanted.is_some() && (fixed >= k || long < 2) {
@@ -372,10 +390,10 @@ impl<T: Element> Nmf<T> {
             }
         }
         if let Some(f) = &self.fixed_w {
-            check_fixed("the fixed columns of W", &f.view(), m, k)?;
+            check_fixed("the fixed columns of W", &f.view(), m, k, shifts)?;
         }
         if let Some(f) = &self.fixed_h {
-            check_fixed("the fixed rows of H (transposed)", &f.t(), n, k)?;
+            check_fixed("the fixed rows of H (transposed)", &f.t(), n, k, 1)?;
         }
         Ok(kind)
     }
@@ -408,9 +426,20 @@ fn check_penalty(p: &Penalty, kind: SolverKind, loss: &Loss) -> Result<()> {
     Ok(())
 }
 
-fn check_fixed<T: Element>(what: &'static str, f: &ArrayView2<'_, T>, rows: usize, k: usize) -> Result<()> {
-    if f.ncols() > k || f.ncols() == 0 {
-        return Err(Error::Rank { rank: k, reason: format!("{what}: {} are given, 1 to k can be fixed", f.ncols()) });
+fn check_fixed<T: Element>(
+    what: &'static str,
+    f: &ArrayView2<'_, T>,
+    rows: usize,
+    k: usize,
+    shifts: usize,
+) -> Result<()> {
+    if f.ncols() > k * shifts || f.ncols() == 0 {
+        let given = f.ncols() as f64 / shifts as f64;
+        return Err(Error::Rank { rank: k, reason: format!("{what}: {given} are given, 1 to k can be fixed") });
+    }
+    if f.ncols() % shifts != 0 {
+        let reason = format!("{what}: {} columns are no multiple of the {shifts} shifts", f.ncols());
+        return Err(Error::Rank { rank: k, reason });
     }
     Error::check_shape(what, (rows, f.ncols()), f.dim())?;
     for ((row, col), v) in f.indexed_iter() {

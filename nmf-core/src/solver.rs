@@ -3,71 +3,30 @@
 //! A solver never reads from the device (invariant 2) and never names a backend (invariant 1).
 
 mod choice;
+mod convolutive;
 mod extrapolated_hals;
 mod extrapolated_mu;
 mod gradient;
 mod hals;
 mod least_squares;
+mod model;
 mod multiplicative;
 mod newton;
 mod sparse;
 
 pub use choice::{MuExponent, SolverKind, SolverOptions, Task};
+pub use convolutive::Convolutive;
 pub use extrapolated_hals::ExtrapolatedHals;
 pub use extrapolated_mu::ExtrapolatedMu;
 pub use gradient::Gradient;
 pub use hals::Hals;
 pub use least_squares::LeastSquares;
+pub use model::{Model, TermsH};
 pub use multiplicative::Multiplicative;
 pub use newton::Newton;
 pub use sparse::SparseGradient;
 
-use crate::{Backend, Loss, Result, Rule};
-
-/// W and H on the device, with everything a step needs to know.
-pub struct Model<'a, B: Backend> {
-    /// X.
-    pub data: &'a B::Data,
-    /// The loss.
-    pub loss: &'a Loss,
-    /// W, m×k.
-    pub w: B::Factor,
-    /// H, n×k.
-    pub h: B::Factor,
-    /// What may be changed in W and how.
-    pub rule_w: Rule,
-    /// What may be changed in H and how.
-    pub rule_h: Rule,
-    /// Rows of X.
-    pub rows: usize,
-    /// Columns of X.
-    pub cols: usize,
-    /// Entries that a product with X visits.
-    pub stored: u64,
-    /// ½‖X‖² in the device's units.
-    pub half_norm: f64,
-    /// The newest divergence known on the host, in the device's units.
-    pub last_divergence: Option<f64>,
-}
-
-impl<B: Backend> Model<'_, B> {
-    /// Whether a product with X visits less than a quarter of its entries.
-    pub fn is_sparse(&self) -> bool {
-        self.stored < self.rows as u64 * self.cols as u64 / 4
-    }
-    /// Rank k.
-    pub fn rank(&self, b: &B) -> usize {
-        b.dim(&self.w).1
-    }
-    /// Whether any column of W may change.
-    pub fn w_is_free(&self, b: &B) -> bool {
-        self.rule_w.fixed < self.rank(b)
-    }
-    /// Whether any column of H may change.
-    pub fn h_is_free(&self, b: &B) -> bool {
-        self.rule_h.fixed < self.rank(b)
-    }
-}
+use crate::{Backend, Result};
 
 /// How well the divergence before a step has to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

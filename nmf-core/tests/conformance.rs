@@ -65,6 +65,8 @@ fn found_by(fault: Fault) -> &'static str {
         Fault::ClippedForExact | Fault::ExactForClipped | Fault::LazyGradient => "oracle::least_squares",
         Fault::DriftingSparseness | Fault::ProjectOnly => "oracle::impose_sparseness",
         Fault::OneUpdate => "oracle::mu_steps",
+        Fault::WrapShifts => "oracle::unfold",
+        Fault::ForgetFold => "oracle::fold",
         _ => "a check named in this test",
     }
 }

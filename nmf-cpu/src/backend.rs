@@ -4,10 +4,10 @@ use crate::fused_sparse::{self, Sum};
 use crate::plan::{self, PIECE, Plan};
 use crate::simd::Real;
 use crate::storage::{Data, Factor, Gram, Terms};
-use crate::{dense, fused_dense, hals, newton};
+use crate::{dense, fused_dense, hals, newton, shifted};
 use ndarray::{Array2, ArrayView2};
 use nmf_core::{Accumulate, Backend, Error, Info, Loss, MatrixRef, Observed, Op, Penalty, Result, Rule, Side, Support};
-use nmf_core::{Extrapolation, Momentum, RowMethod, RowSolver, Sweep, Ticket, Weight};
+use nmf_core::{Extrapolation, Momentum, RowMethod, RowSolver, Sweep, Ticket, Weight, shifts};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -322,6 +322,25 @@ impl<T: Real> Backend for Cpu<T> {
         check_pair(x, side, f, other)?;
         let before = self.pool.install(|| newton::sweep(x, side, f, other, sweep, measure));
         Ok(measure.then_some(before))
+    }
+
+    fn unfold(&mut self, f: &Factor<T>, out: &mut Factor<T>) -> Result<()> {
+        let shifts = shifts::count((out.rows, out.k), (f.rows, f.k))?;
+        self.pool.install(|| shifted::unfold(f, shifts, out));
+        Ok(())
+    }
+
+    fn fold(&mut self, t: &Terms<T>, out: &mut Terms<T>) -> Result<()> {
+        let shifts = shifts::count((t.rows, t.k), (out.rows, out.k))?;
+        let Some((num, den)) = &t.parts else {
+            return Err(Error::Unsupported("terms must be computed before they are folded".into()));
+        };
+        let (to_num, to_den) = out.parts();
+        self.pool.install(|| {
+            shifted::fold(num, shifts, to_num);
+            shifted::fold(den, shifts, to_den);
+        });
+        Ok(())
     }
 
     fn new_momentum(&mut self) -> Result<Momentum> {

@@ -28,10 +28,11 @@ pub struct BrokenData<D> {
     dense: Dense,
 }
 
-/// Terms, and whether they were ever set.
+/// Terms, and whether they were ever set, or folded into.
 pub struct BrokenTerms<T> {
     inner: T,
     used: bool,
+    folded: bool,
 }
 
 impl<B: Backend> Broken<B> {
@@ -116,7 +117,7 @@ impl<B: Backend> Backend for Broken<B> {
     }
 
     fn new_terms(&mut self, rows: usize, k: usize) -> Result<Self::Terms> {
-        Ok(BrokenTerms { inner: self.inner.new_terms(rows, k)?, used: false })
+        Ok(BrokenTerms { inner: self.inner.new_terms(rows, k)?, used: false, folded: false })
     }
 
     fn read_terms(&mut self, t: &Self::Terms) -> Result<(Array2<B::Elem>, Array2<B::Elem>)> {
@@ -380,6 +381,28 @@ impl<B: Backend> Backend for Broken<B> {
             self.put(f, &new)?;
         }
         Ok(before)
+    }
+
+    fn unfold(&mut self, f: &B::Factor, out: &mut B::Factor) -> Result<()> {
+        self.inner.unfold(f, out)?;
+        if self.is(Fault::WrapShifts) {
+            let (f, mut wide) = (self.inner.read(f)?, self.inner.read(out)?);
+            let (n, shifts) = (f.nrows(), wide.ncols() / f.ncols());
+            for ((j, c), v) in wide.indexed_iter_mut() {
+                *v = f[[(j + shifts * n - c % shifts) % n, c / shifts]];
+            }
+            self.inner.write(out, wide.view())?;
+        }
+        Ok(())
+    }
+
+    fn fold(&mut self, t: &Self::Terms, out: &mut Self::Terms) -> Result<()> {
+        out.used = true;
+        if self.is(Fault::ForgetFold) && out.folded {
+            return Ok(());
+        }
+        out.folded = true;
+        self.inner.fold(&t.inner, &mut out.inner)
     }
 
     fn new_momentum(&mut self) -> Result<B::Momentum> {

@@ -106,11 +106,15 @@ pub enum Fault {
     ProjectOnly,
     /// `mu_steps` updates once, however often it is asked to.
     OneUpdate,
+    /// Shifted copies wrap around instead of beginning with zeros.
+    WrapShifts,
+    /// `fold` leaves what an earlier one put there.
+    ForgetFold,
 }
 
 impl Fault {
     /// Every mistake.
-    pub const ALL: [Fault; 51] = [
+    pub const ALL: [Fault; 53] = [
         Fault::DropExponent,
         Fault::ForgetClamp,
         Fault::ForgetRefill,
@@ -162,5 +166,7 @@ impl Fault {
         Fault::DriftingSparseness,
         Fault::ProjectOnly,
         Fault::OneUpdate,
+        Fault::WrapShifts,
+        Fault::ForgetFold,
     ];
 }

@@ -287,6 +287,16 @@ impl<B: Backend> Backend for Traced<B> {
         self.inner.advance(m, objective)
     }
 
+    fn unfold(&mut self, f: &B::Factor, out: &mut B::Factor) -> Result<()> {
+        self.counts.operations += 1;
+        self.inner.unfold(f, out)
+    }
+
+    fn fold(&mut self, t: &B::Terms, out: &mut B::Terms) -> Result<()> {
+        self.counts.operations += 1;
+        self.inner.fold(t, out)
+    }
+
     fn extrapolate(
         &mut self,
         f: &B::Factor,

@@ -6,11 +6,11 @@ use ndarray::Array2;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Uniform in (0, 1] times √(mean(X)/k).
-pub(super) fn start<T: Element>(problem: &Problem<'_, T>, k: usize, seed: u64) -> Start<T> {
-    let scale = (problem.mean() / k as f64).sqrt();
+/// Uniform in (0, 1] times √(mean(X)/(k·L)).
+pub(super) fn start<T: Element>(problem: &Problem<'_, T>, k: usize, shifts: usize, seed: u64) -> Start<T> {
+    let scale = (problem.mean() / (k * shifts) as f64).sqrt();
     let (m, n) = problem.dim();
-    Start { w: uniform(m, k, seed, 0, scale), h: uniform(n, k, seed, 1, scale) }
+    Start { w: uniform(m, k * shifts, seed, 0, scale), h: uniform(n, k, seed, 1, scale) }
 }
 
 /// A rows×k matrix, uniform in (0, scale]; row i of matrix `which` has a random stream of its own.

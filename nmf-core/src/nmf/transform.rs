@@ -33,7 +33,7 @@ pub fn transform<'a, B: Backend>(
     let (m, n) = problem.dim();
     let k = h.nrows();
     check_penalty(&penalty, if loss.is_fro() { SolverKind::EHals } else { SolverKind::Mu }, loss)?;
-    check_fixed("H (transposed)", &h.t(), n, k)?;
+    check_fixed("H (transposed)", &h.t(), n, k, 1)?;
     let units = problem.units();
     let data = problem.upload(b)?;
     if loss.is_fro() && observed == Observed::All {

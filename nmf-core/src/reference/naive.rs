@@ -201,6 +201,19 @@ impl<T: Element> Backend for Naive<T> {
         Ok(before)
     }
 
+    fn unfold(&mut self, f: &Array2<T>, out: &mut Array2<T>) -> Result<()> {
+        let shifts = crate::shifts::count(out.dim(), f.dim())?;
+        *out = crate::shifts::unfold(&f.view(), shifts);
+        Ok(())
+    }
+
+    fn fold(&mut self, t: &Self::Terms, out: &mut Self::Terms) -> Result<()> {
+        let shifts = crate::shifts::count(t.0.dim(), out.0.dim())?;
+        let folded = |t: &Array2<T>| round(&crate::shifts::fold(&wide(t).view(), shifts));
+        *out = (folded(&t.0), folded(&t.1));
+        Ok(())
+    }
+
     fn new_momentum(&mut self) -> Result<Momentum> {
         Ok(Momentum::default())
     }

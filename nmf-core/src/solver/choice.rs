@@ -1,7 +1,8 @@
 //! The solvers by name: which one serves which task, and what each refuses.
 
 use super::{
-    ExtrapolatedHals, ExtrapolatedMu, Gradient, Hals, LeastSquares, Multiplicative, Newton, Solver, SparseGradient,
+    Convolutive, ExtrapolatedHals, ExtrapolatedMu, Gradient, Hals, LeastSquares, Multiplicative, Newton, Solver,
+    SparseGradient,
 };
 use crate::{Backend, Error, Loss, Observed, Op, Result, Support, Units};
 use std::fmt;
@@ -50,7 +51,7 @@ pub enum MuExponent {
 }
 
 /// What only some solvers take.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SolverOptions {
     /// Step of [`SolverKind::Gd`] for W and H, in the units of X; chosen from the start if not given.
     pub step: Option<f64>,
@@ -60,6 +61,14 @@ pub struct SolverOptions {
     pub sparseness: (Option<f64>, Option<f64>),
     /// Exponent of multiplicative updates.
     pub exponent: MuExponent,
+    /// L ≥ 1 of a convolutive model ([`crate::shifts`]); 1: a plain one.
+    pub shifts: usize,
+}
+
+impl Default for SolverOptions {
+    fn default() -> Self {
+        SolverOptions { step: None, shuffle: None, sparseness: (None, None), exponent: MuExponent::Auto, shifts: 1 }
+    }
 }
 
 impl SolverOptions {
@@ -98,7 +107,7 @@ pub struct Task<'a> {
 impl SolverKind {
     /// The solver that `Auto` stands for, or an error naming one that can do the job.
     ///
-    /// `Auto` is `ehals` for the Frobenius loss on fully observed data, `pg` with a sparseness to impose, `newton` for
+    /// For a convolutive model `Auto` is `mue` where 1 ≤ β ≤ 2 and `mu` elsewhere. Otherwise `Auto` is `ehals` for the Frobenius loss on fully observed data, `pg` with a sparseness to impose, `newton` for
     /// Kullback–Leibler on sparse data where the backend has it, `mue` for 1 ≤ β ≤ 2 otherwise, and `mu` for the rest.
     /// The measurements behind it are in `benches/RESULTS.md`.
     pub fn resolve<B: Backend>(self, b: &B, task: &Task<'_>) -> Result<SolverKind> {
@@ -112,6 +121,13 @@ impl SolverKind {
             Auto if options.is_sparse() => Pg,
             Auto if options.step.is_some() => Gd,
             Auto if options.exponent != MuExponent::Auto => Mu,
+            Auto if options.shifts > 1 => {
+                if extrapolates {
+                    Mue
+                } else {
+                    Mu
+                }
+            }
             Auto if loss.is_fro() && all => EHals,
             Auto if loss.is_kl() && newton && (task.sparse || options.shuffle.is_some()) => Newton,
             Auto if extrapolates => Mue,
@@ -120,6 +136,12 @@ impl SolverKind {
         };
         let refuse = |why: String| Err(Error::Unsupported(why));
         let for_any = if extrapolates { "mue or mu" } else { "mu" };
+        if options.shifts > 1 && !matches!(kind, Mu | Mue) {
+            return refuse(format!("solver {kind} has no convolutive form (shifts > 1); use solver {for_any}"));
+        }
+        if options.shifts > 1 && b.supports(&Op::Shifts) == Support::No {
+            return refuse("this backend has no convolutive models (shifts > 1)".into());
+        }
         if matches!(kind, Hals | AHals | EHals | AnlsBpp | Pg | Als) {
             if options.is_sparse() && !(loss.is_fro() && all) {
                 return refuse(
@@ -192,6 +214,9 @@ impl SolverKind {
     ) -> Result<Box<dyn Solver<B> + 's>> {
         let shuffle = options.shuffle;
         Ok(match self {
+            SolverKind::Mu | SolverKind::Mue if options.shifts > 1 => {
+                Box::new(Convolutive::new(b, dim, k, options.shifts, self == SolverKind::Mue)?)
+            }
             SolverKind::Mu => Box::new(Multiplicative::new(b, dim, k)?),
             SolverKind::Mue => Box::new(ExtrapolatedMu::new(b, dim, k)?),
             SolverKind::Hals => Box::new(Hals::new(b, dim, k, false, shuffle)?),

@@ -100,6 +100,12 @@ pub fn wrong_shapes<B: Backend>(make: impl Fn() -> B) -> Outcome {
         let r = b.upload_weighted(dense.view(), (&ones).into(), num_traits::One::one()).map(drop);
         calls.push(("upload_weighted", "weights 9×6 for 9×7", r));
     }
+    if b.supports(&Op::Shifts) != Support::No {
+        calls.push(("unfold", "9×3 into 9×4", b.unfold(&w, &mut broad)));
+        calls.push(("unfold", "9×3 into 8×3", b.unfold(&w, &mut short)));
+        calls.push(("fold", "terms 9×4 into 9×3", b.fold(&t_broad, &mut t)));
+        calls.push(("fold", "terms 9×3 into 8×3", b.fold(&t, &mut t_short)));
+    }
     calls.push(("mu_steps", "8 rows for 9, twice", {
         b.mu_steps(&loss, &x, Side::Rows, &mut short, &h, &mut t_short, &rule, 2, false).map(drop)
     }));
@@ -151,7 +157,9 @@ pub fn unsupported<B: Backend>(make: impl Fn() -> B) -> Outcome {
     let g = p.gram(&h)?;
     let (mut f, plain) = (p.factor(&factor(95, (9, 3), 0.0))?, Rule::for_loss(&Loss::FRO));
     let (once, shuffled) = (Sweep::once(plain), Sweep { shuffle: Some(1), ..Sweep::once(plain) });
-    for op in [Op::HalsSweep, Op::Shuffle, Op::LeastSquares, Op::NewtonSweep, Op::Extrapolate, Op::Sparseness] {
+    for op in
+        [Op::HalsSweep, Op::Shuffle, Op::LeastSquares, Op::NewtonSweep, Op::Extrapolate, Op::Sparseness, Op::Shifts]
+    {
         if p.can(op.clone()) {
             continue;
         }
@@ -166,6 +174,7 @@ pub fn unsupported<B: Backend>(make: impl Fn() -> B) -> Outcome {
                 ("newton_sweep", b.newton_sweep(&x, Side::Rows, &mut f, &h, &kl, false).map(drop))
             }
             Op::Extrapolate => ("extrapolate", b.extrapolate(&w, &mut f, Extrapolation::Clamped, Weight::Fixed(0.5))),
+            Op::Shifts => ("unfold", b.unfold(&w, &mut f)),
             _ => ("impose_sparseness", b.impose_sparseness(&w, &g, &mut f, 0.5, 1, &plain)),
         };
         p.must(operation, matches!(r, Err(Error::Unsupported(_))), "must return Error::Unsupported")?;
