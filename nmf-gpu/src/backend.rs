@@ -12,7 +12,7 @@ use crate::window::{self, Data, Layout};
 use ndarray::{Array2, ArrayView2};
 use nmf_core::{
     Accumulate, Backend, Error, Extrapolation, Info, Loss, MatrixRef, Observed, Op, Penalty, Result, Ridge, Rule, Side,
-    Support, Sweep, Ticket, Weight,
+    Support, Sweep, Ticket, Weight, shifts,
 };
 use nmf_shaders::{Kernel, Term};
 use std::collections::HashMap;
@@ -147,6 +147,7 @@ impl Backend for Gpu {
         match op {
             Op::Update(loss) if kind(loss).is_ok() => Support::Native,
             Op::HalsSweep | Op::Shuffle | Op::NewtonSweep | Op::GradientStep | Op::Extrapolate => Support::Native,
+            Op::Shifts => Support::Native,
             Op::Sparse | Op::StoredOnly | Op::Mask | Op::Weights => Support::Native,
             Op::LeastSquares | Op::Sparseness => Support::Host,
             _ => Support::No,
@@ -332,6 +333,16 @@ impl Backend for Gpu {
         let stride = if t.shared { 0 } else { quads(f.k as usize) };
         let params = Params { stride, alpha: step as f32, ..self.rule_params(rule, f.rows, f.k) };
         self.stream.run(Kernel::GradientStep, &[&t.num, &t.den, &f.buf], params, Gpu::quad_groups(&params), 4096.0)
+    }
+
+    fn unfold(&mut self, f: &Factor, out: &mut Factor) -> Result<()> {
+        let shifts = shifts::count(self.dim(out), self.dim(f))?;
+        self.record_unfold(f, shifts as u32, out)
+    }
+
+    fn fold(&mut self, t: &Terms, out: &mut Terms) -> Result<()> {
+        let shifts = shifts::count((t.rows as usize, t.k as usize), (out.rows as usize, out.k as usize))?;
+        self.record_fold(t, shifts as u32, out)
     }
 
     fn new_momentum(&mut self) -> Result<Momentum> {

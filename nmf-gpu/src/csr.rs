@@ -215,7 +215,7 @@ impl Cut {
 /// Cuts a sparse matrix into windows and their rows into segments.
 pub(crate) fn cut(x: &Csr, limit: u64, device: &Device) -> Vec<Cut> {
     let max_entries = (limit / x.entry_bytes()).max(1);
-    // a segment's partial result has up to 1024 components, and those of a window must fit one binding
+    // the partial results of a window's segments must fit one binding, for up to 1024 components each
     let max_segments = (limit / 16).min(device.max_binding() / 4096).clamp(1, MAX_SEGMENTS) as usize;
     let max_rows = (limit / 8).max(2) as usize - 1;
     let mut cuts = Vec::new();

@@ -5,7 +5,7 @@ use crate::memory::{Factor, Gram, Part, Scalar, Terms, quads};
 use crate::pool::Buf;
 use crate::queue::Params;
 use crate::window::{Data, DensePanel, Layout};
-use nmf_core::{Loss, Result, Side};
+use nmf_core::{Error, Loss, Result, Side};
 use nmf_shaders::{Kernel, LossKind, TILE};
 use std::sync::Arc;
 
@@ -84,7 +84,12 @@ pub(crate) fn extents(panel: &DensePanel, side: Side) -> Params {
 impl Gpu {
     /// Scratch for `rows` × `kq` quads.
     pub(crate) fn scratch(&self, rows: u64, kq: u32) -> Result<Buf> {
-        self.pool.get(&self.stream.device, "intermediate results", rows.max(1) * u64::from(kq) * 16)
+        let (what, needed) = ("intermediate results", rows.max(1) * u64::from(kq) * 16);
+        let available = self.stream.device.max_binding();
+        if needed > available {
+            return Err(Error::OutOfMemory { what: format!("{what} (in one piece)"), needed, available });
+        }
+        self.pool.get(&self.stream.device, what, needed)
     }
 
     /// acc_i ← α·Σ_s part_s,i (+ acc_i) over `chunks` slabs of `rows` rows.

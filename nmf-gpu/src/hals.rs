@@ -6,13 +6,26 @@ use crate::memory::{Factor, Gram, quads};
 use crate::pool::Buf;
 use crate::queue::Params;
 use nmf_core::backend::order;
-use nmf_core::{Result, Sweep};
-use nmf_shaders::{HALS_CLASSES, Kernel, MAX_QUADS};
+use nmf_core::{Error, Result, Sweep};
+use nmf_shaders::{HALS_CLASSES, Kernel, MAX_ROW_QUADS};
+
+/// Quads per row of a factor, if a sweep can hold such a row.
+pub(crate) fn sweepable(f: &Factor) -> Result<u32> {
+    let kq = quads(f.k as usize);
+    if kq > MAX_ROW_QUADS {
+        return Err(Error::Unsupported(format!(
+            "sweeps of the GPU backend take 1 to {} components, not {}: use the CPU",
+            4 * MAX_ROW_QUADS,
+            f.k
+        )));
+    }
+    Ok(kq)
+}
 
 impl Gpu {
     pub(crate) fn record_hals(&mut self, cross: &Factor, gram: &Gram, f: &mut Factor, sweep: &Sweep) -> Result<()> {
-        let kq = quads(f.k as usize);
-        let class = HALS_CLASSES.into_iter().find(|c| *c >= kq).unwrap_or(MAX_QUADS);
+        let kq = sweepable(f)?;
+        let class = HALS_CLASSES.into_iter().find(|c| *c >= kq).unwrap_or(MAX_ROW_QUADS);
         let sweeps = sweep.max_sweeps.clamp(1, u32::MAX as usize) as u32;
         let params = Params { count: sweeps, stop: sweep.stop as f32, ..self.rule_params(&sweep.rule, f.rows, f.k) };
         let groups = u64::from(f.rows).div_ceil(64);

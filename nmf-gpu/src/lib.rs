@@ -3,7 +3,8 @@
 //! * [`adapters`] lists what this machine has; [`Gpu::new`] opens one.
 //! * X is uploaded once and stays on the device, in windows that one binding can hold.
 //! * Operations are recorded and submitted many at a time; only reads wait. [`Gpu::counters`] counts both.
-//! * V = W·Hᵀ exists only for the tile at hand; factors may have 1 to 1024 columns.
+//! * V = W·Hᵀ exists only for the tile at hand; factors may have 1 to 65,536 columns (1024 in a sweep
+//!   over their rows).
 //!
 //! A factor must fit one binding (the device's `max_storage_buffer_binding_size`); X need not.
 
@@ -19,6 +20,7 @@ mod pipeline;
 mod pool;
 mod queue;
 mod scalar;
+mod shifts;
 mod sparse;
 mod update;
 mod window;

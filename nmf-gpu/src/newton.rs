@@ -7,6 +7,7 @@
 use crate::backend::Gpu;
 use crate::csr::{BATCH, Batch, CsrPanel};
 use crate::dense::{Target, extents};
+use crate::hals::sweepable;
 use crate::memory::{Factor, quads};
 use crate::pool::Buf;
 use crate::queue::Params;
@@ -42,6 +43,7 @@ impl Gpu {
         other: &Factor,
         sweep: &Sweep,
     ) -> Result<()> {
+        sweepable(f)?;
         let order = self.shuffled(f.k, sweep)?;
         let params = Params {
             count: sweep.max_sweeps.clamp(1, u32::MAX as usize) as u32,

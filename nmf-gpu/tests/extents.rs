@@ -78,6 +78,24 @@ fn many_components() {
     }
 }
 
+/// As wide as the shifted copies of a factor are: both sides, and beyond what a sweep over rows can hold.
+#[test]
+fn the_width_of_shifted_copies() {
+    let mut b = Gpu::new(&GpuOptions::default()).unwrap();
+    check(
+        &mut b,
+        &Matrix::Dense(values(40, 70, 1)),
+        360,
+        Observed::All,
+        &[Loss::FRO, Loss::KL, Loss::IS, Loss::Beta(1.5)],
+    );
+    check(&mut b, &Matrix::Dense(values(9, 30, 1)), 1030, Observed::All, &[Loss::FRO, Loss::KL, Loss::IS]);
+    check(&mut b, &sparse(9, 30, 0.4), 1030, Observed::All, &[Loss::FRO, Loss::KL, Loss::Beta(0.5)]);
+    check(&mut b, &sparse(9, 30, 0.4), 1030, Observed::Stored, &[Loss::KL]);
+    let mut b = Gpu::new(&GpuOptions { max_binding: Some(256), checked: false, ..GpuOptions::default() }).unwrap();
+    check(&mut b, &Matrix::Dense(values(4, 70, 1)), 360, Observed::All, &[Loss::KL, Loss::IS]);
+}
+
 #[test]
 fn every_class_of_the_hals_kernel() {
     let mut b = Gpu::new(&GpuOptions::default()).unwrap();
@@ -148,6 +166,7 @@ fn what_is_said_to_be_supported_is_true() {
         Op::NewtonSweep,
         Op::GradientStep,
         Op::Extrapolate,
+        Op::Shifts,
         Op::Sparse,
         Op::StoredOnly,
         Op::Mask,

@@ -66,7 +66,14 @@ fn losses_without_a_shader_and_too_many_components_name_the_cpu() {
     let (w, h) = (b.factor(Array2::ones((4, 2)).view()).unwrap(), b.factor(Array2::ones((3, 2)).view()).unwrap());
     let refused = |r: nmf_core::Result<()>| matches!(r, Err(Error::Unsupported(text)) if text.contains("CPU"));
     assert!(refused(b.divergence(&loss, &x, &w, &h).map(|_| ())));
-    assert!(refused(b.factor(Array2::ones((1, 2000)).view()).map(|_| ())));
+    assert!(refused(b.factor(Array2::ones((1, 65_537)).view()).map(|_| ())));
+    // wide enough for shifted copies, but no row that a sweep could hold
+    let mut wide = b.factor(Array2::ones((4, 1025)).view()).unwrap();
+    let other = b.factor(Array2::ones((3, 1025)).view()).unwrap();
+    let (cross, gram) = (b.factor(Array2::ones((4, 1025)).view()).unwrap(), b.new_gram(1025).unwrap());
+    let sweep = Sweep::once(Rule::for_loss(&Loss::KL));
+    assert!(refused(b.hals_sweep(&cross, &gram, &mut wide, &sweep)));
+    assert!(refused(b.newton_sweep(&x, Side::Rows, &mut wide, &other, &sweep, false).map(|_| ())));
     assert!(refused(b.new_gram(0).map(|_| ())));
     let mut out = b.factor(Array2::ones((3, 2)).view()).unwrap();
     assert!(matches!(b.cross(&x, Side::Rows, &h, &mut out), Err(Error::Shape { .. })));
@@ -78,8 +85,9 @@ fn operands_that_do_not_fit_are_refused() {
     let x = Array2::<f32>::ones((4, 3));
     let x = b.upload(MatrixRef::from(&x), 1.0, Observed::All).unwrap();
     let mut factor = |rows, k| b.factor(Array2::ones((rows, k)).view()).unwrap();
-    let (mut w, h, mut narrow) = (factor(4, 2), factor(3, 2), factor(4, 1));
-    let (t, g) = (b.new_terms(3, 2).unwrap(), b.new_gram(3).unwrap());
+    let (mut w, mut h, mut narrow) = (factor(4, 2), factor(3, 2), factor(4, 1));
+    let (mut t, g) = (b.new_terms(3, 2).unwrap(), b.new_gram(3).unwrap());
+    let mut t_short = b.new_terms(2, 2).unwrap();
     let rule = Rule::for_loss(&Loss::KL);
     let sweep = Sweep { shuffle: Some(1), ..Sweep::once(rule) };
     let refused = |r: nmf_core::Result<()>| matches!(r, Err(Error::Shape { .. }));
@@ -88,6 +96,10 @@ fn operands_that_do_not_fit_are_refused() {
     assert!(refused(b.newton_sweep(&x, Side::Rows, &mut narrow, &h, &sweep, false).map(|_| ())));
     assert!(refused(b.gradient_step(&t, &mut w, &rule, 0.1)));
     assert!(refused(b.extrapolate(&h, &mut w, Extrapolation::Clamped, Weight::Fixed(0.5))));
+    assert!(refused(b.unfold(&narrow, &mut h)));
+    assert!(refused(b.unfold(&w, &mut narrow)));
+    assert!(refused(b.fold(&t, &mut t_short)));
+    assert!(refused(b.fold(&t_short, &mut t)));
     assert!(refused(b.extrapolate(&w, &mut narrow, Extrapolation::Upwards, Weight::Fixed(0.5))));
     let cross = b.factor(Array2::ones((4, 2)).view()).unwrap();
     assert!(refused(b.hals_sweep(&cross, &g, &mut w, &sweep)));

@@ -95,6 +95,8 @@ pub(crate) fn source(kernel: &Kernel) -> String {
         Kernel::Extrapolate { of_state } => {
             fill(&[PARAMS, wgsl!("momentum/extrapolate.wgsl")], &extrapolate_holes(of_state))
         }
+        Kernel::Unfold => [PARAMS, wgsl!("shifts/unfold.wgsl")].concat(),
+        Kernel::Fold => [PARAMS, wgsl!("shifts/fold.wgsl")].concat(),
         Kernel::HalsSweep { quads, shuffled } => {
             fill(&[PARAMS, wgsl!("hals_sweep.wgsl")], &hals_holes(quads, shuffled))
         }

@@ -149,6 +149,10 @@ pub enum Kernel {
         /// The weight is the one in the state of a momentum, not a parameter.
         of_state: bool,
     },
+    /// The shifted copies of a factor side by side.
+    Unfold,
+    /// The numerator and denominator of the shifted copies of a factor, summed along the shifts.
+    Fold,
     /// Columns that are all zero come back as FLOOR.
     Refill,
     /// A sum over matrices of equal shape.
@@ -163,8 +167,11 @@ pub const WORKGROUP: u32 = 64;
 pub const TILE: u32 = 32;
 /// Row lengths (in quads) for which a HALS kernel exists; the first two keep the Gram matrix in workgroup memory.
 pub const HALS_CLASSES: [u32; 4] = [8, 16, 64, 256];
-/// The longest factor row (in quads) that every kernel can handle: k ≤ 1024.
-pub const MAX_QUADS: u32 = 256;
+/// The longest factor row (in quads) that [`Kernel::HalsSweep`] and [`Kernel::Newton`] can handle, which keep one to
+/// themselves: k ≤ 1024.
+pub const MAX_ROW_QUADS: u32 = 256;
+/// The longest factor row (in quads) that every other kernel can handle: k ≤ 65,536, or k·L with L shifts.
+pub const MAX_QUADS: u32 = 16384;
 /// Elements per workgroup of the scalar kernels: quads of [`Kernel::Scalar`], numbers of [`Kernel::Sum`].
 pub const SUM_CHUNK: u32 = 2048;
 /// 32-bit words in the state of a momentum; at rest all are zero but the two in [`MOMENTUM_AT_REST`].
@@ -215,7 +222,8 @@ impl Kernel {
             Kernel::Reduce | Kernel::Spread | Kernel::Colsum | Kernel::Refill | Kernel::Accumulate => {
                 vec![(1, Read), (2, Write)]
             }
-            Kernel::Strip { .. } => vec![(1, Read), (2, Write)],
+            Kernel::Strip { .. } | Kernel::Unfold => vec![(1, Read), (2, Write)],
+            Kernel::Fold => vec![(1, Read), (2, Read), (3, Write), (4, Write)],
             Kernel::Newton { over, shuffled } => pick(&[
                 (over != Over::Strip, 1, Read),
                 (over != Over::Strip, 2, Read),
@@ -258,6 +266,8 @@ impl Kernel {
             Kernel::GradientStep,
             Kernel::Accumulate,
             Kernel::Advance,
+            Kernel::Unfold,
+            Kernel::Fold,
         ];
         all.extend(bools.map(|weighted| Kernel::CrossCsr { weighted }));
         all.extend(bools.map(|of_state| Kernel::Extrapolate { of_state }));

@@ -15,7 +15,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     var sum = 0.0;
     var sum_unstored = 0.0;
     for (var at = segment.y + tid; at < segment.z; at += 64u) {
-        let raw = model_entry(columns[at]);
+        let raw = model_entry(segment.x, columns[at]);
         let v = model4(vec4<f32>(raw)).x;
         sum += select(value(values[at]{X}, v), v, is_nan(v)){TIMES};
         sum_unstored += unstored(raw);

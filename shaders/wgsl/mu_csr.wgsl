@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             let at = first + tid;
             let column = columns[at];
             let x = values[at]{X};
-            let raw = model_entry(column);
+            let raw = model_entry(segment.x, column);
             let v = model4(vec4<f32>(raw));
             entry_column[tid] = column;
             entry_ratio[tid] = negative4(vec4<f32>(x), v).x{TIMES};

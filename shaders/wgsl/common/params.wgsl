@@ -16,7 +16,7 @@ struct Params {
     p0: u32,      // first row of f in this window
     q0: u32,      // first row of other in this window
     out0: u32,    // first row of the output
-    ld: u32,      // quads per row of X in this window
+    ld: u32,      // quads per row of X in this window, or of a wide matrix
     chunk: u32,   // rows of other (entries to be summed) per workgroup
     chunks: u32,  // number of such chunks
     width: u32,   // lanes side by side on quads, a power of two; 64 / width lanes share the sum
@@ -24,8 +24,8 @@ struct Params {
     flags: u32,   // kernel-specific bits
     sum0: u32,    // where this window's partial sums start
     sum1: u32,    // where its second partial sums start
-    count: u32,   // elements, passes or rows, kernel-specific
-    stride: u32,  // quads from one row of the denominator to the next: kq, or 0 for one shared row
+    count: u32,   // elements, passes, rows or shifts, kernel-specific
+    stride: u32,  // quads from one row of the denominator (or of f) to the next; 0 for one shared row
     alpha: f32,
     l1: f32,
     l2: f32,
