@@ -36,6 +36,10 @@ pub(crate) enum Command {
     Transform(crate::transform::TransformArgs),
     #[command(about = "Finds the topics of a collection of documents")]
     Topics(Box<crate::topics::TopicsArgs>),
+    #[command(about = "Separates a sound into its sources")]
+    Separate(Box<crate::separate::SeparateArgs>),
+    #[command(about = "Fits a mixture of Gaussians to the rows of a table, beside k-means")]
+    Mixture(crate::mixture::MixtureArgs),
     #[command(about = "Runs every backend from the same start and compares the results; exit 1 if they disagree")]
     Compare(Box<crate::compare::CompareArgs>),
     #[command(about = "Measures CPU against GPU over shapes, ranks and losses")]

@@ -27,7 +27,8 @@ use std::path::{Path, PathBuf};
         and in f32, and a GPU in f32 if there is one.\n\nThey agree if the objectives differ by at most 1e-4 relative at every \
         check and the factors computed in f32 by at most 1e-2 of their norm; otherwise the exit code is 1.",
     after_help = "Examples:\n  nmf-cli compare x.npy -k 16 --loss kl --init random --tol 0 --max-iter 100\n  \
-        nmf-cli compare counts.mtx -k 20 --loss kl --json\n\n--backend cpu leaves the GPU out, --backend gpu insists on one."
+        nmf-cli compare counts.mtx -k 20 --loss kl --json\n  \
+        nmf-cli compare spectrogram.npy -k 5 --shifts 12 --loss is\n\n--backend cpu leaves the GPU out, --backend gpu insists on one."
 )]
 pub(crate) struct CompareArgs {
     /// X, m×n, in any format that factorize reads
@@ -97,6 +98,7 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> Result<(), Failure> {
     fit.method.solver.get_or_insert(SolverKind::Mu);
 
     let (loaded, _) = args.input_options.load(&args.input, Some(Precision::F64), global)?;
+    args.fit.check_shifts(&args.input, loaded.dim().1)?;
     let known = args.known.load(&args.input_options, &loaded, global)?;
     let mut work = session::work(&loaded, &fit, &known);
     let x = loaded.into_f64().matrix;
@@ -149,7 +151,7 @@ impl<'a> Contest<'a> {
         let problem = nmf.problem(x.reborrow(), weighted.as_ref()).map_err(|e| known.blame(source, e))?;
         let fit = fit.pinned(nmf.check(b, &problem)?);
         let data = problem.upload(b)?;
-        let start = init.make(b, &data, &problem, fit.rank, fit.seed)?;
+        let start = init.make(b, &data, &problem, fit.rank, fit.shifts, fit.seed)?;
         let round = |a: Array2<f64>| a.mapv(|v| f64::from(v as f32));
         let start = Start { w: round(start.w), h: round(start.h) };
         let base = resolution(x, weighted.as_ref(), &fit.loss(), known.observed);

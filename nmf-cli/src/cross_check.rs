@@ -54,7 +54,8 @@ impl<T: Element> Again<'_, T> {
         let weighted = nmf.weighted(x)?;
         let problem = nmf.problem(x.reborrow(), weighted.as_ref())?;
         let data = problem.upload(b)?;
-        let start = init.make(b, &data, &problem, self.fit.rank, self.fit.seed.wrapping_add(best as u64))?;
+        let seed = self.fit.seed.wrapping_add(best as u64);
+        let start = init.make(b, &data, &problem, self.fit.rank, self.fit.shifts, seed)?;
         Ok((start, resolution(x, weighted.as_ref(), self.fitted.loss(), self.known.observed)))
     }
 

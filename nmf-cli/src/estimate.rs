@@ -9,6 +9,8 @@
 //! | other losses, dense | 16·mnk/2 | 6 GFLOP/s | 1 TFLOP/s | 100 GFLOP/s |
 //! | sparse | 8·nnz·k | 3 GFLOP/s | 300 GFLOP/s | 40 GFLOP/s |
 //!
+//! With L shifts the products are with k·L columns instead of k.
+//!
 //! On top of the products come what the solver does to each of the m+n rows of length k: sweeps or gradient steps (k² each),
 //! factorizations of k×k systems (k³). Newton's coordinate descent visits each entry k times with a division each: about
 //! three times the work of a multiplicative update.
@@ -49,7 +51,7 @@ pub(crate) struct Work {
     pub(crate) stored: u64,
     /// Whether X is sparse.
     pub(crate) sparse: bool,
-    /// Rank k.
+    /// Rank k; the shifts beside it are among the options of the solver.
     pub(crate) rank: usize,
     /// Iterations expected, all restarts together.
     pub(crate) iterations: usize,
@@ -65,6 +67,11 @@ impl Work {
     fn task(&self) -> Task<'_> {
         let Needs { options, observed, .. } = self.needs;
         Task { loss: &self.loss, observed, sparse: self.gathers(), options }
+    }
+
+    /// Columns of W: k, or k·L with L shifts.
+    fn width(&self) -> f64 {
+        self.rank as f64 * self.needs.options.shifts as f64
     }
 
     /// The solver on this backend; what cannot be done is left to be refused later, with everything known.
@@ -91,6 +98,7 @@ impl Work {
         let op = match kind {
             SolverKind::Pg if self.needs.options.sparseness != (None, None) => Op::Sparseness,
             SolverKind::Pg | SolverKind::AnlsBpp | SolverKind::Als => Op::LeastSquares,
+            SolverKind::Mu | SolverKind::Mue if self.needs.options.shifts > 1 => Op::Shifts,
             _ => return None,
         };
         (b.supports(&op) != Support::Native).then(|| format!("solver {kind} would work on the host there"))
@@ -100,6 +108,7 @@ impl Work {
     fn solver(&self) -> SolverKind {
         match self.needs.solver {
             SolverKind::Auto if self.needs.options.sparseness != (None, None) => SolverKind::Pg,
+            SolverKind::Auto if self.needs.options.shifts > 1 => SolverKind::Mu,
             SolverKind::Auto if self.loss.is_fro() && self.needs.observed == Observed::All => SolverKind::EHals,
             SolverKind::Auto if self.loss.is_kl() && self.gathers() => SolverKind::Newton,
             SolverKind::Auto => SolverKind::Mu,
@@ -109,7 +118,7 @@ impl Work {
 
     /// Floating-point operations of one iteration.
     pub(crate) fn flops(&self) -> f64 {
-        let (k, stored) = (self.rank as f64, self.stored as f64);
+        let (k, stored) = (self.width(), self.stored as f64);
         let sides = (self.rows + self.cols) as f64;
         let products = match (self.sparse, self.loss.is_fro()) {
             (true, _) => 8.0 * stored * k + 4.0 * sides * k * k,
@@ -142,8 +151,10 @@ impl Work {
     /// Bytes of the factors with the scratch of the solvers, and of k×k matrices.
     pub(crate) fn factor_bytes(&self) -> f64 {
         let value = if self.precision == Precision::F32 { 4.0 } else { 8.0 };
-        let k = self.rank.next_multiple_of(16) as f64;
-        6.0 * value * k * (self.rows + self.cols) as f64 + 2.0 * value * k * k
+        let k = (self.width() / 16.0).ceil() * 16.0;
+        // shifted copies meet Gram matrices in products only
+        let grams = if self.needs.options.shifts == 1 || self.loss.is_fro() { 2.0 * value * k * k } else { 0.0 };
+        6.0 * value * k * (self.rows + self.cols) as f64 + grams
     }
 
     /// Seconds on the CPU.
@@ -189,6 +200,22 @@ mod tests {
         assert_eq!((dear.refused_by(&cpu), dear.unfit_for(&cpu)), (None, None));
         dear.needs.solver = SolverKind::Newton;
         assert!(dear.refused_by(&cpu).unwrap().contains("--solver newton minimizes the kl loss only"));
+    }
+
+    #[test]
+    fn shifts_count_like_components() {
+        let (plain, mut shifted) = (work(500, 300, 48, false, 150_000), work(500, 300, 4, false, 150_000));
+        shifted.needs.options.shifts = 12;
+        assert_eq!(shifted.factor_bytes(), plain.factor_bytes());
+        let ratio = shifted.flops() / plain.flops();
+        assert!(ratio > 0.5 && ratio <= 1.0, "{ratio}");
+        let cpu = nmf_cpu::Cpu::<f32>::new().unwrap();
+        assert_eq!((shifted.refused_by(&cpu), shifted.solver_on(&cpu)), (None, SolverKind::Mue));
+        shifted.needs.solver = SolverKind::Hals;
+        assert!(shifted.refused_by(&cpu).unwrap().contains("--solver hals has no convolutive form"));
+        // numbers that no machine can hold are large, not an overflow
+        (shifted.rank, shifted.needs.options.shifts) = (usize::MAX, usize::MAX);
+        assert!(shifted.factor_bytes() > 1e40);
     }
 
     #[test]

@@ -24,7 +24,10 @@ use std::time::Instant;
         part q, in the units of X; row i of W says how much of each part is in row i of X.",
     after_help = "Examples:\n  nmf-cli factorize counts.mtx.gz -k 20 --loss kl -o model\n  \
         nmf-cli factorize x.npy -k 10 --solver mu --init random --seed 3 --tol 0 --max-iter 100 --json\n  \
-        nmf-cli factorize gaps.csv -k 5 --mask known.csv -o model\n\n\
+        nmf-cli factorize gaps.csv -k 5 --mask known.csv -o model\n  \
+        nmf-cli factorize spectrogram.npy -k 30 --shifts 12 --loss is -o model\n\n\
+        With --shifts L, X ≈ Σ W[:,:,τ]·(H moved τ columns to the right), τ = 0 to L−1: W[:,q,:] is a pattern of L columns of X, and \
+        row q of H says where it begins and how strong it is.\n\n\
         The objective is the plain sum over the entries: fro ½Σ(x−v)², kl Σ(x ln(x/v) − x + v), is Σ(x/v − ln(x/v) − 1). With \
         --mask the sums (and the squared error Σ(x−v)²) run over the known entries, with --weights each entry's term is \
         multiplied by its weight."
@@ -32,7 +35,7 @@ use std::time::Instant;
 pub(crate) struct FactorizeArgs {
     /// X, m×n: .npy, .npz (an array or scipy.sparse), .mtx, .mtx.gz, .csv, .tsv, or a 10x folder
     pub(crate) input: PathBuf,
-    /// Folder for W.npy (m×k), H.npy (k×n), fit.json and the names of rows and columns
+    /// Folder for W.npy (m×k; with --shifts m×k×L), H.npy (k×n), fit.json and the names of rows and columns
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
     /// How to factor.
@@ -44,7 +47,8 @@ pub(crate) struct FactorizeArgs {
     /// Which entries count.
     #[command(flatten)]
     pub(crate) known: KnownOptions,
-    /// Remove the scale ambiguity: components of W or H get sum 1 or Euclidean norm 1, the other factor takes the scale up
+    /// Remove the scale ambiguity: components of W (with --shifts whole patterns) or H get sum 1 or Euclidean norm 1, the other
+    /// factor takes the scale up
     #[arg(long, value_enum, default_value = "none", value_name = "HOW")]
     pub(crate) normalize: Normalize,
     /// Factor again on another backend from the same start; exit 1 if an objective differs by more than 1e-4 relative
@@ -93,6 +97,7 @@ pub(crate) fn run(args: &FactorizeArgs, global: &Global) -> Result<(), Failure> 
     }
     let clock = Instant::now();
     let (loaded, _) = args.input_options.load(&args.input, precision, global)?;
+    args.fit.check_shifts(&args.input, loaded.dim().1)?;
     let known = args.known.load(&args.input_options, &loaded, global)?;
     let load_seconds = clock.elapsed().as_secs_f64();
     let work = session::work(&loaded, &args.fit, &known);

@@ -91,6 +91,7 @@ impl From<Error> for Failure {
 /// What the library calls "solver mu", "init random" and "the CPU", as one types it.
 fn as_typed(message: &str) -> String {
     let words = [
+        ("(shifts > 1)", "(--shifts > 1)"),
         ("solver ", "--solver "),
         ("init ", "--init "),
         ("use the CPU", "use --backend cpu"),
@@ -101,6 +102,12 @@ fn as_typed(message: &str) -> String {
 
 impl From<nmf_io::Error> for Failure {
     fn from(e: nmf_io::Error) -> Failure {
+        if e.is_output() { Failure::work(e.to_string()) } else { Failure::usage(e.to_string()) }
+    }
+}
+
+impl From<nmf_audio::Error> for Failure {
+    fn from(e: nmf_audio::Error) -> Failure {
         if e.is_output() { Failure::work(e.to_string()) } else { Failure::usage(e.to_string()) }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::fit_options::Method;
 use crate::known::{Known, for_each_known};
+use crate::patterns;
 use crate::text::{grouped, number, seconds};
 use nmf_core::{Element, Fitted, Info, Loss, MatrixRef, Observed, Penalty, Stopped};
 use serde_json::{Map, Value, json};
@@ -22,6 +23,8 @@ pub(crate) struct Report {
     pub(crate) cols: usize,
     pub(crate) nnz: u64,
     pub(crate) rank: usize,
+    /// L of a convolutive model, else 1.
+    pub(crate) shifts: usize,
     pub(crate) loss: Loss,
     pub(crate) solver: String,
     pub(crate) init: String,
@@ -80,6 +83,7 @@ impl Report {
             cols,
             nnz,
             rank: fitted.rank(),
+            shifts: fitted.shifts(),
             loss: fitted.loss().clone(),
             solver: fitted.solver().to_string(),
             init: fitted.init().to_string(),
@@ -124,8 +128,8 @@ impl Report {
         self.squared_error.sqrt()
     }
 
-    /// `fit.json`: the keys of every factorization in their order; behind them what only some have: `penalty`,
-    /// `stored_only`, `mask` or `weights` (the file) with `known` (how many entries count), `imposed_sparseness`,
+    /// `fit.json`: the keys of every factorization in their order; behind them what only some have: `shifts`,
+    /// `penalty`, `stored_only`, `mask` or `weights` (the file) with `known` (how many entries count), `imposed_sparseness`,
     /// `mu_exponent`, `shuffle`, `step` and `restarts` (the final objective of every start).
     ///
     /// With a mask, `nnz`, `squared_error` and what follows from it are about the known entries; with weights,
@@ -166,6 +170,9 @@ impl Report {
             ("version", json!(env!("CARGO_PKG_VERSION"))),
         ];
         let mut map: Map<String, Value> = pairs.into_iter().map(|(k, v)| (k.to_string(), v)).collect();
+        if self.shifts > 1 {
+            map.insert("shifts".into(), json!(self.shifts));
+        }
         let (pw, ph) = self.penalties;
         if !(pw.is_none() && ph.is_none()) {
             map.insert("penalty".into(), json!({"l1_w": pw.l1, "l2_w": pw.l2, "l1_h": ph.l1, "l2_h": ph.l2}));
@@ -194,12 +201,10 @@ impl Report {
         if let Some(known) = self.known {
             line("known", format!("{} entries ({} %)", grouped(known), number(100.0 * known as f64 / total)));
         }
+        let size = patterns::size(self.rank, self.shifts);
         line(
             "model",
-            format!(
-                "k = {}, loss {}, solver {}, init {}, seed {}",
-                self.rank, self.loss, self.solver, self.init, self.seed
-            ),
+            format!("{size}, loss {}, solver {}, init {}, seed {}", self.loss, self.solver, self.init, self.seed),
         );
         let on = if self.adapter.is_empty() { String::new() } else { format!(", {}", self.adapter) };
         line("backend", format!("{}, {}{on}", self.backend, self.precision));

@@ -1,5 +1,6 @@
 //! The options of a factorization, shared by `factorize`, `compare` and `topics`.
 
+mod factors;
 mod method;
 
 pub(crate) use method::Method;
@@ -7,7 +8,8 @@ pub(crate) use method::Method;
 use crate::failure::Failure;
 use crate::known::Known;
 use clap::{Args, FromArgMatches, ValueEnum};
-use ndarray::{Array2, Axis};
+use factors::Given;
+use nmf_core::solver::SolverOptions;
 use nmf_core::{Element, Init, Loss, Nmf, Penalty, SolverKind, Start, Stop};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +21,9 @@ pub(crate) struct FitOptions {
     /// Rank: number of components
     #[arg(short = 'k', long, value_name = "K")]
     pub(crate) rank: usize,
+    /// Convolutive model: patterns that last L columns of X, which begin where H says; W is m×k×L. By mu and mue (not topics)
+    #[arg(long, default_value_t = 1, value_name = "L")]
+    pub(crate) shifts: usize,
     /// Loss: fro (eu, euclidean, frobenius), kl (kullback-leibler, i-divergence), is (itakura-saito) or beta:B
     /// [default: fro; topics: kl, with --tfidf fro]
     #[arg(long, value_name = "LOSS")]
@@ -26,10 +31,10 @@ pub(crate) struct FitOptions {
     /// The solver.
     #[command(flatten)]
     pub(crate) method: Method,
-    /// Start [default: nndsvda if k ≤ min(m, n), else random; custom if --w0 and --h0 are given]
+    /// Start [default: nndsvda if k ≤ min(m, n), else and with --shifts random; custom if --w0 and --h0 are given]
     #[arg(long, value_enum)]
     pub(crate) init: Option<InitChoice>,
-    /// W to start from (m×k, .npy or CSV, in the units of X); needs --h0
+    /// W to start from (m×k, .npy or CSV; with --shifts m×k×L, .npy), in the units of X; needs --h0
     #[arg(long, value_name = "FILE", requires = "h0")]
     pub(crate) w0: Option<PathBuf>,
     /// H to start from (k×n, .npy or CSV); needs --w0
@@ -78,7 +83,7 @@ pub(crate) struct FitOptions {
     /// Share of l1 in --alpha-w and --alpha-h, 0 to 1 [default: 0]
     #[arg(long, value_name = "SHARE", conflicts_with_all = ["l1_w", "l2_w", "l1_h", "l2_h"], help_heading = "Penalties")]
     pub(crate) l1_ratio: Option<f64>,
-    /// The first columns of W (m×j) are given and stay as they are
+    /// The first columns of W (m×j; with --shifts the first patterns, m×j×L) are given and stay as they are
     #[arg(long, value_name = "FILE")]
     pub(crate) fix_w: Option<PathBuf>,
     /// The first rows of H (j×n) are given and stay as they are
@@ -122,6 +127,23 @@ impl FitOptions {
     /// The loss asked for, fro by default.
     pub(crate) fn loss(&self) -> Loss {
         self.loss.clone().unwrap_or(Loss::FRO)
+    }
+
+    /// What the solver is asked for, in the library's terms.
+    pub(crate) fn options(&self) -> SolverOptions {
+        SolverOptions { shifts: self.shifts, ..self.method.options(self.seed) }
+    }
+
+    /// Refuses a number of shifts that X (`cols` columns, from `path`) is too short for.
+    pub(crate) fn check_shifts(&self, path: &Path, cols: usize) -> Result<(), Failure> {
+        match self.shifts {
+            0 => Err(Failure::usage("--shifts 0 is not accepted: at least 1, which is the plain model")),
+            l if l > cols.max(1) => Err(Failure::file(
+                path,
+                format!("--shifts {l}: X has {cols} columns, at most {cols} shifts are accepted"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The same options once `auto` has become `kind`, for those who do the same on another backend.
@@ -181,8 +203,8 @@ impl FitOptions {
     pub(crate) fn init<T: Element>(&self, (m, n): (usize, usize)) -> Result<Init<T>, Failure> {
         Ok(match (self.init, &self.w0, &self.h0) {
             (None | Some(InitChoice::Custom), Some(w0), Some(h0)) => {
-                let w = read_factor::<T>(w0, "--w0", (m, self.rank), "m×k")?;
-                let h = read_factor::<T>(h0, "--h0", (self.rank, n), "k×n")?;
+                let w = self.given(w0, "--w0", true).columns(m, self.shifts)?;
+                let h: ndarray::Array2<T> = self.given(h0, "--h0", true).rows(n)?;
                 // H is kept transposed, with its rows together
                 let h = h.reversed_axes().as_standard_layout().into_owned();
                 Init::Custom(Start { w, h })
@@ -206,6 +228,7 @@ impl FitOptions {
         let init = self.init::<T>(dim)?;
         let (penalty_w, penalty_h) = self.penalties(dim)?;
         let mut nmf = Nmf::new(self.rank)
+            .shifts(self.shifts)
             .loss(self.loss())
             .init(init.clone())
             .seed(self.seed)
@@ -217,66 +240,16 @@ impl FitOptions {
             .penalty_h(penalty_h);
         nmf = known.apply(self.method.apply(nmf, self.seed)?);
         if let Some(path) = &self.fix_w {
-            nmf = nmf.fix_w(self.read_fixed(path, "--fix-w", dim.0, Axis(1))?);
+            nmf = nmf.fix_w(self.given(path, "--fix-w", false).columns(dim.0, self.shifts)?);
         }
         if let Some(path) = &self.fix_h {
-            nmf = nmf.fix_h(self.read_fixed(path, "--fix-h", dim.1, Axis(0))?);
+            nmf = nmf.fix_h(self.given(path, "--fix-h", false).rows(dim.1)?);
         }
         Ok(Built { nmf, init })
     }
 
-    /// m×j (components along axis 1) or j×n (along axis 0) with 1 ≤ j ≤ k.
-    fn read_fixed<T: Element>(
-        &self,
-        path: &Path,
-        option: &'static str,
-        long: usize,
-        components: Axis,
-    ) -> Result<Array2<T>, Failure> {
-        let a = nmf_io::read_dense::<T>(path)?;
-        let j = a.len_of(components);
-        if j == 0 || j > self.rank {
-            return Err(Failure::file(
-                path,
-                format!("{option} holds {j} components, accepted are 1 to k = {}", self.rank),
-            ));
-        }
-        let (expected, shape) = if components == Axis(1) { ((long, j), "m×j") } else { ((j, long), "j×n") };
-        check_factor(&a, path, option, expected, shape)?;
-        Ok(a)
-    }
-}
-
-fn read_factor<T: Element>(
-    path: &Path,
-    option: &'static str,
-    expected: (usize, usize),
-    shape: &str,
-) -> Result<Array2<T>, Failure> {
-    let a = nmf_io::read_dense::<T>(path)?;
-    check_factor(&a, path, option, expected, shape)?;
-    Ok(a)
-}
-
-fn check_factor<T: Element>(
-    a: &Array2<T>,
-    path: &Path,
-    option: &'static str,
-    expected: (usize, usize),
-    shape: &str,
-) -> Result<(), Failure> {
-    if a.dim() != expected {
-        let ((r, c), (er, ec)) = (a.dim(), expected);
-        return Err(Failure::file(path, format!("{option} has shape {r}×{c}, expected {er}×{ec} ({shape})")));
-    }
-    match a.indexed_iter().find(|(_, v)| !(v.is_finite() && **v >= T::zero())) {
-        Some(((row, col), v)) => Err(Failure::file(
-            path,
-            format!(
-                "{option} has the entry {v} at row {row}, column {col} (counted from 0): finite numbers ≥ 0 are accepted"
-            ),
-        )),
-        None => Ok(()),
+    fn given<'a>(&self, path: &'a Path, option: &'static str, all: bool) -> Given<'a> {
+        Given { path, option, rank: self.rank, all }
     }
 }
 

@@ -21,10 +21,14 @@ mod gpu;
 mod input;
 mod inspect;
 mod known;
+mod mixture;
 mod model;
+mod patterns;
+mod pictures;
 mod plot;
 mod progress;
 mod sample;
+mod separate;
 mod session;
 mod solve;
 mod squared_error;
@@ -72,6 +76,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Factorize(a) => factorize::run(a, global),
         Command::Transform(a) => transform::run(a, global),
         Command::Topics(a) => topics::run(a, global),
+        Command::Separate(a) => separate::run(a, global),
+        Command::Mixture(a) => mixture::run(a, global),
         Command::Compare(a) => compare::run(a, global),
         Command::Bench(a) => bench::run(a, global),
         Command::Devices => devices::run(global),

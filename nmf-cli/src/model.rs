@@ -1,10 +1,11 @@
 //! The folder of a model: `factorize` and `topics` write it, `transform` reads it.
 //!
-//! W.npy (m×k), H.npy (k×n), fit.json (its `version` is that of the program that wrote it), rows.txt and cols.txt (one
+//! W.npy (m×k; m×k×L with L shifts), H.npy (k×n), fit.json (its `version` is that of the program that wrote it), rows.txt and cols.txt (one
 //! name a line, where names are known). A model of text also has vocabulary.txt and text.json, which holds how documents
 //! become counts.
 
 use crate::failure::Failure;
+use crate::patterns;
 use ndarray::{Array2, ArrayView2};
 use nmf_core::Element;
 use nmf_io::Staging;
@@ -27,7 +28,7 @@ pub(crate) fn lines(names: &[String]) -> Vec<u8> {
     out
 }
 
-/// Adds the files that every model has.
+/// Adds the files that every model has; W is m×k, or m × k·L.
 pub(crate) fn stage<T: Element>(
     out: &mut Staging,
     w: ArrayView2<'_, T>,
@@ -36,7 +37,10 @@ pub(crate) fn stage<T: Element>(
     rows: Option<&[String]>,
     cols: Option<&[String]>,
 ) -> Result<(), Failure> {
-    out.npy("W.npy", w)?;
+    match w.ncols() / h.nrows().max(1) {
+        0 | 1 => out.npy("W.npy", w)?,
+        shifts => out.npy("W.npy", patterns::cube(&w, shifts).view())?,
+    }
     out.npy("H.npy", h)?;
     for (name, list) in [("rows.txt", rows), ("cols.txt", cols)] {
         if let Some(list) = list {
@@ -91,6 +95,7 @@ pub(crate) struct Model {
     /// Names of the columns.
     pub(crate) col_names: Option<Vec<String>>,
     shape: (usize, usize),
+    shifts: usize,
 }
 
 impl Model {
@@ -110,6 +115,14 @@ impl Model {
                 .ok_or_else(|| Failure::file(&path, format!("no number \"{key}\" in it")))
         };
         let shape = (number("rank")?, number("cols")?);
+        let shifts = if fit.get("shifts").is_some() { number("shifts")? } else { 1 };
+        if shifts == 0 || shifts > shape.1.max(1) || shape.0.saturating_mul(shifts) > 65_536 {
+            let (k, n) = shape;
+            return Err(Failure::file(
+                &path,
+                format!("\"shifts\" is {shifts}, which k = {k} and {n} columns cannot have"),
+            ));
+        }
         let names = dir.join("cols.txt");
         let col_names: Option<Vec<String>> = match fs::read_to_string(&names) {
             Ok(text) => Some(text.lines().map(String::from).collect()),
@@ -119,7 +132,7 @@ impl Model {
         if let Some(n) = col_names.as_ref().map(Vec::len).filter(|n| *n != shape.1) {
             return Err(Failure::file(&names, format!("{n} names, but fit.json says {} columns", shape.1)));
         }
-        Ok(Model { dir: dir.into(), fit, col_names, shape })
+        Ok(Model { dir: dir.into(), fit, col_names, shape, shifts })
     }
 
     /// H, k×n, in the precision of `T`.
@@ -136,6 +149,11 @@ impl Model {
     /// Rank k.
     pub(crate) fn rank(&self) -> Result<usize, Failure> {
         Ok(self.shape.0)
+    }
+
+    /// L of a convolutive model, else 1.
+    pub(crate) fn shifts(&self) -> usize {
+        self.shifts
     }
 
     /// Columns n.

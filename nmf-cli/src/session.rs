@@ -71,10 +71,10 @@ pub(crate) fn check_memory(work: &Work) -> Result<(), Failure> {
     }
     let gib = |b: f64| b / f64::from(1 << 30);
     Err(Failure::usage(format!(
-        "{}×{} at k = {} needs about {:.1} GiB of memory, {:.1} GiB are free: take fewer components or a smaller matrix",
+        "{}×{} at {} needs about {:.1} GiB of memory, {:.1} GiB are free: take fewer components or a smaller matrix",
         work.rows,
         work.cols,
-        work.rank,
+        crate::patterns::size(work.rank, work.needs.options.shifts),
         gib(needed),
         gib(available)
     )))
@@ -207,7 +207,7 @@ pub(crate) fn work(loaded: &Loaded, fit: &FitOptions, known: &Known) -> Work {
         precision: loaded.precision(),
         needs: Needs {
             solver: fit.method.kind(),
-            options: fit.method.options(fit.seed),
+            options: fit.options(),
             observed: known.observed(),
             weights: weights.is_some_and(|w| !w.only_ones),
         },

@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::fit_json::Report;
 use crate::fit_options::FitOptions;
 use crate::known::Known;
+use crate::patterns;
 use crate::progress::{Interruptible, Watch};
 use crate::session::Engine;
 use crate::squared_error::{squared_error, weighted_squared_error};
@@ -92,7 +93,8 @@ pub(crate) fn solve<B: Backend>(
     let prepare = prepare.elapsed().as_secs_f64();
     let nmf = &built.nmf;
     let interruptible = Interruptible::new();
-    global.detail(format!("factoring {}×{} at k = {} by {kind}; Ctrl-C stops and saves", dim.0, dim.1, job.fit.rank));
+    let size = patterns::size(job.fit.rank, job.fit.shifts);
+    global.detail(format!("factoring {}×{} at {size} by {kind}; Ctrl-C stops and saves", dim.0, dim.1));
     let mut watch = Watch::new(global, "factoring", Some(&interruptible));
     let fitted = nmf.fit_uploaded(b, &data, &problem, prepare, &mut watch).map_err(|e| match e {
         Error::Diverged { .. } if kind == SolverKind::Gd => blame(e).with("; or a smaller --step"),
@@ -125,7 +127,8 @@ pub(crate) fn solve<B: Backend>(
         Some(norm) => fitted.normalized(norm),
         None => fitted,
     };
-    let (w, h) = (fitted.w(), fitted.h());
+    let right = patterns::right(fitted.h(), fitted.shifts());
+    let (w, h) = (fitted.w(), right.view());
     let error = match &weighted {
         Some(pair) => weighted_squared_error(pair, &w, &h, global.threads),
         None => squared_error(&x, &w, &h, job.known.observed, global.threads),

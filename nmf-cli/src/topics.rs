@@ -133,6 +133,12 @@ pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
     if args.top == 0 {
         return Err(Failure::usage("--top 0 is not accepted: at least one word per topic"));
     }
+    if args.fit.shifts != 1 {
+        return Err(Failure::usage(format!(
+            "--shifts {} is not accepted by topics: patterns over neighbouring columns need columns in an order, and words have none",
+            args.fit.shifts
+        )));
+    }
     let counting = args.words.counting()?;
     if let Some(dir) = &args.output {
         // where nothing can be written, say so before the work, not after it

@@ -6,11 +6,13 @@ use crate::failure::Failure;
 use crate::fit_json::peak_rss_mb;
 use crate::input::InputOptions;
 use crate::model::Model;
+use crate::patterns;
 use crate::session::{Engine, on_engine};
 use crate::squared_error::squared_error;
 use crate::text::{self, number, seconds};
 use crate::topics;
 use clap::Args;
+use ndarray::Array2;
 use nmf_core::{Backend, Element, Loss, Observed, Penalty, SolverKind, Stop};
 use nmf_io::{Loaded, Precision, Table, TableRef};
 use serde_json::{Value, json};
@@ -21,7 +23,8 @@ use std::time::Instant;
 #[derive(Args, Debug)]
 #[command(
     long_about = "Finds W (rows × k) for new rows, with H (k×n) of the model as it is, by the model's loss and penalty: \
-        exact non-negative least squares for fro, multiplicative updates for the other losses.\n\nINPUT is a matrix with \
+        exact non-negative least squares for fro, multiplicative updates for the other losses. For a model with --shifts L, W is \
+        rows×k×L as .npy; other formats get its rows × k·L matrix, column q·L + τ.\n\nINPUT is a matrix with \
         the n columns of the model, in the same order and units; where both have column names, they must be the same. New \
         rows are taken as fully known, even if the model was made with --mask or --weights. For a model of topics, INPUT can \
         also be documents, which are counted by the model's vocabulary.",
@@ -32,7 +35,7 @@ pub(crate) struct TransformArgs {
     pub(crate) model: PathBuf,
     /// New rows: a matrix with the model's columns, or documents for a model of topics
     pub(crate) input: PathBuf,
-    /// File for W, rows × k: .npy, .csv, .tsv, …
+    /// File for W, rows × k (rows×k×L for a model with shifts): .npy, .csv, .tsv, …
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// How to read INPUT.
@@ -71,7 +74,8 @@ pub(crate) fn run(args: &TransformArgs, global: &Global) -> Result<(), Failure> 
         cols,
         stored: loaded.stored(),
         sparse: loaded.is_sparse(),
-        rank: model.rank()?,
+        // with shifts, rows of k·L weights on the shifted copies of H: to a backend a plain factor
+        rank: model.rank()? * model.shifts(),
         // one pass for the exact solution; some tens for the updates
         iterations: if exact { 1 } else { 100 },
         loss: rule.loss.clone(),
@@ -85,9 +89,12 @@ pub(crate) fn run(args: &TransformArgs, global: &Global) -> Result<(), Failure> 
         return text::print_json(&result);
     }
     let get = |key: &str| result.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    let shape = match model.shifts() {
+        1 => format!("{rows}×{}", work.rank),
+        shifts => format!("{rows}×{}×{shifts}", work.rank / shifts),
+    };
     text::print(&format!(
-        "{rows} rows → {rows}×{} weights in {} (loading {})\n‖X − WH‖ = {}\nwritten to {}",
-        work.rank,
+        "{rows} rows → {shape} weights in {} (loading {})\n‖X − WH‖ = {}\nwritten to {}",
         seconds(get("seconds")),
         seconds(load_seconds),
         number(get("reconstruction_error")),
@@ -104,7 +111,8 @@ fn project<B: Backend>(
     load_seconds: f64,
     global: &Global,
 ) -> Result<Value, Failure> {
-    let h = model.h::<B::Elem>()?;
+    let (h, shifts) = (model.h::<B::Elem>()?, model.shifts());
+    let h = patterns::right(h.view(), shifts);
     let x = table.matrix.view();
     let clock = Instant::now();
     // as `Fitted::transform` does
@@ -113,16 +121,45 @@ fn project<B: Backend>(
         .map_err(|e| Failure::matrix(&args.input, e))?;
     let elapsed = clock.elapsed().as_secs_f64();
     let error = squared_error(&x, &w.view(), &h.view(), rule.observed, global.threads);
-    // names only where the format has room for them
-    nmf_io::write(&args.output, TableRef { row_names: table.row_names.as_deref(), ..TableRef::from(&w) })?;
+    write(args, &w, shifts, table.row_names.as_deref(), global)?;
     let info = b.info();
     let adapter = (!info.adapter.is_empty()).then_some(info.adapter);
-    Ok(json!({
-        "rows": x.dim().0, "cols": x.dim().1, "rank": h.nrows(), "loss": rule.loss.to_string(),
+    let mut result = json!({
+        "rows": x.dim().0, "cols": x.dim().1, "rank": h.nrows() / shifts, "loss": rule.loss.to_string(),
         "backend": info.name, "adapter": adapter, "precision": B::Elem::NAME, "threads": info.threads,
         "squared_error": error, "reconstruction_error": error.sqrt(), "load_seconds": load_seconds,
         "seconds": elapsed, "peak_rss_mb": peak_rss_mb(), "version": env!("CARGO_PKG_VERSION"),
-    }))
+    });
+    if let (Value::Object(map), true) = (&mut result, shifts > 1) {
+        map.insert("shifts".into(), json!(shifts));
+    }
+    Ok(result)
+}
+
+/// Writes W: m×k, or m × k·L, which is an m×k×L array where the format has room for one.
+fn write<T: Element>(
+    args: &TransformArgs,
+    w: &Array2<T>,
+    shifts: usize,
+    row_names: Option<&[String]>,
+    global: &Global,
+) -> Result<(), Failure> {
+    if shifts > 1 {
+        if args.output.to_string_lossy().to_ascii_lowercase().ends_with(".npy") {
+            return Ok(nmf_io::write_npy(&args.output, patterns::cube(&w.view(), shifts).view())?);
+        }
+        global.note(format!(
+            "{}: a matrix of {}×{}, as this format has no third dimension: column q·{shifts} + τ (counted from 0) is shift τ of \
+             component q; .npy holds {}×{}×{shifts}",
+            args.output.display(),
+            w.nrows(),
+            w.ncols(),
+            w.nrows(),
+            w.ncols() / shifts
+        ));
+    }
+    // names only where the format has room for them
+    Ok(nmf_io::write(&args.output, TableRef { row_names, ..TableRef::from(w) })?)
 }
 
 /// The precision a model was made in.

@@ -437,7 +437,7 @@ fn check_fixed<T: Element>(
         let given = f.ncols() as f64 / shifts as f64;
         return Err(Error::Rank { rank: k, reason: format!("{what}: {given} are given, 1 to k can be fixed") });
     }
-    if f.ncols() % shifts != 0 {
+    if !f.ncols().is_multiple_of(shifts) {
         let reason = format!("{what}: {} columns are no multiple of the {shifts} shifts", f.ncols());
         return Err(Error::Rank { rank: k, reason });
     }

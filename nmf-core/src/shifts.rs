@@ -38,9 +38,9 @@ pub fn fold<T: Copy + Zero + AddAssign>(t: &ArrayView2<'_, T>, shifts: usize) ->
 
 /// L of shifted copies: `wide` (rows, k·L) for a factor `narrow` (rows, k).
 pub fn count(wide: (usize, usize), narrow: (usize, usize)) -> Result<usize> {
-    let shifts = if narrow.1 == 0 { 0 } else { wide.1 / narrow.1 };
-    Error::check_shape("the shifted copies", (narrow.0, narrow.1 * shifts.max(1)), wide)?;
-    Ok(shifts.max(1))
+    let shifts = wide.1.checked_div(narrow.1).unwrap_or(0).max(1);
+    Error::check_shape("the shifted copies", (narrow.0, narrow.1 * shifts), wide)?;
+    Ok(shifts)
 }
 
 #[cfg(test)]

@@ -114,8 +114,12 @@ impl Header {
             Some(T::of(v as f64))
         }
         let bad = |linear: u64, bytes: &[u8]| {
-            let (row, col) = self.index(linear);
             let value = bytes.try_into().map_or(f64::NAN, f64::from_le_bytes);
+            if self.shape.len() > 2 {
+                let message = format!("entry {linear} in the order of the file (counted from 0): {}", overflow(value));
+                return place.error(message);
+            }
+            let (row, col) = self.index(linear);
             Error::at(place.path, row, col, overflow(value))
         };
         match (self.kind, self.size) {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 const SOLVERS: [(&str, &str); 11] = [
     (
         "auto",
-        "ehals for fro with every entry known; newton for kl on sparse X (less than a quarter of it stored) where the backend has it; else mue for 1 ≤ β ≤ 2, mu beyond",
+        "ehals for fro with every entry known; newton for kl on sparse X (less than a quarter of it stored) where the backend has it; else, and with --shifts, mue for 1 ≤ β ≤ 2, mu beyond",
     ),
     ("mu", "Multiplicative updates: any loss, mask, weights and penalty; monotone"),
     ("mue", "Multiplicative updates with extrapolation, 1 ≤ β ≤ 2 (kl to fro): fewer iterations than mu"),
@@ -74,6 +74,7 @@ impl Method {
                 Some(ExponentChoice::Proven) => MuExponent::Proven,
                 Some(ExponentChoice::Fast) => MuExponent::Fast,
             },
+            ..SolverOptions::default()
         }
     }
 
@@ -89,7 +90,7 @@ impl Method {
                 return Err(Failure::usage(format!("{name} {s} is not accepted: a number between 0 and 1")));
             }
         }
-        let SolverOptions { step, shuffle, sparseness: (w, h), exponent } = self.options(seed);
+        let SolverOptions { step, shuffle, sparseness: (w, h), exponent, .. } = self.options(seed);
         if let Some(step) = step {
             if !(step > 0.0 && step.is_finite()) {
                 return Err(Failure::usage(format!("--step {step} is not accepted: a finite number > 0")));

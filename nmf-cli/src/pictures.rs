@@ -1,0 +1,22 @@
+//! Pictures of sounds, mixtures and curves as SVG text: one self-contained file each, light or dark as its reader's
+//! screen is, with text that can still be read on a phone.
+//!
+//! Dense pictures (spectrograms) are embedded as PNGs of a few dozen colours. They have far fewer pixels than there are
+//! cells; which cell a pixel shows is said in the caption of every picture. What is not a finite number is not drawn.
+
+mod charts;
+mod components;
+mod page;
+mod raster;
+mod sample;
+mod scale;
+mod scatter;
+mod spectra;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use charts::{curve, histogram};
+pub(crate) use components::{activations, bases};
+pub(crate) use sample::Axes;
+pub(crate) use scatter::{Blob, scatter};
+pub(crate) use spectra::{map, spectrograms};

@@ -1,0 +1,72 @@
+//! The pictures of a separation.
+
+use super::folder::Folder;
+use super::mixture::Mixture;
+use super::output::Output;
+use super::parts::{Job, Run};
+use super::recipe::Teacher;
+use crate::failure::Failure;
+use crate::pictures::{self, Axes};
+use ndarray::Array2;
+use nmf_core::Element;
+
+/// Frames in a picture; of a longer sound its beginning is shown.
+const PICTURED: usize = 24_576;
+
+/// spectrograms.svg (mixture and sources), bases.svg and activations.svg.
+pub(crate) fn parts<T: Element>(
+    job: &Job<'_>,
+    mixture: &mut Mixture,
+    folder: &Folder,
+    output: &Output,
+    run: &Run<T>,
+) -> Result<(), Failure> {
+    spectrograms(mixture, folder, output)?;
+    let axes = axes(mixture);
+    let shifts = job.settings.recipe.shifts;
+    let given = match job.settings.teacher {
+        Teacher::Train => job.settings.train_bases,
+        Teacher::Learn => job.args.learn.iter().map(|l| l.bases).sum(),
+        Teacher::Blind => 0,
+    };
+    let mut names: Vec<String> = (1..=run.h.nrows()).map(|q| q.to_string()).collect();
+    for (i, estimate) in output.order.iter().enumerate().filter(|_| job.settings.teacher == Teacher::Blind) {
+        for q in &run.groups[*estimate] {
+            names[*q] = format!("{} ({})", q + 1, output.names[i]);
+        }
+    }
+    let w = run.w.mapv(|v| v.f64() as f32).into_shape_with_order((run.w.nrows(), run.h.nrows(), shifts));
+    let w = w.map_err(|e| Failure::work(e.to_string()))?;
+    let power = job.settings.spectrum_exponent;
+    let bases = pictures::bases("bases: what sounds", w.view(), &names, given, &axes, power);
+    folder.bytes("bases.svg", bases.as_bytes())?;
+    let (h, title) = if job.seen.whole {
+        (run.h.mapv(|v| v.f64() as f32), "activations: when it sounds")
+    } else {
+        (run.h.mapv(|v| v.f64() as f32), "activations in the excerpts that the bases were learned from")
+    };
+    let marks: Vec<(f64, f64)> = job.args.train.iter().filter(|_| job.seen.whole).map(|t| (t.from, t.to)).collect();
+    let picture = pictures::activations(title, h.view(), &names, given, &marks, &axes);
+    folder.bytes("activations.svg", picture.as_bytes())
+}
+
+/// Time and frequency of the pictures' pixels.
+pub(crate) fn axes(mixture: &Mixture) -> Axes {
+    let start = mixture.stft.frame_time(0, mixture.rate());
+    Axes { rate: mixture.rate(), frame: mixture.stft.frame(), hop: mixture.stft.hop(), start }
+}
+
+/// spectrograms.svg: the mixture above its sources, before and after.
+pub(crate) fn spectrograms(mixture: &mut Mixture, folder: &Folder, output: &Output) -> Result<(), Failure> {
+    let frames = 0..mixture.frames().min(PICTURED);
+    let mut panels: Vec<(String, Array2<f32>)> = vec![("mixture".into(), mixture.spectrum(frames.clone(), 2.0)?)];
+    let (frame, hop) = (mixture.stft.frame(), mixture.stft.hop());
+    for (i, estimate) in output.order.iter().enumerate() {
+        let mut source = Mixture::open(&output.paths[*estimate], None, Some(frame), Some(hop), 0.0)?;
+        panels.push((output.names[i].clone(), source.spectrum(frames.clone(), 2.0)?));
+    }
+    let views: Vec<_> = panels.iter().map(|(name, x)| (name.clone(), x.view())).collect();
+    let title = if frames.end < mixture.frames() { "spectrograms of the beginning" } else { "spectrograms" };
+    let picture = pictures::spectrograms(title, &views, &axes(mixture), 2.0);
+    folder.bytes("spectrograms.svg", picture.as_bytes())
+}

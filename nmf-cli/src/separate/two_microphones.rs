@@ -1,0 +1,219 @@
+//! `separate --method gmm`: talkers told apart by the delay between two microphones.
+
+use super::folder::Folder;
+use super::mixture::{Mixture, STRETCH};
+use super::options::Interval;
+use super::output::Output;
+use super::recipe::numbered;
+use super::report::{self, sources_json, sources_table};
+use super::{SeparateArgs, scores, show};
+use crate::args::{BackendChoice, Global};
+use crate::failure::Failure;
+use crate::fit_json::peak_rss_mb;
+use crate::pictures;
+use crate::progress::spinner;
+use crate::text::{number, seconds};
+use ndarray::Array2;
+use nmf_audio::Complex32;
+use nmf_audio::delay::{
+    DelayGaussian, DelayModel, DelayOptions, Limit, delay_map, learn, separate_talkers, single_talker,
+};
+use serde_json::{Map, Value, json};
+use std::time::Instant;
+
+/// Frames in the pictures of delays and masks; of a longer sound its beginning is shown.
+const PICTURED: usize = 8192;
+/// Seconds of a frame, before it is rounded to a power of two: long, as rooms echo.
+const FRAME_SECONDS: f64 = 0.128;
+
+/// Runs the command.
+pub(crate) fn run(args: &SeparateArgs, global: &Global) -> Result<(), Failure> {
+    if global.backend() == BackendChoice::Gpu || global.adapter.is_some() {
+        return Err(Failure::usage(
+            "--method gmm factors nothing and runs on the CPU: leave --backend gpu and --adapter away",
+        ));
+    }
+    let mut mixture = Mixture::open(&args.mix, args.rate, args.frame, args.hop, FRAME_SECONDS)?;
+    let channels = mixture.reader.channels();
+    if channels != 2 {
+        let message = format!(
+            "has {}, --method gmm needs two microphones",
+            if channels == 1 { "one channel".into() } else { format!("{channels} channels") }
+        );
+        return Err(Failure::file(&args.mix, message));
+    }
+    let names = numbered(args.sources.unwrap_or(2));
+    let references = scores::references(args, &mixture, &names, 0)?;
+    let options = DelayOptions {
+        mic_distance: args.mic_distance,
+        frame: Some(mixture.stft.frame()),
+        hop: Some(mixture.stft.hop()),
+        max_iter: args.max_iter.unwrap_or(200),
+        ..DelayOptions::new(names.len())
+    };
+    let clock = Instant::now();
+    let wheel = spinner(global, format!("learning the delays of {}", args.mix.display()));
+    let blame = |e: nmf_audio::Error| Failure::from(e).prefixed(&args.mix.display().to_string());
+    let named = |e: nmf_audio::Error| if e.path().is_some() { Failure::from(e) } else { blame(e) };
+    mixture.reader.rewind()?;
+    let model = learn(&mut mixture.reader, &options).map_err(named)?;
+    let alone = |part: &Interval| -> Result<DelayGaussian, Failure> {
+        if part.to > mixture.len as f64 / f64::from(model.rate) + 0.5e-3 {
+            let message = format!("--alone {}:{} goes beyond its end", part.from, part.to);
+            return Err(Failure::file(&args.mix, message));
+        }
+        single_talker(&mut mixture.reader, part.from..part.to, model.limit.hertz(), &options).map_err(named)
+    };
+    let alone = args.alone.iter().map(alone).collect::<Result<Vec<_>, _>>()?;
+    drop(wheel);
+    let folder = Folder::new(args.output.as_deref())?;
+    let mut output = Output::new(&folder, names, &mixture, args.samples);
+    let wheel = spinner(global, "separating".into());
+    mixture.reader.rewind()?;
+    separate_talkers(&mut mixture.reader, &model, STRETCH, |estimates| output.write(estimates))?;
+    output.finish()?;
+    drop(wheel);
+    let elapsed = clock.elapsed().as_secs_f64();
+    let found = scores::score(args, global, &references, &mut output, 0, true)?;
+
+    let told = Told {
+        args,
+        mixture: &mixture,
+        model: &model,
+        output: &output,
+        scores: &found,
+        alone: &alone,
+        seconds: elapsed,
+    };
+    let (json, text) = (told.json(), told.text());
+    if args.output.is_some() {
+        folder.bytes("separate.json", format!("{:#}\n", Value::Object(json.clone())).as_bytes())?;
+        draw(&model, &mut mixture, &output, &folder)?;
+    }
+    report::print(&json, &text, global, args.output.as_deref())?;
+    output.rename(&folder)?;
+    folder.commit()
+}
+
+/// What is reported.
+struct Told<'a> {
+    args: &'a SeparateArgs,
+    mixture: &'a Mixture,
+    model: &'a DelayModel,
+    output: &'a Output,
+    scores: &'a [Option<scores::Score>],
+    alone: &'a [DelayGaussian],
+    seconds: f64,
+}
+
+impl Told<'_> {
+    /// Delays in seconds, variances in s², frequencies in Hz; `mixture` in the order of the outputs.
+    fn json(&self) -> Map<String, Value> {
+        let gaussian = |g: &DelayGaussian| json!({"weight": g.weight, "mean": g.mean, "variance": g.variance});
+        let talkers: Vec<Value> = self.output.order.iter().map(|e| gaussian(&self.model.talkers[*e])).collect();
+        let given = matches!(self.model.limit, Limit::Distance(_));
+        let pairs = [
+            ("sources", sources_json(self.output, self.scores, self.args.output.is_some())),
+            ("sample_rate", json!(self.mixture.rate())),
+            ("samples", json!(self.mixture.len)),
+            ("method", json!("gmm")),
+            ("frame", json!(self.model.stft.frame())),
+            ("hop", json!(self.model.stft.hop())),
+            ("mixture", json!(talkers)),
+            ("background", gaussian(&self.model.background)),
+            ("alone", self.alone.iter().map(gaussian).collect()),
+            ("log_likelihood", json!(self.model.log_likelihood)),
+            ("refinement_log_likelihood", json!(self.model.refinement)),
+            ("converged", json!(self.model.converged)),
+            ("aliasing_limit", json!(self.model.limit.hertz())),
+            ("aliasing_limit_estimated", json!(!given)),
+            ("mic_distance", json!(self.args.mic_distance)),
+            ("bins", json!(self.model.bins)),
+            ("seconds", json!(self.seconds)),
+            ("peak_rss_mb", json!(peak_rss_mb())),
+            ("version", json!(env!("CARGO_PKG_VERSION"))),
+        ];
+        pairs.into_iter().map(|(k, v)| (k.to_string(), v)).collect()
+    }
+
+    fn text(&self) -> String {
+        let mut lines = Vec::new();
+        let mut line = |what: &str, text: String| lines.push(format!("{what:<15}{text}"));
+        line("sound", format!("{:.2} s, 2 channels, {} Hz", self.mixture.seconds(), self.mixture.rate()));
+        let limit = match self.model.limit {
+            Limit::Distance(f) => format!("{} Hz, from --mic-distance", f.round()),
+            Limit::Estimated(f) => {
+                format!("{} Hz, estimated from the farthest direction (--mic-distance gives it)", f.round())
+            }
+        };
+        line("aliasing from", limit);
+        let all = &self.model.log_likelihood;
+        let (first, last) = (all.first().copied().unwrap_or(f64::NAN), all.last().copied().unwrap_or(f64::NAN));
+        let steps = all.len().saturating_sub(1);
+        line(
+            "likelihood",
+            format!(
+                "log {} after {steps} EM steps (at the start {}), {} bins",
+                number(last),
+                number(first),
+                self.model.bins
+            ),
+        );
+        line("seconds", seconds(self.seconds));
+        for (part, g) in self.args.alone.iter().zip(self.alone) {
+            let delay = format!("delay {:.1} ± {:.1} µs", 1e6 * g.mean, 1e6 * g.variance.sqrt());
+            line("alone", format!("{} to {} s: {delay}", part.from, part.to));
+        }
+        lines.push(String::new());
+        let of = |f: fn(&DelayGaussian) -> String| self.model.talkers.iter().map(f).collect::<Vec<_>>();
+        let extra = [
+            ("weight", of(|g| format!("{:.3}", g.weight))),
+            ("delay µs", of(|g| format!("{:.1}", 1e6 * g.mean))),
+            ("std µs", of(|g| format!("{:.1}", 1e6 * g.variance.sqrt()))),
+        ];
+        lines.push(sources_table(self.output, self.scores, &extra));
+        let b = &self.model.background;
+        lines.push(format!("bins of no single talker: weight {:.3}, std {:.1} µs", b.weight, 1e6 * b.variance.sqrt()));
+        lines.join("\n")
+    }
+}
+
+/// histogram.svg, log_likelihood.svg, delays.svg, masks (one each) and spectrograms.svg.
+fn draw(model: &DelayModel, mixture: &mut Mixture, output: &Output, folder: &Folder) -> Result<(), Failure> {
+    let h = &model.histogram;
+    let micro = 1e6;
+    let counts: Vec<(f64, f64)> = h
+        .density
+        .iter()
+        .enumerate()
+        .map(|(i, d)| (micro * (h.start + (i as f64 + 0.5) * h.width), d / micro))
+        .collect();
+    let fitted: Vec<(f64, f64, f64)> = model
+        .talkers
+        .iter()
+        .chain([&model.background])
+        .map(|g| (g.weight, micro * g.mean, micro * micro * g.variance))
+        .collect();
+    let means: Vec<f64> = model.talkers.iter().map(|g| micro * g.mean).collect();
+    let picture = pictures::histogram("delays between the microphones", "delay in µs", &counts, &fitted, &means);
+    folder.bytes("histogram.svg", picture.as_bytes())?;
+    let curve: Vec<(f64, f64)> = model.log_likelihood.iter().enumerate().map(|(i, v)| (i as f64, *v)).collect();
+    let picture = pictures::curve("log-likelihood of the mixture", "EM step", "log-likelihood", &curve);
+    folder.bytes("log_likelihood.svg", picture.as_bytes())?;
+
+    let frames = 0..mixture.frames().min(PICTURED);
+    let spectra: Vec<Array2<Complex32>> = mixture.spectra(frames)?;
+    let axes = show::axes(mixture);
+    let delays = delay_map(&spectra, &mixture.stft, mixture.rate())?.mapv(|d| 1e6 * d);
+    let spread = |g: &DelayGaussian| micro * (g.mean.abs() + 2.0 * g.variance.sqrt());
+    let far = model.talkers.iter().map(spread).fold(1.0, f64::max) as f32;
+    let picture = pictures::map("delay of each bin", delays.view(), (-far, far), "µs", &axes);
+    folder.bytes("delays.svg", picture.as_bytes())?;
+    let masks = model.masks(&spectra)?;
+    for (i, estimate) in output.order.iter().enumerate() {
+        let title = format!("mask of {}", output.names[i]);
+        let picture = pictures::map(&title, masks[*estimate].view(), (0.0, 1.0), "share", &axes);
+        folder.bytes(&format!("mask_{}.svg", output.names[i]), picture.as_bytes())?;
+    }
+    show::spectrograms(mixture, folder, output)
+}
