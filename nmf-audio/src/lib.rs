@@ -6,6 +6,9 @@
 //! [`WavWriter`] and [`write()`] write WAV files that appear whole or not at all. [`separate`] does all this
 //! with memory for a stretch of the sound only.
 //!
+//! [`sources`] learns bases with `nmf-core` and says what part of the sound each makes; [`delay`] tells talkers apart by two
+//! microphones; [`bss`] scores estimates against true sources.
+//!
 //! A sound into two, each the part that one model claims:
 //!
 //! ```
@@ -69,7 +72,7 @@ pub use reader::{Block, INPUT_FORMATS, SoundReader, SourceFormat, read};
 /// The complex numbers of spectra.
 pub use realfft::num_complex::Complex32;
 pub use resample::{Resampler, resample};
-pub use separate::separate;
+pub use separate::{separate, separate_spectra};
 pub use sound::Sound;
 pub use spectrogram::{magnitude, magnitude_of_channels};
 pub use stft::Stft;

@@ -204,14 +204,69 @@ fn sources_are_learned_from_examples() {
         )
         .unwrap();
     }
-    let words =
-        "separate mix.wav --learn solo.wav=30 keys.wav=10 --bases 40 --reference a.wav b.wav mix.wav -o out --json";
-    let json = place.run(words).fails(2, &["--reference"]);
-    drop(json);
-    let json = place.run("separate mix.wav --learn solo.wav=30 --learn keys.wav=10 -o out --json").ok().json();
+    let words = "separate mix.wav --learn solo.wav=30 keys.wav=10 --reference a.wav b.wav -o out --json";
+    let json = place.run(words).ok().json();
     let names: Vec<&str> = json["sources"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["solo", "keys", "rest"]);
+    assert!((0..2).all(|i| number(&json["sources"][i], "sdr") > 6.0), "{}", json["sources"]);
     assert_adds_up(&nmf_audio::read(place.path("mix.wav")).unwrap(), &place.path("out"), &json);
+    // one example: what it does not explain is the rest
+    let json = place.run("separate mix.wav --learn solo.wav=30 --reference a.wav b.wav -o one --json").ok().json();
+    assert_eq!((number(&json, "bases"), json["groups"][1].as_array().unwrap().len()), (46.0, 16));
+    assert!(number(&json["sources"][1], "sdr") > 3.0, "{}", json["sources"]);
+}
+
+#[test]
+fn two_talkers_are_told_apart_by_two_microphones() {
+    let place = Place::new();
+    let talkers = sounds().join("two_talkers");
+    let files = |room: &str| {
+        let room = talkers.join(room).display().to_string();
+        (format!("{room}/mixture.flac"), format!("{room}/source2_image.flac {room}/source1_image.flac"))
+    };
+    // source 1 comes 1.20 samples earlier at microphone 2, source 2 0.79 samples later (16 kHz)
+    let (mix, swapped) = files("anechoic");
+    let words = format!("separate {mix} --method gmm --sources 2 --reference {swapped} -o out --json");
+    let json = place.run(&words).ok().json();
+    assert!(sdr(&json).iter().all(|v| *v >= 12.0), "{:?}", sdr(&json));
+    for (i, delay) in [(0, 0.79), (1, -1.20)] {
+        let found = number(&json["mixture"][i], "mean") * 16_000.0;
+        assert!((found - delay).abs() < 0.06, "{found} for {delay}");
+    }
+    let likelihood: Vec<f64> = json["log_likelihood"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+    assert!(likelihood.len() > 2 && likelihood.windows(2).all(|w| w[1] >= w[0]), "{likelihood:?}");
+    let mixture = nmf_audio::read(&mix).unwrap();
+    assert_adds_up(&mixture, &place.path("out"), &json);
+    for name in ["histogram.svg", "log_likelihood.svg", "delays.svg", "mask_source1.svg", "spectrograms.svg"] {
+        assert!(place.path("out").join(name).exists(), "{name}");
+    }
+    let (mix, swapped) = files("rt60_150ms");
+    let words = format!("separate {mix} --method gmm --mic-distance 0.04 --reference {swapped} --json");
+    let json = place.run(&words).ok().json();
+    assert!(sdr(&json).iter().all(|v| *v >= 12.0), "{:?}", sdr(&json));
+    assert!((number(&json, "aliasing_limit") - 343.0 / 0.08).abs() < 1.0);
+    // alone: the closed form of one Gaussian on the delays of one talker's image
+    let image = talkers.join("anechoic/source1_image.flac").display().to_string();
+    let json = place.run(&format!("separate {image} --method gmm --sources 1 --alone 0:2 1:3 --json")).ok().json();
+    for i in 0..2 {
+        let found = number(&json["alone"][i], "mean") * 16_000.0;
+        assert!((found + 1.20).abs() < 0.1, "{found}");
+    }
+    place.run(&format!("separate {image} --method gmm --alone 0:99")).fails(2, &["--alone 0:99", "source1_image"]);
+}
+
+#[test]
+fn two_talkers_of_a_real_room_are_told_apart() {
+    let Some(room) = real_data("two_talkers_sisec") else { return };
+    let place = Place::new();
+    let files = format!("{0}/source1_image.wav {0}/source2_image.wav", room.display());
+    for distance in ["", "--mic-distance 0.05"] {
+        let words =
+            format!("separate {}/mixture.wav --method gmm {distance} --reference {files} --json", room.display());
+        let json = place.run(&words).ok().json();
+        let found = sdr(&json);
+        assert!(found[0] >= 9.5 && found[1] >= 6.0, "{found:?}");
+    }
 }
 
 #[test]

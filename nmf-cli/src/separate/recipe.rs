@@ -20,7 +20,7 @@ const TRAIN_BASES: usize = 40;
 /// Bases beside those learned from the training part, or from one example; examples of two sources or more are taken for all there are.
 const FREE_BASES: usize = 16;
 /// Iterations of learning, and after it: given more, what is free soon explains what the given bases leave over, too.
-const GUIDED_ITERATIONS: usize = 60;
+const GUIDED_ITERATIONS: usize = 50;
 /// Iterations of blind separation, and each time after bases were subdivided.
 const ITERATIONS: usize = 100;
 /// Runs that are averaged, or of which the best is taken.

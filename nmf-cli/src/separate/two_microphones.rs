@@ -186,7 +186,7 @@ fn draw(model: &DelayModel, mixture: &mut Mixture, output: &Output, folder: &Fol
         .density
         .iter()
         .enumerate()
-        .map(|(i, d)| (micro * (h.start + (i as f64 + 0.5) * h.width), d / micro))
+        .map(|(i, d)| (micro * (h.start + (i as f64 + 0.5) * h.width), d * h.width * model.bins as f64))
         .collect();
     let fitted: Vec<(f64, f64, f64)> = model
         .talkers
