@@ -87,6 +87,11 @@ where
         let from = adders[0][0].position();
         let mut estimates = Vec::with_capacity(images.len());
         for (image, adders) in images.iter().zip(&mut adders) {
+            if let Some(other) = image.iter().find(|s| s.nrows() != frames.len()) {
+                return Err(
+                    Error::setting(format!("a spectrum of {} frames for {}", other.nrows(), frames.len())).into()
+                );
+            }
             let one = |(spectrum, adder): (&Array2<Complex32>, &mut OverlapAdd)| adder.push(spectrum.view());
             estimates.push(image.iter().zip(adders).map(one).collect::<Result<Vec<_>>>()?);
         }

@@ -58,6 +58,19 @@ impl<T> Guide<'_, T> {
     pub fn none() -> Self {
         Guide { given: None, silent: Vec::new() }
     }
+
+    /// Number of given bases; refuses what does not fit `rank` bases of `shifts` frames and a sound of `frames`.
+    fn check(&self, rank: usize, shifts: usize, frames: usize) -> Result<usize> {
+        let given = self.given.as_ref().map_or(0, |w| w.ncols().checked_div(shifts).unwrap_or(0));
+        if given > rank {
+            return Err(Error::Rank { rank, reason: format!("{given} bases are given") });
+        }
+        if let Some(range) = self.silent.iter().find(|r| r.end > frames || r.start > r.end) {
+            let (expected, found) = ((rank, frames), (rank, range.end));
+            return Err(Error::Shape { what: "the silent frames", expected, found });
+        }
+        Ok(given)
+    }
 }
 
 /// X without what a loss cannot take: where a zero would be infinitely wrong (Itakura–Saito), everything below
@@ -80,7 +93,7 @@ pub fn raise_zeros(x: &mut Array2<f32>, loss: &Loss) -> usize {
 /// Factors X (bins × frames) with `rank` bases, once for each seed; X is uploaded once.
 ///
 /// # Errors
-/// Those of [`Nmf`]; also where all bases are given and some must be silent.
+/// Those of [`Nmf`]; more given bases than `rank`; silent frames that the sound does not have.
 pub fn factor<B: Backend>(
     b: &mut B,
     x: &Array2<B::Elem>,
@@ -91,7 +104,7 @@ pub fn factor<B: Backend>(
     observer: &mut dyn Observer,
 ) -> Result<Vec<Fitted<B::Elem>>> {
     let mut nmf = recipe.nmf(rank).kkt(true).init(Init::Random);
-    let given = guide.given.as_ref().map_or(0, |w| w.ncols() / recipe.shifts.max(1));
+    let given = guide.check(rank, recipe.shifts, x.ncols())?;
     if let Some(w) = &guide.given {
         nmf = nmf.fix_w(w.to_owned());
     }
@@ -178,7 +191,9 @@ pub fn subdivide<B: Backend>(
     if rank < sources {
         return Err(Error::Rank { rank, reason: format!("{sources} sources need a basis each") });
     }
+    Error::check_shape("X", (coarse.w().nrows(), coarse.h().ncols()), x.dim())?;
     let problem = Problem::new(x, recipe.loss.clone(), Observed::All)?;
+    recipe.nmf(rank).check(b, &problem)?;
     let prepare = std::time::Instant::now();
     let data = problem.upload(b)?;
     b.finish()?;
@@ -214,12 +229,17 @@ pub fn activations<B: Backend>(
     guide: &Guide<'_, B::Elem>,
     observer: &mut dyn Observer,
 ) -> Result<Array2<B::Elem>> {
-    let rank = w.ncols() / recipe.shifts.max(1);
+    let rank = w.ncols().checked_div(recipe.shifts).unwrap_or(0);
+    if rank == 0 {
+        return Err(Error::Rank { rank, reason: "at least one basis is needed".into() });
+    }
+    Error::check_shape("the bases", (x.nrows(), rank * recipe.shifts), w.dim())?;
     if x.iter().all(|v| v.f64() == 0.0) {
         return Ok(Array2::zeros((rank, x.ncols())));
     }
     // the silent ones are those beyond what was given before
-    let known = guide.given.as_ref().map_or(rank, |g| g.ncols() / recipe.shifts.max(1));
+    let known = guide.check(rank, recipe.shifts, x.ncols())?;
+    let known = if guide.given.is_some() { known } else { rank };
     let problem = Problem::new(x, recipe.loss.clone(), Observed::All)?;
     let data = problem.upload(b)?;
     let mut start: Start<B::Elem> = Init::Random.make(b, &data, &problem, rank, recipe.shifts, 0)?;

@@ -81,7 +81,7 @@ fn activations_are_those_that_made_the_sound() {
             activations(&mut b, &x, w.view(), &recipe(Loss::KL, shifts, 3000), &Guide::none(), &mut Silent).unwrap();
         assert!((&found - &h).iter().all(|d| d.abs() < 0.02), "{shifts} shifts");
         // what must be silent is, although it is part of the sound
-        let silent = Guide { given: Some(w.slice(s![.., ..shifts])), silent: [0..40].to_vec() };
+        let silent = Guide { given: Some(w.slice(s![.., ..shifts])), silent: std::iter::once(0..40).collect() };
         let found = activations(&mut b, &x, w.view(), &recipe(Loss::KL, shifts, 20), &silent, &mut Silent).unwrap();
         assert!(found.slice(s![1.., ..]).iter().all(|v| *v == 0.0) && found.row(0).iter().any(|v| *v > 0.0));
     }

@@ -57,6 +57,12 @@ impl Failure {
         self
     }
 
+    /// The same about a file that the user knows by another name.
+    pub(crate) fn about(mut self, path: &Path, name: &str) -> Failure {
+        self.message = self.message.replace(&path.display().to_string(), name);
+        self
+    }
+
     /// The same, said about `what`.
     pub(crate) fn prefixed(mut self, what: &str) -> Failure {
         self.message = format!("{what}: {}", self.message);

@@ -1,6 +1,8 @@
 //! `separate`: a sound into its sources.
 
 mod folder;
+mod learn;
+mod masks;
 mod mixture;
 mod options;
 mod output;
@@ -8,12 +10,15 @@ mod parts;
 mod recipe;
 mod report;
 mod scores;
+mod seen;
 mod show;
 mod two_microphones;
 
 use crate::args::Global;
 use crate::failure::Failure;
+use crate::progress::Interruptible;
 use clap::{Args, ValueEnum};
+use folder::Folder;
 use nmf_core::Loss;
 use options::{Interval, Learn};
 use std::path::PathBuf;
@@ -97,9 +102,9 @@ pub(crate) struct SeparateArgs {
     /// [default: 3]
     #[arg(long, value_name = "R")]
     pub(crate) runs: Option<usize>,
-    /// Seed of everything random
-    #[arg(long, default_value_t = 0, value_name = "SEED")]
-    pub(crate) seed: u64,
+    /// Seed of everything random (gmm has nothing) [default: 0]
+    #[arg(long, value_name = "SEED")]
+    pub(crate) seed: Option<u64>,
     /// Samples of the outputs
     #[arg(long, value_enum, default_value = "float")]
     pub(crate) samples: Samples,
@@ -135,13 +140,13 @@ pub(crate) enum Samples {
 /// Runs the command.
 pub(crate) fn run(args: &SeparateArgs, global: &Global) -> Result<(), Failure> {
     options::check(args)?;
-    if let Some(dir) = &args.output {
-        // where nothing can be written, say so before the work, not after it
-        nmf_io::Staging::new(dir)?;
-    }
+    // where nothing can be written, say so before the work, not after it
+    let folder = Folder::new(args.output.as_deref())?;
+    // from here on Ctrl-C leaves nothing lying about
+    let interruptible = Interruptible::new();
     let work = || match args.method {
-        Method::Gmm => two_microphones::run(args, global),
-        _ => parts::run(args, global),
+        Method::Gmm => two_microphones::run(args, folder, &interruptible, global),
+        _ => parts::run(args, folder, &interruptible, global),
     };
     // transforms and masks run on rayon's threads, wherever the factorization runs
     match global.threads {

@@ -322,8 +322,53 @@ fn what_cannot_be_honoured_is_refused_before_any_work() {
     run(&format!("--learn {mix} --learn {mix}")).fails(2, &["two sources"]);
     run("--frame 100 --hop 200").fails(2, &["hop"]);
     run("--sources 2 --reference a.wav").fails(2, &["--reference"]);
-    run("--shifts 100000").fails(2, &["shifts"]);
+    run("--shifts 100000").fails(2, &["--shifts 100000"]);
+    run("--shifts 1000").fails(2, &["--shifts 1000", "frames"]);
+    run("--train 0:8").fails(2, &["nothing is left to separate"]);
+    run("--train 0:2 --bases 1").fails(2, &["--bases 1", "at least 2"]);
+    run("--max-iter 0").fails(2, &["--max-iter 0"]);
+    run("--runs 0").fails(2, &["--runs 0"]);
+    for large in ["--sources", "--bases", "--method gmm --sources"] {
+        run(&format!("{large} 18446744073709551615")).fails(2, &["--"]);
+    }
+    run("--bases 9223372036854775808 --shifts 2 --sources 2").fails(2, &["--bases"]);
+    run("--method gmm --seed 3").fails(2, &["--seed"]);
+    run("--method gmm --precision f64").fails(2, &["--precision"]);
     assert_eq!(place.list(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_read_is_never_overwritten_and_names_do_not_collide() {
+    let place = Place::new();
+    let tone = |f: f32| -> Vec<f32> { (0..8000).map(|n| (n as f32 * f).sin() * 0.4).collect() };
+    let write = |name: &str, samples: Vec<f32>| {
+        nmf_audio::write(place.path(name), &Sound::new(8000, vec![samples]).unwrap(), SampleFormat::F32).unwrap();
+    };
+    write("mix.wav", tone(0.1).iter().zip(tone(0.7)).map(|(a, b)| a + b).collect());
+    write("estimate1.wav", tone(0.1));
+    write("source1.wav", tone(0.1));
+    write("source2.wav", tone(0.7));
+    let before = std::fs::read(place.path("source2.wav")).unwrap();
+    place.run("separate mix.wav --learn estimate1.wav=2 -o .").fails(2, &["estimate1.wav", "another folder"]);
+    let words = "separate mix.wav --sources 2 --reference source1.wav source2.wav -o .";
+    place.run(words).fails(2, &["source1.wav", "another folder"]);
+    assert_eq!(std::fs::read(place.path("source2.wav")).unwrap(), before);
+    let json = place.run("separate mix.wav --learn estimate1.wav=2 -o out --json").ok().json();
+    let mix = nmf_audio::read(place.path("mix.wav")).unwrap();
+    assert_adds_up(&mix, &place.path("out"), &json);
+    // the part of the low tone is in the file of its name
+    let low = nmf_audio::read(place.path("out/estimate1.wav")).unwrap();
+    let error: f32 = low.channels()[0].iter().zip(tone(0.1)).map(|(a, b)| (a - b) * (a - b)).sum();
+    assert!(error < 0.25 * 8000.0 * 0.08, "{error} of {}", 8000.0 * 0.08);
+    // integers that would clip name the file as the user knows it, and nothing is left
+    write("loud.wav", tone(0.1).iter().map(|v| 4.0 * v).collect());
+    place.run("separate loud.wav --sources 1 --samples 16 -o clip").fails(2, &["source1.wav", "--samples float"]);
+    assert!(!place.path("clip").exists());
+    // a folder in the way: nothing is half written
+    std::fs::create_dir_all(place.path("full/bases.svg")).unwrap();
+    place.run("separate mix.wav --sources 2 -o full").fails(1, &["bases.svg"]);
+    assert_eq!(common::list(&place.path("full")), ["bases.svg"]);
+    assert!(place.list().iter().all(|name| !name.starts_with('.')), "{:?}", place.list());
 }
 
 #[test]

@@ -15,9 +15,9 @@ use ndarray::{Array2, ArrayView2};
 use num_traits::Zero;
 use std::ops::AddAssign;
 
-/// H̃ (n × k·L) of H (n×k, transposed as in [`crate::Backend`]): H̃_{j, qL+τ} = H_{j−τ, q}, 0 for j < τ.
+/// H̃ (n × k·L) of H (n×k, transposed as in [`crate::Backend`]): H̃_{j, qL+τ} = H_{j−τ, q}, 0 for j < τ; L = `shifts` counts as 1 if it is 0.
 pub fn unfold<T: Copy + Zero>(h: &ArrayView2<'_, T>, shifts: usize) -> Array2<T> {
-    let (n, k) = h.dim();
+    let ((n, k), shifts) = (h.dim(), shifts.max(1));
     Array2::from_shape_fn((n, k * shifts), |(j, c)| {
         let (q, tau) = (c / shifts, c % shifts);
         if j < tau { T::zero() } else { h[[j - tau, q]] }
@@ -26,7 +26,7 @@ pub fn unfold<T: Copy + Zero>(h: &ArrayView2<'_, T>, shifts: usize) -> Array2<T>
 
 /// The adjoint: out_{jq} = Σ_τ t_{j+τ, qL+τ} over j + τ < n, for t n × k·L. The terms are added in the order of τ.
 pub fn fold<T: Copy + Zero + AddAssign>(t: &ArrayView2<'_, T>, shifts: usize) -> Array2<T> {
-    let (n, wide) = t.dim();
+    let ((n, wide), shifts) = (t.dim(), shifts.max(1));
     Array2::from_shape_fn((n, wide / shifts), |(j, q)| {
         let mut sum = T::zero();
         for tau in 0..shifts.min(n - j) {

@@ -88,6 +88,21 @@ impl Staging {
         self.write(name, |w| write_npy_to(w, array))
     }
 
+    /// Takes over a file that is complete already, on the same file system; its name in the folder will be `name`.
+    ///
+    /// # Errors
+    /// If the name leaves the folder, or something there must not be replaced.
+    pub fn adopt(&mut self, name: &str, file: &Path) -> Result<()> {
+        let target = self.dir.join(name);
+        if name.is_empty() || Path::new(name).components().any(|c| !matches!(c, Component::Normal(_))) {
+            return Err(Error::write(&target, io::Error::other("not a name within the folder")));
+        }
+        let pending = Pending::adopt(&target, file)?;
+        self.pending.retain(|p| p.shown != target);
+        self.pending.push(pending);
+        Ok(())
+    }
+
     /// Moves every file to its final name.
     ///
     /// # Errors
@@ -129,18 +144,21 @@ impl Drop for Pending {
 }
 
 impl Pending {
+    fn adopt(path: &Path, file: &Path) -> Result<Pending> {
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+        if let Ok(m) = fs::metadata(&target) {
+            check_replaceable(&m).map_err(|e| Error::write(path, e))?;
+        }
+        Ok(Pending { shown: path.into(), target, temporary: Some(file.into()) })
+    }
+
     fn write(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<Pending> {
         let fail = |e| Error::write(path, e);
         // Through a link, so that the link stays and what it points to is replaced.
         let target = fs::canonicalize(path).unwrap_or_else(|_| path.into());
         let before = fs::metadata(&target).ok();
         if let Some(m) = &before {
-            if m.is_dir() {
-                return Err(fail(io::Error::from(io::ErrorKind::IsADirectory)));
-            }
-            if m.permissions().readonly() {
-                return Err(fail(io::Error::new(io::ErrorKind::PermissionDenied, "the existing file is read-only")));
-            }
+            check_replaceable(m).map_err(fail)?;
             if !m.is_file() {
                 // Replacing /dev/null by a file would harm everyone.
                 let mut file = OpenOptions::new().write(true).open(&target).map_err(fail)?;
@@ -158,6 +176,17 @@ impl Pending {
         }
         Ok(pending)
     }
+}
+
+/// Refuses to replace a folder or a file that is read-only.
+fn check_replaceable(m: &fs::Metadata) -> io::Result<()> {
+    if m.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory));
+    }
+    if m.permissions().readonly() {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the existing file is read-only"));
+    }
+    Ok(())
 }
 
 /// A new file in the nearest folder that exists, on the same file system as the target will be.

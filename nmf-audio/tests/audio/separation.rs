@@ -90,7 +90,7 @@ fn errors_of_the_masks_are_passed_on() {
         separate(&mut reader, &stft, 10, masks, |_| Ok(()))
     };
     refused(run(|_| 2, 100), &["mask"]);
-    refused(run(|_| 0, 257), &["0 masks"]);
+    refused(run(|_| 0, 257), &["0 sources"]);
     refused(run(|start| 1 + start / 10, 257), &["2 masks, after 1"]);
     run(|_| 1, 257).unwrap();
 }

@@ -1,6 +1,7 @@
 //! Outputs that are written stretch by stretch and appear together.
 
 use crate::failure::Failure;
+use nmf_io::Staging;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -36,16 +37,26 @@ impl Folder {
         fs::write(self.path(name), bytes).map_err(|e| Failure::work(format!("{name}: cannot be written: {e}")))
     }
 
-    /// Moves all files to the target, replacing those of the same name.
+    /// Where a file is to be written that gets its name later.
+    pub(crate) fn scratch(&self, number: usize) -> Result<PathBuf, Failure> {
+        let inside = self.work.path().join("scratch");
+        fs::create_dir_all(&inside)
+            .map_err(|e| Failure::work(format!("{}: cannot be written: {e}", inside.display())))?;
+        Ok(inside.join(format!("{number}.wav")))
+    }
+
+    /// Moves all files to the target, replacing those of the same name: all, or none if one cannot be.
     pub(crate) fn commit(self) -> Result<(), Failure> {
         let Some(target) = &self.target else { return Ok(()) };
         let fail = |e: std::io::Error| Failure::work(format!("{}: cannot be written: {e}", target.display()));
-        let mut names: Vec<_> = fs::read_dir(self.work.path())
-            .and_then(|all| all.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>())
-            .map_err(fail)?;
-        names.sort();
-        fs::create_dir_all(target).map_err(fail)?;
-        names.iter().try_for_each(|name| fs::rename(self.work.path().join(name), target.join(name))).map_err(fail)
+        let mut staging = Staging::new(target)?;
+        for entry in fs::read_dir(self.work.path()).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            if entry.path().is_file() {
+                staging.adopt(&entry.file_name().to_string_lossy(), &entry.path())?;
+            }
+        }
+        Ok(staging.commit()?)
     }
 }
 
@@ -74,5 +85,17 @@ mod tests {
         assert_eq!(fs::read(target.join("one.txt")).unwrap(), b"1");
         assert_eq!(fs::read_dir(&target).unwrap().count(), 1);
         assert_eq!(fs::read_dir(temporary.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn all_files_appear_or_none() {
+        let temporary = tempfile::tempdir().unwrap();
+        let target = temporary.path().join("out");
+        fs::create_dir_all(target.join("b.txt")).unwrap();
+        let folder = Folder::new(Some(&target)).unwrap();
+        folder.bytes("a.txt", b"a").unwrap();
+        folder.bytes("b.txt", b"b").unwrap();
+        assert!(folder.commit().is_err());
+        assert!(!target.join("a.txt").exists());
     }
 }

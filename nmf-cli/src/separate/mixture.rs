@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// Frames whose complex spectra are in memory at once.
-pub(crate) const STRETCH: usize = 2048;
+/// Frames whose complex spectra are in memory at once, at most.
+const STRETCH: usize = 2048;
 
 /// A sound and the grid on which it is seen.
 pub(crate) struct Mixture {
@@ -56,6 +56,12 @@ impl Mixture {
         self.stft.frames(self.len)
     }
 
+    /// Frames of a stretch when `parts` spectra of it are in memory: 2²⁵ complex numbers.
+    pub(crate) fn stretch(&self, parts: usize) -> usize {
+        let each = self.stft.bins() * self.reader.channels() * parts.max(1);
+        ((1 << 25) / each).clamp(16, STRETCH)
+    }
+
     /// Seconds of the whole sound.
     pub(crate) fn seconds(&self) -> f64 {
         self.len as f64 / f64::from(self.rate())
@@ -73,8 +79,9 @@ impl Mixture {
     /// (mean over channels |S|²)^(p/2) of these frames, bins × frames.
     pub(crate) fn spectrum(&mut self, frames: Range<usize>, exponent: f32) -> Result<Array2<f32>, Failure> {
         let mut x = Array2::zeros((self.stft.bins(), frames.len()));
-        for from in frames.clone().step_by(STRETCH) {
-            let these = from..(from + STRETCH).min(frames.end);
+        let step = self.stretch(1);
+        for from in frames.clone().step_by(step) {
+            let these = from..(from + step).min(frames.end);
             let at = from - frames.start..these.end - frames.start;
             let spectra = self.spectra(these)?;
             x.slice_mut(s![.., at]).assign(&magnitude_of_channels(&spectra, exponent)?);

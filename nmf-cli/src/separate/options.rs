@@ -71,6 +71,25 @@ fn stem(path: &Path) -> String {
     path.file_stem().map_or_else(|| "learned".into(), |s| s.to_string_lossy().into_owned())
 }
 
+/// As many bases as a factorization can have.
+const MOST_BASES: usize = 65_536;
+
+/// Refuses outputs that would replace what is read.
+pub(crate) fn protect(args: &SeparateArgs, names: &[String]) -> Result<(), Failure> {
+    let Some(dir) = &args.output else { return Ok(()) };
+    let inputs = std::iter::once(&args.mix).chain(args.learn.iter().map(|l| &l.path)).chain(&args.reference);
+    for input in inputs {
+        let Ok(input) = std::fs::canonicalize(input) else { continue };
+        for name in names {
+            if std::fs::canonicalize(dir.join(format!("{name}.wav"))).is_ok_and(|o| o == input) {
+                let message = format!("would be replaced by the output {name}.wav: choose another folder with -o");
+                return Err(Failure::file(&input, message));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Refuses what cannot be honoured.
 pub(crate) fn check(args: &SeparateArgs) -> Result<(), Failure> {
     let refuse = |what: &str| Err(Failure::usage(what));
@@ -85,6 +104,7 @@ pub(crate) fn check(args: &SeparateArgs) -> Result<(), Failure> {
             ("--spectrum-exponent", args.spectrum_exponent.is_some()),
             ("--mask-exponent", args.mask_exponent.is_some()),
             ("--runs", args.runs.is_some()),
+            ("--seed", args.seed.is_some()),
         ];
         if let Some((name, _)) = given.iter().find(|(_, given)| *given) {
             return Err(Failure::usage(format!(
@@ -94,19 +114,23 @@ pub(crate) fn check(args: &SeparateArgs) -> Result<(), Failure> {
     } else if args.mic_distance.is_some() || !args.alone.is_empty() {
         return refuse("--mic-distance and --alone are for --method gmm");
     }
-    for (name, value) in [
-        ("--train-bases", args.train_bases),
-        ("--bases", args.bases),
-        ("--sources", args.sources),
-        ("--shifts", args.shifts),
-        ("--runs", args.runs),
-        ("--frame", args.frame),
-        ("--hop", args.hop),
-        ("--rate", args.rate.map(|r| r as usize)),
+    for (name, value, most) in [
+        ("--train-bases", args.train_bases, MOST_BASES),
+        ("--bases", args.bases, MOST_BASES),
+        ("--sources", args.sources, MOST_BASES),
+        ("--shifts", args.shifts, MOST_BASES),
+        ("--runs", args.runs, 1000),
+        ("--max-iter", args.max_iter, usize::MAX),
+        ("--frame", args.frame, 1 << 24),
+        ("--hop", args.hop, 1 << 24),
+        ("--rate", args.rate.map(|r| r as usize), 1 << 24),
     ] {
-        if value == Some(0) {
-            return Err(Failure::usage(format!("{name} 0 is not accepted: at least 1")));
+        if let Some(v) = value.filter(|v| *v == 0 || *v > most) {
+            return Err(Failure::usage(format!("{name} {v} is not accepted: 1 to {most}")));
         }
+    }
+    if gmm && args.sources.is_some_and(|s| s > 16) {
+        return refuse("--sources: gmm tells 1 to 16 talkers apart");
     }
     for (name, value) in [("--spectrum-exponent", args.spectrum_exponent), ("--mask-exponent", args.mask_exponent)] {
         if let Some(p) = value.filter(|p| !(*p > 0.0 && *p <= 8.0)) {
@@ -121,9 +145,12 @@ pub(crate) fn check(args: &SeparateArgs) -> Result<(), Failure> {
     if args.method == Method::Nmfd && args.shifts == Some(1) {
         return refuse("--shifts 1 makes nmfd plain nmf: take --method nmf, or more shifts");
     }
-    let learned: usize = args.learn.iter().map(|l| l.bases).sum();
+    let learned = args.learn.iter().fold(0usize, |sum, l| sum.saturating_add(l.bases));
+    if learned > MOST_BASES {
+        return Err(Failure::usage(format!("--learn asks for {learned} bases in all: at most {MOST_BASES}")));
+    }
     if let Some(k) = args.bases {
-        let needed = if args.train.is_some() { args.train_bases.map_or(1, |n| n + 1) } else { learned };
+        let needed = if args.train.is_some() { args.train_bases.unwrap_or(1) + 1 } else { learned };
         if k < needed {
             return Err(Failure::usage(format!(
                 "--bases {k} are all bases, those learned included: at least {needed}"

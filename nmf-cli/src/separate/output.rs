@@ -24,8 +24,13 @@ pub(crate) struct Output {
 
 impl Output {
     /// Files for sources of these names.
-    pub(crate) fn new(folder: &Folder, names: Vec<String>, mixture: &Mixture, samples: Samples) -> Output {
-        let paths = (0..names.len()).map(|i| folder.path(&format!("estimate{i}.wav"))).collect();
+    pub(crate) fn new(
+        folder: &Folder,
+        names: Vec<String>,
+        mixture: &Mixture,
+        samples: Samples,
+    ) -> Result<Output, Failure> {
+        let paths = (0..names.len()).map(|i| folder.scratch(i)).collect::<Result<_, _>>()?;
         let format = match samples {
             Samples::I16 => SampleFormat::I16,
             Samples::I24 => SampleFormat::I24,
@@ -33,7 +38,7 @@ impl Output {
             Samples::Float => SampleFormat::F32,
         };
         let energy = vec![0.0; names.len()];
-        Output {
+        Ok(Output {
             order: (0..names.len()).collect(),
             names,
             paths,
@@ -41,7 +46,7 @@ impl Output {
             rate: mixture.rate(),
             format,
             energy,
-        }
+        })
     }
 
     /// Appends the next samples: `estimates[source][channel]`.
@@ -50,7 +55,11 @@ impl Output {
             if self.writers.len() == i {
                 self.writers.push(WavWriter::create(&self.paths[i], self.rate, channels.len(), self.format)?);
             }
-            self.writers[i].write_block(channels)?;
+            if let Err(e) = self.writers[i].write_block(channels) {
+                // the user knows the file by the name it will have
+                let hint = if e.sample().is_some() { "; --samples float never clips" } else { "" };
+                return Err(Failure::from(e).about(&self.paths[i], &self.file(i)).with(hint));
+            }
             let squares = |c: &Vec<f32>| c.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>();
             self.energy[i] += channels.iter().map(squares).sum::<f64>();
         }

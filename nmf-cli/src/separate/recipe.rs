@@ -1,7 +1,7 @@
 //! The settings of nmf and nmfd: what was asked for, and the defaults for the rest.
 //!
-//! The defaults for learning (40 bases, 16 free ones, few iterations, masks of V itself, the mean of three runs) were chosen on three
-//! songs and checked on others; benches/RESULTS.md has the figures.
+//! The defaults for learning (40 bases, 16 free ones, few iterations, masks of V itself, the mean of three runs) were chosen on the three
+//! songs of docs/sounds.md and thirteen other mixtures.
 
 use super::mixture::Mixture;
 use super::options::Learn;
@@ -85,7 +85,7 @@ impl Settings {
         });
         let loss = args.loss.clone().unwrap_or(Loss::KL);
         let is_power = loss.beta() == Some(0.0);
-        let learned: usize = args.learn.iter().map(|l| l.bases).sum();
+        let learned = args.learn.iter().fold(0usize, |sum, l| sum.saturating_add(l.bases));
         let train_bases = match args.bases {
             // all bases are given: leave room for free ones
             Some(k) if args.train_bases.is_none() => TRAIN_BASES.min((k * 2 / 3).max(1)),
@@ -120,6 +120,18 @@ impl Settings {
             mask_exponent: args.mask_exponent.unwrap_or(if teacher == Teacher::Learn { 2.0 } else { 1.0 }),
             runs,
         })
+    }
+
+    /// Makes the default pattern no longer than `frames`, what it is learned from; refuses a longer one that was asked for.
+    pub(crate) fn fit_shifts(&mut self, args: &SeparateArgs, frames: usize) -> Result<(), Failure> {
+        if let Some(asked) = args.shifts.filter(|l| *l > frames) {
+            return Err(Failure::usage(format!(
+                "--shifts {asked}: there are {frames} frames (in the sound, the part of --train or an example), a pattern lasts no longer"
+            )));
+        }
+        let shifts = self.recipe.shifts.min(frames.max(1));
+        (self.recipe.shifts, self.learning.shifts) = (shifts, shifts);
+        Ok(())
     }
 
     /// The names of the sources.

@@ -67,7 +67,7 @@ impl Summary {
         job: &Job<'_>,
         mixture: &Mixture,
         output: &Output,
-        run: &Run<T>,
+        (run, runs): (&Run<T>, usize),
         scores: &[Option<Score>],
         report: Report,
         factor_seconds: f64,
@@ -98,8 +98,13 @@ impl Summary {
         json.insert("mask_exponent".into(), json!(settings.mask_exponent));
         json.insert("bases".into(), json!(settings.bases));
         json.insert("shifts".into(), json!(settings.recipe.shifts));
-        json.insert("runs".into(), json!(settings.runs));
+        json.insert("runs".into(), json!(runs));
         json.insert("groups".into(), json!(output.order.iter().map(|e| &run.groups[*e]).collect::<Vec<_>>()));
+        if !job.seen.whole {
+            // the frames that W and H are about
+            let parts: Vec<[usize; 2]> = job.seen.stretches.iter().map(|r| [r.start, r.end]).collect();
+            json.insert("excerpts".into(), json!(parts));
+        }
         let mut extra = Vec::new();
         if settings.teacher == Teacher::Train {
             let (intro, after) = (share(&within)?, share(&beyond)?);
@@ -125,7 +130,7 @@ impl Summary {
         line("sound", format!("{:.2} s, {channels}, {} Hz", mixture.seconds(), mixture.rate()));
         let lasting =
             if settings.recipe.shifts > 1 { format!(" of {} frames", settings.recipe.shifts) } else { String::new() };
-        let runs = if settings.runs == 1 { String::new() } else { format!(", {} runs", settings.runs) };
+        let runs = if runs == 1 { String::new() } else { format!(", {runs} runs") };
         line(
             "model",
             format!(

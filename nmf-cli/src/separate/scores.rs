@@ -20,6 +20,9 @@ pub(crate) struct Score {
     pub(crate) sar: f64,
 }
 
+/// As many as BSS Eval takes.
+const MOST: usize = 12;
+
 /// The true sources, read and checked before any work; empty where none are named.
 pub(crate) fn references(
     args: &SeparateArgs,
@@ -39,6 +42,12 @@ pub(crate) fn references(
             "--reference names {given} true sources, {wanted} are needed: {}",
             names.join(", ")
         )));
+    }
+    if given > MOST {
+        return Err(Failure::usage(format!("--reference names {given} true sources: at most {MOST} can be scored")));
+    }
+    if after >= mixture.len {
+        return Err(Failure::usage("--reference: nothing is left to score after the part of --train"));
     }
     let mut all = Vec::new();
     for path in &args.reference {
@@ -88,8 +97,16 @@ pub(crate) fn score(
         global.warn(format!("{} is silent: the sources cannot be scored", output.names[i]));
         return Ok(scores);
     }
-    let found = bss_eval_sources(references, &estimates, &BssOptions { permute, ..BssOptions::default() })?;
+    let found = bss_eval_sources(references, &estimates, &BssOptions { permute, ..BssOptions::default() });
     drop(wheel);
+    let found = match found {
+        Ok(found) => found,
+        Err(e) => {
+            // the sources are there: they are not lost for want of a score
+            global.warn(format!("the sources cannot be scored: {e}"));
+            return Ok(scores);
+        }
+    };
     for (i, estimate) in found.estimate.iter().enumerate() {
         output.order[i] = *estimate;
         scores[i] = Some(Score { sdr: found.sdr[i], sir: found.sir[i], sar: found.sar[i] });

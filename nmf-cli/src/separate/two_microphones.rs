@@ -1,8 +1,8 @@
 //! `separate --method gmm`: talkers told apart by the delay between two microphones.
 
 use super::folder::Folder;
-use super::mixture::{Mixture, STRETCH};
-use super::options::Interval;
+use super::mixture::Mixture;
+use super::options::{self, Interval};
 use super::output::Output;
 use super::recipe::numbered;
 use super::report::{self, sources_json, sources_table};
@@ -11,23 +11,31 @@ use crate::args::{BackendChoice, Global};
 use crate::failure::Failure;
 use crate::fit_json::peak_rss_mb;
 use crate::pictures;
-use crate::progress::spinner;
+use crate::progress::{Interruptible, spinner};
 use crate::text::{number, seconds};
 use ndarray::Array2;
-use nmf_audio::Complex32;
 use nmf_audio::delay::{
     DelayGaussian, DelayModel, DelayOptions, Limit, delay_map, learn, separate_talkers, single_talker,
 };
+use nmf_audio::{Complex32, magnitude, soft_masks};
 use serde_json::{Map, Value, json};
 use std::time::Instant;
 
 /// Frames in the pictures of delays and masks; of a longer sound its beginning is shown.
-const PICTURED: usize = 8192;
+const PICTURED: usize = 2048;
 /// Seconds of a frame, before it is rounded to a power of two: long, as rooms echo.
 const FRAME_SECONDS: f64 = 0.128;
 
 /// Runs the command.
-pub(crate) fn run(args: &SeparateArgs, global: &Global) -> Result<(), Failure> {
+pub(crate) fn run(
+    args: &SeparateArgs,
+    folder: Folder,
+    interruptible: &Interruptible,
+    global: &Global,
+) -> Result<(), Failure> {
+    if global.precision.is_some() {
+        return Err(Failure::usage("--precision: --method gmm has one precision, leave it away"));
+    }
     if global.backend() == BackendChoice::Gpu || global.adapter.is_some() {
         return Err(Failure::usage(
             "--method gmm factors nothing and runs on the CPU: leave --backend gpu and --adapter away",
@@ -43,6 +51,7 @@ pub(crate) fn run(args: &SeparateArgs, global: &Global) -> Result<(), Failure> {
         return Err(Failure::file(&args.mix, message));
     }
     let names = numbered(args.sources.unwrap_or(2));
+    options::protect(args, &names)?;
     let references = scores::references(args, &mixture, &names, 0)?;
     let options = DelayOptions {
         mic_distance: args.mic_distance,
@@ -54,23 +63,39 @@ pub(crate) fn run(args: &SeparateArgs, global: &Global) -> Result<(), Failure> {
     let clock = Instant::now();
     let wheel = spinner(global, format!("learning the delays of {}", args.mix.display()));
     let blame = |e: nmf_audio::Error| Failure::from(e).prefixed(&args.mix.display().to_string());
-    let named = |e: nmf_audio::Error| if e.path().is_some() { Failure::from(e) } else { blame(e) };
+    let read = mixture.reader.path().to_path_buf();
+    let named = |e: nmf_audio::Error| match e.path() {
+        // a resampled copy has a path that tells the user nothing
+        Some(_) => Failure::from(e).about(&read, &args.mix.display().to_string()),
+        None => blame(e),
+    };
     mixture.reader.rewind()?;
     let model = learn(&mut mixture.reader, &options).map_err(named)?;
     let alone = |part: &Interval| -> Result<DelayGaussian, Failure> {
-        if part.to > mixture.len as f64 / f64::from(model.rate) + 0.5e-3 {
-            let message = format!("--alone {}:{} goes beyond its end", part.from, part.to);
+        let (seconds, least) = (mixture.seconds(), mixture.stft.frame() as f64 / f64::from(model.rate));
+        if part.to > seconds + 0.5e-3 || part.to - part.from < least {
+            let message = format!(
+                "--alone {}:{} must hold a whole frame ({least:.3} s) and end by its end, {seconds:.3} s",
+                part.from, part.to
+            );
             return Err(Failure::file(&args.mix, message));
         }
         single_talker(&mut mixture.reader, part.from..part.to, model.limit.hertz(), &options).map_err(named)
     };
     let alone = args.alone.iter().map(alone).collect::<Result<Vec<_>, _>>()?;
     drop(wheel);
-    let folder = Folder::new(args.output.as_deref())?;
-    let mut output = Output::new(&folder, names, &mixture, args.samples);
+    let stopped = || interruptible.stopping().then(|| Failure::interrupted("stopped; nothing was written"));
+    if let Some(stopped) = stopped() {
+        return Err(stopped);
+    }
+    let mut output = Output::new(&folder, names, &mixture, args.samples)?;
     let wheel = spinner(global, "separating".into());
     mixture.reader.rewind()?;
-    separate_talkers(&mut mixture.reader, &model, STRETCH, |estimates| output.write(estimates))?;
+    let stretch = mixture.stretch(3 * model.sources() + 1);
+    separate_talkers(&mut mixture.reader, &model, stretch, |estimates| match stopped() {
+        Some(stopped) => Err(stopped),
+        None => output.write(estimates),
+    })?;
     output.finish()?;
     drop(wheel);
     let elapsed = clock.elapsed().as_secs_f64();
@@ -90,9 +115,9 @@ pub(crate) fn run(args: &SeparateArgs, global: &Global) -> Result<(), Failure> {
         folder.bytes("separate.json", format!("{:#}\n", Value::Object(json.clone())).as_bytes())?;
         draw(&model, &mut mixture, &output, &folder)?;
     }
-    report::print(&json, &text, global, args.output.as_deref())?;
     output.rename(&folder)?;
-    folder.commit()
+    folder.commit()?;
+    report::print(&json, &text, global, args.output.as_deref())
 }
 
 /// What is reported.
@@ -209,9 +234,11 @@ fn draw(model: &DelayModel, mixture: &mut Mixture, output: &Output, folder: &Fol
     let far = model.talkers.iter().map(spread).fold(1.0, f64::max) as f32;
     let picture = pictures::map("delay of each bin", delays.view(), (-far, far), "µs", &axes);
     folder.bytes("delays.svg", picture.as_bytes())?;
-    let masks = model.masks(&spectra)?;
+    // what the filters leave of each bin at microphone 1
+    let powers: Vec<Array2<f32>> = model.images(&spectra)?.iter().map(|[one, _]| magnitude(one.view(), 2.0)).collect();
+    let masks = soft_masks(&powers, 1.0)?;
     for (i, estimate) in output.order.iter().enumerate() {
-        let title = format!("mask of {}", output.names[i]);
+        let title = format!("share of {} in each bin", output.names[i]);
         let picture = pictures::map(&title, masks[*estimate].view(), (0.0, 1.0), "share", &axes);
         folder.bytes(&format!("mask_{}.svg", output.names[i]), picture.as_bytes())?;
     }
