@@ -91,6 +91,6 @@ fn errors_of_the_masks_are_passed_on() {
     };
     refused(run(|_| 2, 100), &["mask"]);
     refused(run(|_| 0, 257), &["0 sources"]);
-    refused(run(|start| 1 + start / 10, 257), &["2 masks, after 1"]);
+    refused(run(|start| 1 + start / 10, 257), &["2 sources, after 1"]);
     run(|_| 1, 257).unwrap();
 }
