@@ -32,7 +32,8 @@ use std::path::PathBuf;
         --learn a.wav=8  examples of the sources: one file for each, and rest.wav\n  \
         --sources 3      nothing: a basis each (blind), or several that begin as one (--bases)\n\
         nmfd has bases that last --shifts frames, for drums and other sounds that run the same course each time.\n\n\
-        gmm takes a sound of two microphones: every source has a direction, seen as the delay between the microphones.",
+        gmm takes a sound of two microphones: every source has a direction, seen as the delay between the microphones. A Gaussian \
+        mixture of these delays starts filters, which are refined in every frequency.",
     after_help = "Examples:\n  nmf-cli separate song.wav --train 0:10 -o stems\n  \
         nmf-cli separate song.wav --train 0:10 --train-bases 10 --bases 30 --loss is --shifts 12 -o stems\n  \
         nmf-cli separate drums.wav --method nmfd --sources 3 -o stems\n  \

@@ -198,7 +198,14 @@ fn picture(points: &Points, found: &Found) -> String {
         let centres: Vec<f64> = found.centres.column(i).to_vec();
         let column = points.values.column(i);
         let title = format!("{title} (dashed: centres of k-means)");
-        return pictures::histogram(&title, &points.column(i), &counts(column.iter().copied()), &mixture, &centres);
+        return pictures::histogram(
+            &title,
+            &points.column(i),
+            &counts(column.iter().copied()),
+            &mixture,
+            &[],
+            &centres,
+        );
     };
     let mixture: Vec<Blob> = (0..k)
         .map(|q| Blob {

@@ -98,12 +98,13 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 }
 
 /// Bars of evenly spaced `counts` (centre, weight) and the density of a Gaussian `mixture` (weight, mean, variance) in the
-/// same units: each component, and their sum. `marks` are vertical lines.
+/// same units: each component, named or by its number, and their sum. `marks` are vertical lines.
 pub(crate) fn histogram(
     title: &str,
     x_label: &str,
     counts: &[(f64, f64)],
     mixture: &[(f64, f64, f64)],
+    names: &[String],
     marks: &[f64],
 ) -> String {
     let mut page = Page::new(title);
@@ -141,7 +142,7 @@ pub(crate) fn histogram(
     let peak = places.iter().map(|x| sum(*x)).fold(0.0, f64::max);
     // a component far narrower than a bar runs out of the picture
     let high = if tallest > 0.0 { tallest.max(peak.min(tallest * 1.6)) } else { 1.0 };
-    legend(&mut page, &parts);
+    legend(&mut page, &parts, names);
     let frame = frame(&page, range, (0.0, high * 1.06), HEIGHT);
     page.rect((frame.left, frame.top), (frame.width, frame.height), "plot", "");
     frame.axes(&mut page, Some(x_label), "count", true);
@@ -186,7 +187,11 @@ pub(crate) fn histogram(
         caption.push_str(if parts.len() > 1 { ", wide and grey that of all components" } else { "" });
     }
     if !shown.is_empty() {
-        caption.push_str(&format!("; dashed: {}{}", shown.join(", "), if marks.len() > 8 { ", …" } else { "" }));
+        caption.push_str(&format!(
+            "; dashed, the means: {}{}",
+            shown.join(", "),
+            if marks.len() > 8 { ", …" } else { "" }
+        ));
     }
     page.caption(&(caption + "."));
     page.finish()
@@ -203,13 +208,14 @@ fn places((low, high): (f64, f64), parts: &[(usize, (f64, f64, f64))]) -> Vec<f6
 }
 
 /// The colours of up to eight components with their weights.
-fn legend(page: &mut Page, parts: &[(usize, (f64, f64, f64))]) {
+fn legend(page: &mut Page, parts: &[(usize, (f64, f64, f64))], names: &[String]) {
+    let name = |q: usize| names.get(q).cloned().unwrap_or_else(|| (q + 1).to_string());
     entries(
         page,
         parts
             .iter()
             .take(8)
-            .map(|(q, (w, _, _))| (*q, format!("{}: {} %", q + 1, number((w * 1000.0).round() / 10.0)))),
+            .map(|(q, (w, _, _))| (*q, format!("{}: {} %", name(*q), number((w * 1000.0).round() / 10.0)))),
     );
 }
 

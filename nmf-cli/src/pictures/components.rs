@@ -69,7 +69,7 @@ pub(crate) fn bases(
             let mut shares = loudest(pattern.view(), &axes.rows(bins, ROWS), &columns(shifts, most));
             decibels(&mut shares, own, power, RANGE);
             let loudest_bin = pattern.outer_iter().position(|row| own > 0.0 && row.iter().any(|v| *v == own));
-            let given = if q < fixed { " (given)" } else { "" };
+            let given = if q < fixed { " (fixed)" } else { "" };
             let hover = match loudest_bin {
                 Some(bin) => {
                     let hertz = number(axes.hertz_of(bin));
@@ -92,10 +92,10 @@ pub(crate) fn bases(
         let end = |n: usize| left + n as f64 * cell - gap;
         let given = fixed.clamp(range.start, range.end) - range.start;
         if given > 0 {
-            bracket(&mut page, (left, end(given)), top - 6.0, "c1", "given");
+            bracket(&mut page, (left, end(given)), top - 6.0, "c1", "fixed");
         }
         if given < range.len() && fixed > 0 {
-            bracket(&mut page, (left + given as f64 * cell, end(range.len())), top - 6.0, "c0", "learned");
+            bracket(&mut page, (left + given as f64 * cell, end(range.len())), top - 6.0, "c0", "free");
         }
         if line == 0 {
             let bar = (left + abreast as f64 * cell + 9.0, top, HEIGHT);
@@ -175,7 +175,7 @@ pub(crate) fn activations(
         let part = h.slice(s![g.clone(), ..]);
         let own = peak(part.view());
         let d = outline(&part, &steps, (left, wide), (y, strip - 3.0));
-        let given = if g.start < fixed { " (given)" } else { "" };
+        let given = if g.start < fixed { " (fixed)" } else { "" };
         let hover = format!("{}{given}: at most {}", labels[i], number(f64::from(own)));
         if !d.is_empty() {
             page.path(&d, &format!("area {class}"), &hover);
@@ -188,7 +188,7 @@ pub(crate) fn activations(
     let frame = Frame { x, y, left, top, width: wide, height };
     time_axis(&mut page, &frame);
     let given = groups.iter().filter(|g| g.start < fixed).count();
-    for (from, to, class, name) in [(0, given, "c1", "given"), (given, groups.len(), "c0", "learned")] {
+    for (from, to, class, name) in [(0, given, "c1", "fixed"), (given, groups.len(), "c0", "free")] {
         if to > from && fixed > 0 {
             let (a, b) = (top + strip * from as f64 + 2.0, top + strip * to as f64 - 2.0);
             let d = format!("M{} {}V{}", At(MARGIN + 12.0), At(a), At(b));

@@ -6,9 +6,10 @@ use super::recipe::{Settings, Teacher};
 use super::seen::most_frames;
 use crate::failure::Failure;
 use crate::progress::Watch;
+use crate::text::number;
 use ndarray::{Array2, Axis, concatenate};
 use nmf_audio::sources::{Guide, factor, raise_zeros, subdivide};
-use nmf_core::{Backend, Element, Fitted};
+use nmf_core::{Backend, Element, Fitted, Norm};
 
 /// All runs, the number of the best, and that one in full.
 pub(super) struct Learned<T: Element> {
@@ -39,6 +40,7 @@ impl Job<'_> {
             } else {
                 (best, (0..*sources).map(|q| vec![q]).collect())
             };
+            let fitted = fitted.normalized(Norm::WSum);
             let run = Run { w: fitted.w().to_owned(), h: fitted.h().to_owned(), groups };
             return Ok(Learned { runs: vec![run], best: 0, fitted });
         }
@@ -65,6 +67,9 @@ impl Job<'_> {
             let guide =
                 Guide { given: Some(given.view()), silent: if all_given { Vec::new() } else { silent.clone() } };
             let fitted = factor(b, x, *bases, recipe, &guide, &[seed], &mut watch).map_err(blame)?.remove(0);
+            // bases of one loudness, so that activations can be compared
+            let fitted = fitted.normalized(Norm::WSum);
+            self.global.detail(format!("run {}: objective {}", runs.len() + 1, number(fitted.objective())));
             runs.push(Run { w: fitted.w().to_owned(), h: fitted.h().to_owned(), groups: groups_of(&sizes, *bases) });
             if kept.as_ref().is_none_or(|(_, old)| fitted.objective() < old.objective()) {
                 kept = Some((runs.len() - 1, fitted));

@@ -1,6 +1,7 @@
 //! What was typed, checked before any work.
 
 use super::{Method, SeparateArgs};
+use crate::args::Global;
 use crate::failure::Failure;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -74,9 +75,20 @@ fn stem(path: &Path) -> String {
 /// As many bases as a factorization can have.
 const MOST_BASES: usize = 65_536;
 
-/// Refuses outputs that would replace what is read.
-pub(crate) fn protect(args: &SeparateArgs, names: &[String]) -> Result<(), Failure> {
+/// Refuses outputs that would replace what is read; warns of sounds that will lie beside them.
+pub(crate) fn protect(args: &SeparateArgs, names: &[String], global: &Global) -> Result<(), Failure> {
     let Some(dir) = &args.output else { return Ok(()) };
+    let mut others: Vec<String> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|file| file.strip_suffix(".wav").is_some_and(|stem| names.iter().all(|n| n != stem)))
+        .collect();
+    if !others.is_empty() {
+        others.sort();
+        global.warn(format!("{} holds other sounds, which stay: {}", dir.display(), others.join(", ")));
+    }
     let inputs = std::iter::once(&args.mix).chain(args.learn.iter().map(|l| &l.path)).chain(&args.reference);
     for input in inputs {
         let Ok(input) = std::fs::canonicalize(input) else { continue };
@@ -111,8 +123,10 @@ pub(crate) fn check(args: &SeparateArgs) -> Result<(), Failure> {
                 "{name} is for --method nmf and nmfd; gmm takes --sources and --mic-distance"
             )));
         }
-    } else if args.mic_distance.is_some() || !args.alone.is_empty() {
-        return refuse("--mic-distance and --alone are for --method gmm");
+    } else if args.mic_distance.is_some() {
+        return refuse("--mic-distance is for --method gmm");
+    } else if !args.alone.is_empty() {
+        return refuse("--alone is for --method gmm");
     }
     for (name, value, most) in [
         ("--train-bases", args.train_bases, MOST_BASES),

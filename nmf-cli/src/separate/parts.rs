@@ -18,7 +18,7 @@ use crate::session::Engine;
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 use nmf_audio::sources::{part, raise_zeros};
 use nmf_core::solver::SolverOptions;
-use nmf_core::{Backend, Element, Fitted, Observed};
+use nmf_core::{Backend, Element, Fitted, Observed, Stopped};
 use nmf_io::Precision;
 use std::ops::Range;
 use std::time::Instant;
@@ -44,7 +44,7 @@ pub(crate) fn run(
     let mut mixture = Mixture::open(&args.mix, args.rate, args.frame, args.hop, frame_seconds(args))?;
     let mut settings = Settings::new(args, &mixture)?;
     let names = settings.names(args);
-    options::protect(args, &names)?;
+    options::protect(args, &names, global)?;
     let train = train_frames(args, &mixture)?;
     let after = args.train.map_or(0, |t| ((t.to * f64::from(mixture.rate())).round() as usize).min(mixture.len));
     let references = scores::references(args, &mixture, &names, after)?;
@@ -199,9 +199,17 @@ impl Job<'_> {
         drop(x);
         report.load_seconds = self.load_seconds;
         report.init = "flat".into();
-        let summary = Summary::new(self, mixture, &output, (&runs[best], runs.len()), &scores, report, factor_seconds)?;
+        // what was asked for, not the best run's own
+        report.seed = self.args.seed.unwrap_or(0);
+        if stopped {
+            report.stopped = Stopped::Interrupted;
+        }
         if self.args.output.is_some() {
             show::parts(self, mixture, &folder, &output, &runs[best])?;
+        }
+        let seconds = (factor_seconds, self.load_seconds + clock.elapsed().as_secs_f64());
+        let summary = Summary::new(self, mixture, &output, (&runs, best), &scores, report, seconds)?;
+        if self.args.output.is_some() {
             summary.files(&folder, &fitted)?;
         }
         output.rename(&folder)?;

@@ -67,11 +67,12 @@ impl Summary {
         job: &Job<'_>,
         mixture: &Mixture,
         output: &Output,
-        (run, runs): (&Run<T>, usize),
+        (runs, best): (&[Run<T>], usize),
         scores: &[Option<Score>],
         report: Report,
-        factor_seconds: f64,
+        (factor_seconds, total_seconds): (f64, f64),
     ) -> Result<Summary, Failure> {
+        let run = &runs[best];
         let settings = &job.settings;
         let written = job.args.output.is_some();
         let columns = run.h.ncols();
@@ -98,7 +99,7 @@ impl Summary {
         json.insert("mask_exponent".into(), json!(settings.mask_exponent));
         json.insert("bases".into(), json!(settings.bases));
         json.insert("shifts".into(), json!(settings.recipe.shifts));
-        json.insert("runs".into(), json!(runs));
+        json.insert("runs".into(), json!(runs.len()));
         json.insert("groups".into(), json!(output.order.iter().map(|e| &run.groups[*e]).collect::<Vec<_>>()));
         if !job.seen.whole {
             // the frames that W and H are about
@@ -112,12 +113,14 @@ impl Summary {
             // of the model: how much each group of bases makes within --train and after it
             json.insert("shares".into(), json!({"train": intro, "elsewhere": after}));
             let percent = |all: &[f64]| all.iter().map(|v| format!("{:.1} %", 100.0 * v)).collect::<Vec<_>>();
-            extra.push(("within --train", percent(&intro)));
-            extra.push(("elsewhere", percent(&after)));
+            extra.push(("model, --train", percent(&intro)));
+            extra.push(("model, elsewhere", percent(&after)));
         }
         let factorization = report.to_json();
         json.extend(factorization);
+        // of all runs, learning included; `seconds` is the solve of the best run
         json.insert("factor_seconds".into(), json!(factor_seconds));
+        json.insert("total_seconds".into(), json!(total_seconds));
         json.insert("peak_rss_mb".into(), json!(peak_rss_mb()));
 
         let mut lines = Vec::new();
@@ -130,7 +133,7 @@ impl Summary {
         line("sound", format!("{:.2} s, {channels}, {} Hz", mixture.seconds(), mixture.rate()));
         let lasting =
             if settings.recipe.shifts > 1 { format!(" of {} frames", settings.recipe.shifts) } else { String::new() };
-        let runs = if runs == 1 { String::new() } else { format!(", {runs} runs") };
+        let runs = if runs.len() == 1 { String::new() } else { format!(", {} runs", runs.len()) };
         line(
             "model",
             format!(
@@ -156,7 +159,12 @@ impl Summary {
                 number(report.trace.first().map_or(report.objective, |p| p.2))
             ),
         );
-        line("seconds", format!("{} factoring on {}", seconds(factor_seconds), report.backend));
+        if !job.seen.whole {
+            let (count, each) = (job.seen.stretches.len(), job.seen.stretches[0].len());
+            line("learned from", format!("{count} excerpts of {each} frames, spread evenly (W.npy, H.npy, objective)"));
+        }
+        let (factoring, all) = (seconds(factor_seconds), seconds(total_seconds));
+        line("seconds", format!("{factoring} factoring on {}, {all} in all", report.backend));
         lines.push(String::new());
         lines.push(sources_table(output, scores, &extra));
         Ok(Summary { json, text: lines.join("\n") })

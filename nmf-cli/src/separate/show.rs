@@ -13,7 +13,7 @@ use nmf_core::Element;
 /// Frames in a picture; of a longer sound its beginning is shown.
 const PICTURED: usize = 24_576;
 
-/// spectrograms.svg (mixture and sources), bases.svg and activations.svg.
+/// spectrograms.svg (mixture and sources), bases.svg, and activations.svg unless only excerpts were factored.
 pub(crate) fn parts<T: Element>(
     job: &Job<'_>,
     mixture: &mut Mixture,
@@ -30,7 +30,7 @@ pub(crate) fn parts<T: Element>(
         Teacher::Blind => 0,
     };
     let mut names: Vec<String> = (1..=run.h.nrows()).map(|q| q.to_string()).collect();
-    for (i, estimate) in output.order.iter().enumerate().filter(|_| job.settings.teacher == Teacher::Blind) {
+    for (i, estimate) in output.order.iter().enumerate() {
         for q in &run.groups[*estimate] {
             names[*q] = format!("{} ({})", q + 1, output.names[i]);
         }
@@ -40,13 +40,13 @@ pub(crate) fn parts<T: Element>(
     let power = job.settings.spectrum_exponent;
     let bases = pictures::bases("bases: what sounds", w.view(), &names, given, &axes, power);
     folder.bytes("bases.svg", bases.as_bytes())?;
-    let (h, title) = if job.seen.whole {
-        (run.h.mapv(|v| v.f64() as f32), "activations: when it sounds")
-    } else {
-        (run.h.mapv(|v| v.f64() as f32), "activations in the excerpts that the bases were learned from")
-    };
-    let marks: Vec<(f64, f64)> = job.args.train.iter().filter(|_| job.seen.whole).map(|t| (t.from, t.to)).collect();
-    let picture = pictures::activations(title, h.view(), &names, given, &marks, &axes);
+    if !job.seen.whole {
+        // H is about excerpts, which have no common time
+        return Ok(());
+    }
+    let h = run.h.mapv(|v| v.f64() as f32);
+    let marks: Vec<(f64, f64)> = job.args.train.iter().map(|t| (t.from, t.to)).collect();
+    let picture = pictures::activations("activations: when it sounds", h.view(), &names, given, &marks, &axes);
     folder.bytes("activations.svg", picture.as_bytes())
 }
 
@@ -66,7 +66,11 @@ pub(crate) fn spectrograms(mixture: &mut Mixture, folder: &Folder, output: &Outp
         panels.push((output.names[i].clone(), source.spectrum(frames.clone(), 2.0)?));
     }
     let views: Vec<_> = panels.iter().map(|(name, x)| (name.clone(), x.view())).collect();
-    let title = if frames.end < mixture.frames() { "spectrograms of the beginning" } else { "spectrograms" };
-    let picture = pictures::spectrograms(title, &views, &axes(mixture), 2.0);
+    let shown = frames.end as f64 * hop as f64 / f64::from(mixture.rate());
+    let title = match frames.end < mixture.frames() {
+        true => format!("spectrograms of the first {shown:.0} s of {:.0} s", mixture.seconds()),
+        false => "spectrograms".into(),
+    };
+    let picture = pictures::spectrograms(&title, &views, &axes(mixture), 2.0);
     folder.bytes("spectrograms.svg", picture.as_bytes())
 }

@@ -51,7 +51,7 @@ pub(crate) fn run(
         return Err(Failure::file(&args.mix, message));
     }
     let names = numbered(args.sources.unwrap_or(2));
-    options::protect(args, &names)?;
+    options::protect(args, &names, global)?;
     let references = scores::references(args, &mixture, &names, 0)?;
     let options = DelayOptions {
         mic_distance: args.mic_distance,
@@ -71,6 +71,16 @@ pub(crate) fn run(
     };
     mixture.reader.rewind()?;
     let model = learn(&mut mixture.reader, &options).map_err(named)?;
+    for pair in model.talkers.windows(2) {
+        let apart = pair[1].mean - pair[0].mean;
+        if apart < 0.5 * (pair[0].variance.sqrt() + pair[1].variance.sqrt()) {
+            global.warn(format!(
+                "two directions are {:.1} µs apart, within their spread: their talkers can hardly be told apart by delay (stereo music, panned by \
+                 loudness, has no delays)",
+                1e6 * apart
+            ));
+        }
+    }
     let alone = |part: &Interval| -> Result<DelayGaussian, Failure> {
         let (seconds, least) = (mixture.seconds(), mixture.stft.frame() as f64 / f64::from(model.rate));
         if part.to > seconds + 0.5e-3 || part.to - part.from < least {
@@ -184,6 +194,13 @@ impl Told<'_> {
                 self.model.bins
             ),
         );
+        line(
+            "filter",
+            format!(
+                "from these Gaussians, refined by EM in each frequency, {} steps",
+                self.model.refinement.len().saturating_sub(1)
+            ),
+        );
         line("seconds", seconds(self.seconds));
         for (part, g) in self.args.alone.iter().zip(self.alone) {
             let delay = format!("delay {:.1} ± {:.1} µs", 1e6 * g.mean, 1e6 * g.variance.sqrt());
@@ -193,7 +210,7 @@ impl Told<'_> {
         let of = |f: fn(&DelayGaussian) -> String| self.model.talkers.iter().map(f).collect::<Vec<_>>();
         let extra = [
             ("weight", of(|g| format!("{:.3}", g.weight))),
-            ("delay µs", of(|g| format!("{:.1}", 1e6 * g.mean))),
+            ("delay µs", of(|g| format!("{:.1}", 1e6 * g.mean + 0.0))),
             ("std µs", of(|g| format!("{:.1}", 1e6 * g.variance.sqrt()))),
         ];
         lines.push(sources_table(self.output, self.scores, &extra));
@@ -220,7 +237,12 @@ fn draw(model: &DelayModel, mixture: &mut Mixture, output: &Output, folder: &Fol
         .map(|g| (g.weight, micro * g.mean, micro * micro * g.variance))
         .collect();
     let means: Vec<f64> = model.talkers.iter().map(|g| micro * g.mean).collect();
-    let picture = pictures::histogram("delays between the microphones", "delay in µs", &counts, &fitted, &means);
+    // the talkers come in the order of the estimates, outputs perhaps in another
+    let mut names: Vec<String> = vec![String::new(); model.sources()];
+    output.order.iter().zip(&output.names).for_each(|(e, name)| names[*e].clone_from(name));
+    names.push("nobody".into());
+    let title = "delays between the microphones";
+    let picture = pictures::histogram(title, "delay in µs", &counts, &fitted, &names, &means);
     folder.bytes("histogram.svg", picture.as_bytes())?;
     let curve: Vec<(f64, f64)> = model.log_likelihood.iter().enumerate().map(|(i, v)| (i as f64, *v)).collect();
     let picture = pictures::curve("log-likelihood of the mixture", "EM step", "log-likelihood", &curve);
