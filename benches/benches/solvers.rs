@@ -35,5 +35,24 @@ fn solvers(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, solvers);
+/// The convolutive model of a spectrogram's size: 513×1247, k = 30, patterns of 12 columns.
+fn convolutive(c: &mut Criterion) {
+    let (m, n, k, shifts) = (513, 1247, 30, 12);
+    let x = Matrix::from(dense::<f32>(m, n, 40));
+    let mut group = c.benchmark_group("convolutive513x1247x12");
+    group.sample_size(10);
+    for (loss, kind) in [(Loss::IS, SolverKind::Mu), (Loss::KL, SolverKind::Mu), (Loss::KL, SolverKind::Mue)] {
+        let mut cpu = Cpu::<f32>::new().expect("threads");
+        let nmf = Nmf::new(k).shifts(shifts).loss(loss.clone()).solver(kind);
+        let nmf = nmf.start(factor(m, k * shifts, 1), factor(k, n, 2)).max_iter(ITERATIONS).tol(0.0).trace_every(0);
+        let problem = nmf.problem(&x, None).expect("problem");
+        let data = problem.upload(&mut cpu).expect("upload");
+        group.bench_function(BenchmarkId::new(format!("{loss}_{kind}"), k), |bench| {
+            bench.iter(|| nmf.fit_uploaded(&mut cpu, &data, &problem, 0.0, &mut nmf_core::Silent));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, solvers, convolutive);
 criterion_main!(benches);

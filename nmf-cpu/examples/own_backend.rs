@@ -62,7 +62,7 @@ impl Backend for Plain {
 
     fn supports(&self, op: &Op) -> Support {
         match op {
-            Op::NewtonSweep | Op::Weights => Support::No, // not provided
+            Op::NewtonSweep | Op::Weights | Op::Shifts => Support::No, // not provided
             _ => Support::Native, // everything is on the host, where the provided methods are, too
         }
     }
