@@ -3,7 +3,7 @@
 use crate::Side;
 use crate::penalty::Rule;
 
-/// The sweeps of hierarchical alternating least squares: see [`Backend::hals_sweep`].
+/// The sweeps of hierarchical alternating least squares: see [`crate::Backend::hals_sweep`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sweep {
     /// At most this many passes over the columns, ≥ 1.
