@@ -96,7 +96,7 @@ pub(crate) struct SeparateArgs {
     /// SIR and SAR (BSS Eval, dB) after the --train part; of stereo sounds nmf scores the mean of the channels, gmm the first
     #[arg(long, value_name = "FILES", num_args = 1..)]
     pub(crate) reference: Vec<PathBuf>,
-    /// Iterations at most [default: 50 with --train and --learn, else 100]
+    /// Iterations at most; gmm: of the mixture of delays [default: 50 with --train and --learn, blind 100, gmm 200]
     #[arg(long, value_name = "N")]
     pub(crate) max_iter: Option<usize>,
     /// Factorizations from different starts: with --train and --learn their masks are averaged, blind the best is kept

@@ -146,8 +146,18 @@ impl Drop for Pending {
 impl Pending {
     fn adopt(path: &Path, file: &Path) -> Result<Pending> {
         let target = fs::canonicalize(path).unwrap_or_else(|_| path.into());
-        if let Ok(m) = fs::metadata(&target) {
-            check_replaceable(&m).map_err(|e| Error::write(path, e))?;
+        let fail = |e| Error::write(path, e);
+        let elsewhere = fs::symlink_metadata(path).is_ok_and(|m| m.is_symlink());
+        match fs::metadata(&target) {
+            // a link may lead to another file system, a device cannot be replaced: through a copy beside it
+            Ok(m) if elsewhere || !(m.is_file() || m.is_dir()) => {
+                return Pending::write(path, |out| io::copy(&mut File::open(file)?, out).map(drop));
+            }
+            Ok(m) => {
+                check_replaceable(&m).map_err(fail)?;
+                fs::set_permissions(file, m.permissions()).map_err(fail)?;
+            }
+            Err(_) => {}
         }
         Ok(Pending { shown: path.into(), target, temporary: Some(file.into()) })
     }

@@ -187,11 +187,7 @@ pub(crate) fn histogram(
         caption.push_str(if parts.len() > 1 { ", wide and grey that of all components" } else { "" });
     }
     if !shown.is_empty() {
-        caption.push_str(&format!(
-            "; dashed, the means: {}{}",
-            shown.join(", "),
-            if marks.len() > 8 { ", …" } else { "" }
-        ));
+        caption.push_str(&format!("; dashed: {}{}", shown.join(", "), if marks.len() > 8 { ", …" } else { "" }));
     }
     page.caption(&(caption + "."));
     page.finish()

@@ -15,6 +15,9 @@ pub(crate) struct Folder {
 impl Folder {
     /// For `target`; without one, what is written here vanishes in the end.
     pub(crate) fn new(target: Option<&Path>) -> Result<Folder, Failure> {
+        if let Some(dir) = target {
+            Staging::new(dir)?;
+        }
         let mut builder = tempfile::Builder::new();
         builder.prefix(".nmf-").suffix(".partial");
         let made = match target {
@@ -45,7 +48,7 @@ impl Folder {
         Ok(inside.join(format!("{number}.wav")))
     }
 
-    /// Moves all files to the target, replacing those of the same name: all, or none if one cannot be.
+    /// Moves all files to the target, replacing those of the same name, as [`Staging::commit`] does.
     pub(crate) fn commit(self) -> Result<(), Failure> {
         let Some(target) = &self.target else { return Ok(()) };
         let fail = |e: std::io::Error| Failure::work(format!("{}: cannot be written: {e}", target.display()));

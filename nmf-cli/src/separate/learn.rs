@@ -16,6 +16,8 @@ pub(super) struct Learned<T: Element> {
     pub(super) runs: Vec<Run<T>>,
     pub(super) best: usize,
     pub(super) fitted: Fitted<T>,
+    /// Factorizations made, also those that were not kept.
+    pub(super) made: usize,
 }
 
 impl Job<'_> {
@@ -42,13 +44,17 @@ impl Job<'_> {
             };
             let fitted = fitted.normalized(Norm::WSum);
             let run = Run { w: fitted.w().to_owned(), h: fitted.h().to_owned(), groups };
-            return Ok(Learned { runs: vec![run], best: 0, fitted });
+            return Ok(Learned { runs: vec![run], best: 0, fitted, made: seeds.len() });
         }
         let silent = self.train.as_ref().map_or_else(Vec::new, |t| self.seen.columns(t));
         let heard = match &self.train {
             // the beginning of a long part has all there is to learn
             Some(t) => {
                 let most = t.start..t.end.min(t.start + most_frames(mixture));
+                if most.end < t.end {
+                    let seconds = most.len() as f64 * mixture.stft.hop() as f64 / f64::from(mixture.rate());
+                    self.global.note(format!("--train: its first {seconds:.0} s are learned from"));
+                }
                 vec![mixture.spectrum(most, self.settings.spectrum_exponent)?]
             }
             None => self.examples.clone(),
@@ -79,7 +85,8 @@ impl Job<'_> {
             }
         }
         let (best, fitted) = kept.ok_or_else(none)?;
-        Ok(Learned { runs, best, fitted })
+        let made = runs.len();
+        Ok(Learned { runs, best, fitted, made })
     }
 
     /// Bases that are learned first from what is `heard` of each source (bins × j·L), and how many of each.

@@ -51,8 +51,12 @@ impl Job<'_> {
             let mut mean = sum.unwrap_or_default();
             mean.iter_mut().for_each(|m| *m /= runs.len() as f32);
             if let Some(x) = x {
-                let keep = (self.settings.recipe.shifts - 1).min(x.ncols());
-                recent = Some(x.slice(s![.., x.ncols() - keep..]).to_owned());
+                let known = match &recent {
+                    Some(r) => concatenate(Axis(1), &[r.view(), x.view()]).map_err(|e| Failure::work(e.to_string()))?,
+                    None => x,
+                };
+                let keep = (self.settings.recipe.shifts - 1).min(known.ncols());
+                recent = Some(known.slice(s![.., known.ncols() - keep..]).to_owned());
             }
             Ok(mean)
         };

@@ -76,7 +76,19 @@ pub(crate) fn run(
         return Err(Failure::interrupted("stopped while reading; nothing was written"));
     }
     let load_seconds = clock.elapsed().as_secs_f64();
-    let job = Job { args, global, interruptible, settings, seen, train, after, references, examples, load_seconds };
+    let job = Job {
+        args,
+        global,
+        interruptible,
+        settings,
+        seen,
+        train,
+        after,
+        references,
+        examples,
+        load_seconds,
+        began: clock,
+    };
     match Engine::open(global, &job.work(&x))? {
         Engine::CpuF32(mut b) => job.run(&mut b, &mut mixture, folder, x),
         Engine::CpuF64(mut b) => job.run(&mut b, &mut mixture, folder, x),
@@ -151,6 +163,7 @@ pub(crate) struct Job<'a> {
     /// Spectrograms of --learn.
     pub(crate) examples: Vec<Array2<f32>>,
     pub(crate) load_seconds: f64,
+    pub(crate) began: Instant,
 }
 
 impl Job<'_> {
@@ -183,7 +196,7 @@ impl Job<'_> {
         let clock = Instant::now();
         let x: Array2<B::Elem> = spectrogram.mapv(|v| B::Elem::of(f64::from(v)));
         drop(spectrogram);
-        let Learned { runs, best, fitted } = self.learn(b, mixture, &x)?;
+        let Learned { runs, best, fitted, made } = self.learn(b, mixture, &x)?;
         let factor_seconds = clock.elapsed().as_secs_f64();
         let stopped = self.interruptible.stopping();
 
@@ -207,15 +220,15 @@ impl Job<'_> {
         if self.args.output.is_some() {
             show::parts(self, mixture, &folder, &output, &runs[best])?;
         }
-        let seconds = (factor_seconds, self.load_seconds + clock.elapsed().as_secs_f64());
-        let summary = Summary::new(self, mixture, &output, (&runs, best), &scores, report, seconds)?;
+        let seconds = (factor_seconds, self.began.elapsed().as_secs_f64());
+        let summary = Summary::new(self, mixture, &output, (&runs, best, made), &scores, report, seconds)?;
         if self.args.output.is_some() {
             summary.files(&folder, &fitted)?;
         }
         output.rename(&folder)?;
         folder.commit()?;
         summary.print(self.global, self.args.output.as_deref())?;
-        if stopped {
+        if stopped || self.interruptible.stopping() {
             return Err(Failure::interrupted("stopped early; what was learned until then was used"));
         }
         Ok(())

@@ -67,7 +67,7 @@ impl Summary {
         job: &Job<'_>,
         mixture: &Mixture,
         output: &Output,
-        (runs, best): (&[Run<T>], usize),
+        (runs, best, made): (&[Run<T>], usize, usize),
         scores: &[Option<Score>],
         report: Report,
         (factor_seconds, total_seconds): (f64, f64),
@@ -99,7 +99,7 @@ impl Summary {
         json.insert("mask_exponent".into(), json!(settings.mask_exponent));
         json.insert("bases".into(), json!(settings.bases));
         json.insert("shifts".into(), json!(settings.recipe.shifts));
-        json.insert("runs".into(), json!(runs.len()));
+        json.insert("runs".into(), json!(made));
         json.insert("groups".into(), json!(output.order.iter().map(|e| &run.groups[*e]).collect::<Vec<_>>()));
         if !job.seen.whole {
             // the frames that W and H are about
@@ -133,7 +133,7 @@ impl Summary {
         line("sound", format!("{:.2} s, {channels}, {} Hz", mixture.seconds(), mixture.rate()));
         let lasting =
             if settings.recipe.shifts > 1 { format!(" of {} frames", settings.recipe.shifts) } else { String::new() };
-        let runs = if runs.len() == 1 { String::new() } else { format!(", {} runs", runs.len()) };
+        let runs = if made == 1 { String::new() } else { format!(", {made} runs") };
         line(
             "model",
             format!(

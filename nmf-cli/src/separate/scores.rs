@@ -36,6 +36,12 @@ pub(crate) fn references(
     let given = args.reference.len();
     // with --learn the rest may go without
     let learned = args.learn.len();
+    if learned > 1 && args.bases.is_none() && given == names.len() {
+        // the examples were taken for all there is
+        return Err(Failure::usage(format!(
+            "--reference names {given} true sources, {learned} are needed: without --bases nothing is left for the rest"
+        )));
+    }
     if given != names.len() && !(learned > 0 && given == learned) {
         let wanted = if learned > 0 { format!("{learned} or {}", names.len()) } else { names.len().to_string() };
         return Err(Failure::usage(format!(

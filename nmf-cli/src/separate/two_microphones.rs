@@ -90,7 +90,8 @@ pub(crate) fn run(
             );
             return Err(Failure::file(&args.mix, message));
         }
-        single_talker(&mut mixture.reader, part.from..part.to, model.limit.hertz(), &options).map_err(named)
+        single_talker(&mut mixture.reader, part.from..part.to.min(seconds), model.limit.hertz(), &options)
+            .map_err(named)
     };
     let alone = args.alone.iter().map(alone).collect::<Result<Vec<_>, _>>()?;
     drop(wheel);
@@ -127,7 +128,8 @@ pub(crate) fn run(
     }
     output.rename(&folder)?;
     folder.commit()?;
-    report::print(&json, &text, global, args.output.as_deref())
+    report::print(&json, &text, global, args.output.as_deref())?;
+    stopped().map_or(Ok(()), Err)
 }
 
 /// What is reported.
@@ -251,16 +253,19 @@ fn draw(model: &DelayModel, mixture: &mut Mixture, output: &Output, folder: &Fol
     let frames = 0..mixture.frames().min(PICTURED);
     let spectra: Vec<Array2<Complex32>> = mixture.spectra(frames)?;
     let axes = show::axes(mixture);
+    let whole = mixture.frames() <= PICTURED;
+    let beginning = PICTURED as f64 * mixture.stft.hop() as f64 / f64::from(mixture.rate());
+    let part = if whole { String::new() } else { format!(", the first {beginning:.0} s") };
     let delays = delay_map(&spectra, &mixture.stft, mixture.rate())?.mapv(|d| 1e6 * d);
     let spread = |g: &DelayGaussian| micro * (g.mean.abs() + 2.0 * g.variance.sqrt());
     let far = model.talkers.iter().map(spread).fold(1.0, f64::max) as f32;
-    let picture = pictures::map("delay of each bin", delays.view(), (-far, far), "µs", &axes);
+    let picture = pictures::map(&format!("delay of each bin{part}"), delays.view(), (-far, far), "µs", &axes);
     folder.bytes("delays.svg", picture.as_bytes())?;
     // what the filters leave of each bin at microphone 1
     let powers: Vec<Array2<f32>> = model.images(&spectra)?.iter().map(|[one, _]| magnitude(one.view(), 2.0)).collect();
     let masks = soft_masks(&powers, 1.0)?;
     for (i, estimate) in output.order.iter().enumerate() {
-        let title = format!("share of {} in each bin", output.names[i]);
+        let title = format!("share of {} in each bin{part}", output.names[i]);
         let picture = pictures::map(&title, masks[*estimate].view(), (0.0, 1.0), "share", &axes);
         folder.bytes(&format!("mask_{}.svg", output.names[i]), picture.as_bytes())?;
     }
