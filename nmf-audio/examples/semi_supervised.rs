@@ -25,9 +25,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let recipe = Recipe { loss: Loss::KL, solver: SolverKind::Mu, shifts: 1, stop, trace_every: 0 };
     let mut b = nmf_cpu::Cpu::<f32>::new()?;
     let before = x.slice(ndarray::s![.., ..inside]).to_owned();
-    let learned = factor(&mut b, &before, 40, &recipe, &Guide::none(), &[0], &mut Silent)?.remove(0);
+    let learned = factor(&mut b, &before, 40, &recipe, &[(0, Guide::none())], &mut Silent)?.remove(0);
     let guide = Guide { given: Some(learned.w()), silent: std::iter::once(0..inside).collect() };
-    let fitted = factor(&mut b, &x, 56, &recipe, &guide, &[0], &mut Silent)?.remove(0);
+    let fitted = factor(&mut b, &x, 56, &recipe, &[(0, guide)], &mut Silent)?.remove(0);
 
     let groups: [Vec<usize>; 2] = [(0..40).collect(), (40..56).collect()];
     let names = ["trained.wav", "rest.wav"];

@@ -15,7 +15,7 @@
 use ndarray::{Array2, ArrayView2, Axis, s};
 use nmf_core::{
     Backend, Element, Error, Fitted, Init, Loss, Nmf, Observed, Observer, Problem, Result, SolverKind, Start, Stop,
-    shifts,
+    Stopped, shifts,
 };
 use std::ops::Range;
 
@@ -90,7 +90,8 @@ pub fn raise_zeros(x: &mut Array2<f32>, loss: &Loss) -> usize {
     raised
 }
 
-/// Factors X (bins × frames) with `rank` bases, once for each seed; X is uploaded once.
+/// Factors X (bins × frames) with `rank` bases, once for each seed and what is known beforehand; X is uploaded once. An observer that
+/// stops a run stops those after it.
 ///
 /// # Errors
 /// Those of [`Nmf`]; more given bases than `rank`; silent frames that the sound does not have.
@@ -99,32 +100,39 @@ pub fn factor<B: Backend>(
     x: &Array2<B::Elem>,
     rank: usize,
     recipe: &Recipe,
-    guide: &Guide<'_, B::Elem>,
-    seeds: &[u64],
+    tries: &[(u64, Guide<'_, B::Elem>)],
     observer: &mut dyn Observer,
 ) -> Result<Vec<Fitted<B::Elem>>> {
-    let mut nmf = recipe.nmf(rank).kkt(true).init(Init::Random);
-    let given = guide.check(rank, recipe.shifts, x.ncols())?;
-    if let Some(w) = &guide.given {
-        nmf = nmf.fix_w(w.to_owned());
-    }
     let problem = Problem::new(x, recipe.loss.clone(), Observed::All)?;
-    nmf.check(b, &problem)?;
+    let mut planned = Vec::new();
+    for (seed, guide) in tries {
+        let given = guide.check(rank, recipe.shifts, x.ncols())?;
+        let mut nmf = recipe.nmf(rank).kkt(true).init(Init::Random).seed(*seed);
+        if let Some(w) = &guide.given {
+            nmf = nmf.fix_w(w.to_owned());
+        }
+        nmf.check(b, &problem)?;
+        planned.push((*seed, guide, given, nmf));
+    }
     let prepare = std::time::Instant::now();
     let data = problem.upload(b)?;
     b.finish()?;
     let prepare = prepare.elapsed().as_secs_f64();
     let loudness = loudness(x);
     let mut runs = Vec::new();
-    for seed in seeds {
-        let mut start: Start<B::Elem> = Init::Random.make(b, &data, &problem, rank, recipe.shifts, *seed)?;
+    for (seed, guide, given, nmf) in planned {
+        let mut start: Start<B::Elem> = Init::Random.make(b, &data, &problem, rank, recipe.shifts, seed)?;
         flatten(&mut start, x, &loudness, guide.given.as_ref());
         for frames in &guide.silent {
             // multiplicative updates never leave a zero
             start.h.slice_mut(s![frames.clone(), given..]).fill(B::Elem::of(0.0));
         }
-        let nmf = nmf.clone().seed(*seed).init(Init::Custom(start));
-        runs.push(nmf.fit_uploaded(b, &data, &problem, prepare, observer)?);
+        let fitted = nmf.init(Init::Custom(start)).fit_uploaded(b, &data, &problem, prepare, observer)?;
+        let stopped = fitted.stopped() == Stopped::Interrupted;
+        runs.push(fitted);
+        if stopped {
+            break;
+        }
     }
     Ok(runs)
 }
@@ -291,10 +299,24 @@ pub fn shares<T: Element>(
     groups: &[Vec<usize>],
     frames: Range<usize>,
 ) -> Result<Vec<f64>> {
-    let sum = |bases: &Vec<usize>| -> Result<f64> {
-        Ok(part(w, h, bases, frames.clone())?.iter().map(|v| f64::from(*v)).sum())
+    let (k, n) = h.dim();
+    let wide = shifts::count((n, w.ncols()), (n, k))?;
+    if frames.end > n || frames.start > frames.end {
+        return Err(Error::Shape { what: "the frames of a part", expected: (k, n), found: (k, frames.end) });
+    }
+    // Σ over bins and frames of a basis' part = Σ_τ (sum of its τ-th column) · (sum of its activation, τ frames earlier)
+    let basis = |q: usize| -> f64 {
+        let term = |tau: usize| {
+            let column: f64 = w.column(q * wide + tau).iter().map(|v| v.f64()).sum();
+            let heard = frames.start.saturating_sub(tau)..frames.end.saturating_sub(tau);
+            column * h.slice(s![q, heard]).iter().map(|v| v.f64()).sum::<f64>()
+        };
+        (0..wide).map(term).sum()
     };
-    let sums = groups.iter().map(sum).collect::<Result<Vec<f64>>>()?;
+    if let Some(q) = groups.iter().flatten().find(|q| **q >= k) {
+        return Err(Error::Rank { rank: k, reason: format!("there is no basis {q}") });
+    }
+    let sums: Vec<f64> = groups.iter().map(|bases| bases.iter().map(|q| basis(*q)).sum()).collect();
     let all: f64 = sums.iter().sum();
     Ok(sums.into_iter().map(|s| if all > 0.0 { s / all } else { 0.0 }).collect())
 }

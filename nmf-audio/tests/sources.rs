@@ -26,7 +26,15 @@ fn given_bases_stay_and_free_ones_are_silent_where_they_must_be() {
         let x = noise(1, (33, 60));
         let given = noise(2, (33, 2 * shifts));
         let guide = Guide { given: Some(given.view()), silent: vec![5..20, 40..41] };
-        let runs = factor(&mut b, &x, 5, &recipe(loss.clone(), shifts, 20), &guide, &[1, 2], &mut Silent).unwrap();
+        let runs = factor(
+            &mut b,
+            &x,
+            5,
+            &recipe(loss.clone(), shifts, 20),
+            &[(1, guide.clone()), (2, guide.clone())],
+            &mut Silent,
+        )
+        .unwrap();
         assert_eq!(runs.len(), 2);
         assert_ne!(runs[0].w(), runs[1].w());
         for fitted in &runs {

@@ -35,7 +35,9 @@ impl Job<'_> {
         let blame = |e| Failure::matrix(&self.args.mix, e);
         let mut watch = Watch::new(self.global, "separating", Some(self.interruptible));
         if *teacher == Teacher::Blind {
-            let all = factor(b, x, *sources, recipe, &Guide::none(), &seeds, &mut watch).map_err(blame)?;
+            let tries: Vec<_> = seeds.iter().map(|seed| (*seed, Guide::none())).collect();
+            let all = factor(b, x, *sources, recipe, &tries, &mut watch).map_err(blame)?;
+            let made = all.len();
             let best = all.into_iter().min_by(|a, b| a.objective().total_cmp(&b.objective())).ok_or_else(none)?;
             let (fitted, groups) = if bases > sources {
                 subdivide(b, x, &best, *bases, recipe, &mut watch).map_err(blame)?
@@ -44,7 +46,7 @@ impl Job<'_> {
             };
             let fitted = fitted.normalized(Norm::WSum);
             let run = Run { w: fitted.w().to_owned(), h: fitted.h().to_owned(), groups };
-            return Ok(Learned { runs: vec![run], best: 0, fitted, made: seeds.len() });
+            return Ok(Learned { runs: vec![run], best: 0, fitted, made });
         }
         let silent = self.train.as_ref().map_or_else(Vec::new, |t| self.seen.columns(t));
         let heard = match &self.train {
@@ -65,23 +67,31 @@ impl Job<'_> {
                 "is silent in the part of --train: nothing can be learned from it",
             ));
         }
+        let mut learned = Vec::new();
+        for seed in seeds {
+            learned.push((seed, self.given(b, &heard, seed)?));
+            if self.interruptible.stopping() {
+                break;
+            }
+        }
+        let tries: Vec<_> = learned
+            .iter()
+            .map(|(seed, (given, sizes))| {
+                let all_given = sizes.iter().sum::<usize>() == *bases;
+                let silent = if all_given { Vec::new() } else { silent.clone() };
+                (*seed, Guide { given: Some(given.view()), silent })
+            })
+            .collect();
         let mut runs = Vec::new();
         let mut kept: Option<(usize, Fitted<B::Elem>)> = None;
-        for seed in seeds {
-            let (given, sizes) = self.given(b, &heard, seed)?;
-            let all_given = sizes.iter().sum::<usize>() == *bases;
-            let guide =
-                Guide { given: Some(given.view()), silent: if all_given { Vec::new() } else { silent.clone() } };
-            let fitted = factor(b, x, *bases, recipe, &guide, &[seed], &mut watch).map_err(blame)?.remove(0);
+        let all = factor(b, x, *bases, recipe, &tries, &mut watch).map_err(blame)?;
+        for (fitted, (_, (_, sizes))) in all.into_iter().zip(&learned) {
             // bases of one loudness, so that activations can be compared
             let fitted = fitted.normalized(Norm::WSum);
             self.global.detail(format!("run {}: objective {}", runs.len() + 1, number(fitted.objective())));
-            runs.push(Run { w: fitted.w().to_owned(), h: fitted.h().to_owned(), groups: groups_of(&sizes, *bases) });
+            runs.push(Run { w: fitted.w().to_owned(), h: fitted.h().to_owned(), groups: groups_of(sizes, *bases) });
             if kept.as_ref().is_none_or(|(_, old)| fitted.objective() < old.objective()) {
                 kept = Some((runs.len() - 1, fitted));
-            }
-            if self.interruptible.stopping() {
-                break;
             }
         }
         let (best, fitted) = kept.ok_or_else(none)?;
@@ -109,7 +119,7 @@ impl Job<'_> {
             let x = x.mapv(|v| B::Elem::of(f64::from(v)));
             let from = self.args.learn.get(i).map_or(&self.args.mix, |l| &l.path);
             let blame = |e| Failure::from(e).prefixed(&from.display().to_string());
-            let fitted = factor(b, &x, *bases, learning, &Guide::none(), &[seed], &mut watch).map_err(blame)?;
+            let fitted = factor(b, &x, *bases, learning, &[(seed, Guide::none())], &mut watch).map_err(blame)?;
             parts.push(fitted[0].w().to_owned());
         }
         let views: Vec<_> = parts.iter().map(|p| p.view()).collect();

@@ -1,6 +1,7 @@
 //! Weights of new rows under a given H.
 
-use super::{Nmf, check_fixed, check_penalty};
+use super::Nmf;
+use super::check::{check_fixed, check_penalty};
 use crate::fit::{Plan, Start, fit};
 use crate::observer::Silent;
 use crate::solver::{SolverKind, SolverOptions};
