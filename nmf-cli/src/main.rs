@@ -27,6 +27,7 @@ mod patterns;
 mod pictures;
 mod plot;
 mod progress;
+mod report;
 mod sample;
 mod separate;
 mod session;

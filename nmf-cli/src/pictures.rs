@@ -6,6 +6,8 @@
 
 mod charts;
 mod components;
+mod lines;
+mod matrix;
 mod page;
 mod raster;
 mod sample;
@@ -17,6 +19,10 @@ mod tests;
 
 pub(crate) use charts::{curve, histogram};
 pub(crate) use components::{activations, bases};
+pub(crate) use lines::{Series, lines, log_pays};
+pub(crate) use matrix::matrix;
+pub(crate) use page::{escape, inlined, on_light_paper, style};
+pub(crate) use raster::base64;
 pub(crate) use sample::Axes;
 pub(crate) use scatter::{Blob, scatter};
 pub(crate) use spectra::{map, spectrograms};

@@ -1,7 +1,7 @@
 //! Curves and histograms.
 
 use super::components::colour;
-use super::page::{Anchor, At, MARGIN, Page, WIDTH, width};
+use super::page::{Anchor, At, COLOURS, MARGIN, Page, WIDTH, short, width};
 use super::scale::{Frame, Scale, left_of, number};
 use std::fmt::Write;
 
@@ -38,7 +38,7 @@ pub(super) fn frame(page: &Page, x: (f64, f64), y: (f64, f64), height: f64) -> F
 }
 
 /// The path of a line through points.
-fn polyline(frame: &Frame, points: impl Iterator<Item = (f64, f64)>) -> String {
+pub(super) fn polyline(frame: &Frame, points: impl Iterator<Item = (f64, f64)>) -> String {
     let mut d = String::new();
     for (i, point) in points.enumerate() {
         let (x, y) = frame.at(point);
@@ -81,7 +81,7 @@ pub(crate) fn curve(title: &str, x_label: &str, y_label: &str, values: &[(f64, f
 }
 
 /// The least and the largest of so many neighbours that at most [`MOST_POINTS`] remain, in their order.
-fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+pub(super) fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let size = points.len().div_ceil(MOST_POINTS / 2);
     if points.len() <= MOST_POINTS {
         return points.to_vec();
@@ -215,17 +215,19 @@ fn legend(page: &mut Page, parts: &[(usize, (f64, f64, f64))], names: &[String])
     );
 }
 
-/// A line of colours and what they stand for, as long as there is room.
+/// Colours and what they stand for, over as many lines as they need; long names are cut.
 pub(super) fn entries(page: &mut Page, list: impl Iterator<Item = (usize, String)>) {
-    let (mut x, y) = (MARGIN, page.y + 8.0);
+    let (mut x, mut y) = (MARGIN, page.y + 8.0);
     for (q, text) in list {
+        let text = short(&text, 48);
         let wide = width(&text) + 34.0;
-        if x + wide > WIDTH {
-            break;
+        if x > MARGIN && x + wide > WIDTH {
+            (x, y) = (MARGIN, y + 18.0);
         }
-        page.path(&format!("M{} {}h18", At(x), At(y)), &format!("line {}", colour(q)), "");
+        let broken = if (q / COLOURS) % 2 == 1 { " broken" } else { "" };
+        page.path(&format!("M{} {}h18", At(x), At(y)), &format!("line {}{broken}", colour(q)), "");
         page.text((x + 23.0, y), Anchor::Start, "quiet", &text);
         x += wide;
     }
-    page.y += if x > MARGIN { 24.0 } else { 6.0 };
+    page.y = if x > MARGIN { y + 16.0 } else { page.y + 6.0 };
 }

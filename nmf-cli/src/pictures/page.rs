@@ -10,17 +10,38 @@ pub(super) const MARGIN: f64 = 14.0;
 /// Classes `c0` to `c7`: colours of things that are told apart.
 pub(super) const COLOURS: usize = 8;
 
-const STYLE: &str = "text{font:13px system-ui,-apple-system,'DejaVu Sans',sans-serif;fill:#1f2328}\
+/// Colours and type of every picture, on light paper.
+const LIGHT: &str = "text{font:13px system-ui,-apple-system,'DejaVu Sans',sans-serif;fill:#1f2328}\
     text.title{font-size:17px;font-weight:600}text.head{font-weight:600}text.quiet{font-size:12px;fill:#59636e}\
     .paper{fill:#fff}.void{fill:#d0d7de}.plot{fill:#f6f8fa}.grid{stroke:#d8dee4;fill:none}.frame{stroke:#8c959f;fill:none}\
     .shade{fill:#bf8700;fill-opacity:.18}.bar{fill:#8c959f;fill-opacity:.55}.mark{stroke:#cf222e;stroke-width:1.5;stroke-dasharray:5 3;fill:none}\
     .sum{stroke:#1f2328;stroke-width:5;stroke-opacity:.4;fill:none}.line{stroke:currentColor;stroke-width:2;fill:none}.area{fill:currentColor;fill-opacity:.8}\
+    .broken{stroke-dasharray:7 4}.band{fill:currentColor;fill-opacity:.16}.cell{fill:currentColor}.touch{fill:transparent}.faint{stroke-opacity:.45}\
     .dots{stroke:currentColor;stroke-width:3.4;stroke-linecap:round;stroke-opacity:.5;fill:none}.cross{stroke:#1f2328;stroke-width:2.2;fill:none}\
-    .c0{color:#0969da}.c1{color:#bc4c00}.c2{color:#1a7f37}.c3{color:#8250df}.c4{color:#cf222e}.c5{color:#9a6700}.c6{color:#0e7490}.c7{color:#bf3989}\
-    @media (prefers-color-scheme:dark){text{fill:#e6edf3}text.quiet{fill:#9198a1}\
+    .c0{color:#0969da}.c1{color:#bc4c00}.c2{color:#1a7f37}.c3{color:#8250df}.c4{color:#cf222e}.c5{color:#9a6700}.c6{color:#0e7490}.c7{color:#bf3989}";
+/// The same where the reader's screen is dark.
+const DARK: &str = "@media (prefers-color-scheme:dark){text{fill:#e6edf3}text.quiet{fill:#9198a1}\
     .paper{fill:#0d1117}.void{fill:#30363d}.plot{fill:#161b22}.grid{stroke:#2a313a}.frame{stroke:#6e7681}\
     .shade{fill:#e3b341;fill-opacity:.2}.bar{fill:#6e7681;fill-opacity:.7}.mark{stroke:#ff7b72}.sum{stroke:#e6edf3}.cross{stroke:#e6edf3}\
     .c0{color:#58a6ff}.c1{color:#f0883e}.c2{color:#56d364}.c3{color:#bc8cff}.c4{color:#ff7b72}.c5{color:#e3b341}.c6{color:#39c5cf}.c7{color:#f778ba}}";
+
+/// The style that every picture carries, for pages that hold several.
+pub(crate) fn style() -> String {
+    format!("{LIGHT}{DARK}")
+}
+
+/// A picture as part of a page that has [`style`]; `number` tells its clip paths from those of the page's other pictures.
+pub(crate) fn inlined(svg: &str, number: usize) -> String {
+    // texts hold no quotes, so that none of these can be in one
+    svg.replace(&format!("<style>{LIGHT}{DARK}</style>\n"), "")
+        .replace("<clipPath id=\"", &format!("<clipPath id=\"p{number}"))
+        .replace("clip-path=\"url(#", &format!("clip-path=\"url(#p{number}"))
+}
+
+/// A picture on light paper whatever the screen: for those who read no media queries.
+pub(crate) fn on_light_paper(svg: &str) -> String {
+    svg.replace(DARK, "")
+}
 
 /// Where a text lies about its point.
 #[derive(Clone, Copy, PartialEq)]
@@ -153,7 +174,7 @@ impl Page {
         let (w, h, title, body) = (At(WIDTH), At(self.y + 10.0), &self.title, &self.body);
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"{w}\" height=\"{h}\" role=\"img\" style=\"max-width:100%;height:auto\">\n\
-             <title>{title}</title>\n<style>{STYLE}</style>\n<rect class=\"paper\" width=\"{w}\" height=\"{h}\"/>\n{body}</svg>\n"
+             <title>{title}</title>\n<style>{LIGHT}{DARK}</style>\n<rect class=\"paper\" width=\"{w}\" height=\"{h}\"/>\n{body}</svg>\n"
         )
     }
 }
@@ -166,8 +187,8 @@ fn hover_element(hover: &str) -> String {
     if hover.is_empty() { String::new() } else { format!("<title>{}</title>", escape(hover)) }
 }
 
-/// Text that XML accepts.
-pub(super) fn escape(s: &str) -> String {
+/// Text that XML and HTML accept.
+pub(crate) fn escape(s: &str) -> String {
     let mut out = String::with_capacity(s.len());
     for c in s.chars() {
         match c {

@@ -50,14 +50,23 @@ impl Scale {
 
     /// About `most` round values within the range, and their texts.
     pub(super) fn ticks(&self, most: usize) -> Vec<(f64, String)> {
-        if self.log { self.log_ticks() } else { ticks(self.low, self.high, most) }
+        if self.log { self.log_ticks(most) } else { ticks(self.low, self.high, most) }
     }
 
-    fn log_ticks(&self) -> Vec<(f64, String)> {
+    /// 1, 2 and 5 times powers of ten; over many decades only powers, not all of them; within less than one what is round.
+    fn log_ticks(&self, most: usize) -> Vec<(f64, String)> {
+        let decades = (self.high / self.low).log10();
+        if decades < 0.7 {
+            return ticks(self.low, self.high, most);
+        }
+        let (digits, step): (&[f64], i32) = match decades {
+            d if d <= 3.0 => (&[1.0, 2.0, 5.0], 1),
+            d => (&[1.0], (d / 8.0).ceil() as i32),
+        };
+        let (first, last) = (self.low.log10().floor() as i32, self.high.log10().ceil() as i32);
         let mut out = Vec::new();
-        let first = self.low.log10().floor() as i32;
-        for power in first..=first.saturating_add(20) {
-            for digit in [1.0, 2.0, 5.0] {
+        for power in (first..=last).filter(|p| p % step == 0) {
+            for digit in digits {
                 let v = digit * 10f64.powi(power);
                 if v >= self.low * 0.999 && v <= self.high * 1.001 {
                     out.push((v, written(v, 10f64.powi(power), v)));
