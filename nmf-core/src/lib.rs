@@ -4,6 +4,7 @@
 //! * [`Backend`] is what a device must offer: the dozen primitives NMF consists of. `nmf-cpu` and `nmf-gpu` are two;
 //!   yours can be the third ([`conformance`] proves it, `nmf-cpu/examples/own_backend.rs` shows it).
 //! * [`Loss`] is a β-divergence or an elementwise loss of your own ([`ElementwiseLoss`]).
+//! * [`stability`] says how far several factorizations agree, and how much one depends on the rows that were seen.
 //! * [`solver`] holds the algorithms, [`mod@fit`] the one loop that drives them, [`mod@reference`] the plain f64 oracle.
 //!
 //! Orientation: X is m×n, W is m×k. The public results have H as k×n, so that `w.dot(&h)` is the model; inside, and in
@@ -29,6 +30,7 @@ pub mod rows;
 pub mod shifts;
 pub mod solver;
 pub mod sparseness;
+pub mod stability;
 pub mod stop;
 mod sweep;
 pub mod weights;

@@ -1,5 +1,6 @@
 //! The front door: a builder, and what it returns.
 
+pub(crate) mod bootstrap;
 mod check;
 mod fitted;
 mod transform;
