@@ -14,6 +14,7 @@ pub mod backend;
 pub mod conformance;
 mod element;
 mod error;
+mod fingerprint;
 pub mod fit;
 pub mod init;
 pub mod loss;

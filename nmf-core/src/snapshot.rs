@@ -186,10 +186,11 @@ impl<T: Element> Snapshot<T> {
         }
     }
 
-    /// One whole number as an index.
+    /// One whole number as an index or a number of iterations, far from the end of the integers.
     pub(crate) fn index(&self, name: &str) -> Result<usize> {
         let v = self.count(name)?;
-        usize::try_from(v).map_err(|_| Self::unfit(name, v.to_string(), "a number that fits this machine"))
+        let fits = usize::try_from(v).ok().filter(|v| *v <= usize::MAX / 4);
+        fits.ok_or_else(|| Self::unfit(name, v.to_string(), format!("at most {}", usize::MAX / 4)))
     }
 
     /// A text.
