@@ -5,7 +5,7 @@
 //! factor being updated (p×k), *other* the one that is not (q×k), and X̃ = X or Xᵀ accordingly (p×q), so that
 //! the model is always X̃ ≈ f·otherᵀ.
 //!
-//! Operations enqueue; only [`Backend::read`], [`Backend::read_gram`], [`Backend::read_terms`] and
+//! Operations enqueue; only [`Backend::read`], [`Backend::read_gram`], [`Backend::read_terms`], [`Backend::read_momentum`] and
 //! [`Backend::wait`] wait for the device. Shapes are checked by [`crate::Problem`] and by [`crate::fit`]; an
 //! operation called with wrong shapes returns [`Error::Shape`] or [`Error::Device`], it does not panic.
 //!
@@ -385,6 +385,12 @@ pub trait Backend: Send {
 
     /// Takes in the objective after an iteration, the sum of these scalars up to a constant: [`crate::Momentum::advance`].
     fn advance(&mut self, m: &mut Self::Momentum, objective: &[Self::Scalar]) -> Result<()>;
+
+    /// The state of a momentum as words that only [`write_momentum`](Self::write_momentum) of the same kind of backend understands. Waits.
+    fn read_momentum(&mut self, m: &Self::Momentum) -> Result<Vec<u64>>;
+
+    /// Puts a momentum into a state that was read: from there on it does what the one it was read from did, to the last bit.
+    fn write_momentum(&mut self, m: &mut Self::Momentum, words: &[u64]) -> Result<()>;
 
     /// previous ← f extrapolated away from previous, see [`Extrapolation`].
     fn extrapolate(

@@ -50,7 +50,8 @@ macro_rules! __conformance_list {
                 quadratic, hals_sweep, least_squares, gradient_step, extrapolate, advance, newton_sweep,
                 impose_sparseness, unfold, fold, weighted;
             laws: layouts_agree, transpose, permutation, scaling, exact_fit, identity_factor, disjoint_supports,
-                zeros_stay, non_negative, descent, weights_of_one, masks_are_patterns, weights_scale;
+                zeros_stay, non_negative, descent, weights_of_one, masks_are_patterns, weights_scale,
+                momentum_goes_on;
             hostile: empty_lines, all_zero, near_floor, poisoned_memory, many_operations, repeatable, tickets,
                 wrong_shapes, unsupported;
         }

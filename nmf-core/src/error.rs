@@ -93,6 +93,16 @@ pub enum Error {
         /// What would be accepted.
         expected: &'static str,
     },
+    /// A snapshot that belongs to another factorization, or to none.
+    #[error("the snapshot does not fit: {what} is {found}, expected {expected}")]
+    Snapshot {
+        /// What differs.
+        what: String,
+        /// What the snapshot says.
+        found: String,
+        /// What this factorization says.
+        expected: String,
+    },
     /// The device has too little memory; refused before anything was uploaded.
     #[error(
         "{what} needs {needed} bytes on the device, {available} are available: use the CPU, fewer components or a smaller matrix"

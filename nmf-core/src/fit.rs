@@ -4,14 +4,19 @@
 //! solver just before a step (where a fused pass gets them almost for free), so the value after iteration t is known
 //! once iteration t+1 has been recorded, and a run that stops by `tol` has done one iteration beyond the check.
 
-use crate::observer::{Flow, Observer, Progress};
+mod recorder;
+mod state;
+
+use crate::observer::{Flow, Observer, Progress, Silent};
 use crate::penalty::Rule;
+use crate::snapshot::{Keeper, Snapshot};
 use crate::solver::{Measure, Model, Solver, TermsH};
 use crate::stop::{Stop, Stopped};
-use crate::{Backend, Element, Error, Loss, Problem, Result, Ticket, shifts};
+use crate::{Backend, Element, Error, Loss, Problem, Result, shifts};
 use ndarray::Array2;
-use std::collections::VecDeque;
-use std::time::Instant;
+use recorder::{Recorder, diverged};
+pub(crate) use recorder::{get_trace, put_trace};
+use state::State;
 
 /// W (m×k) and H (n×k, transposed) to start from, in the units of X.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,79 +78,34 @@ pub struct Run<T> {
     pub seconds: f64,
 }
 
-struct Pending {
-    ticket: Ticket,
-    /// Every objective behind the ticket.
-    points: Vec<Point>,
+/// Where a run begins.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin<'a, T> {
+    /// At its first iteration.
+    Start(&'a Start<T>),
+    /// Where this state of a run of that rank and number of shifts was kept.
+    Snapshot { of_run: &'a Snapshot<T>, rank: usize, shifts: usize },
 }
 
-/// An objective on its way: the divergence without its offset and the penalties are still on the device.
-struct Point {
-    iteration: usize,
-    seconds: f64,
-    offset: f64,
-    least: f64,
-}
-
-struct Recorder<S> {
-    scalars: Vec<S>,
-    points: Vec<Point>,
-    pending: VecDeque<Pending>,
-    per_point: usize,
-    to_x: f64,
-    is_beta: bool,
-    known: Vec<TracePoint>,
-    last_divergence: Option<f64>,
-}
-
-impl<S: Clone> Recorder<S> {
-    /// A β-divergence is never negative, whatever rounding says of a sum that cancels.
-    fn not_below_zero(&self, d: f64) -> f64 {
-        if self.is_beta && d < 0.0 { 0.0 } else { d }
-    }
-
-    fn flush<B: Backend<Scalar = S>>(&mut self, b: &mut B) -> Result<()> {
-        if !self.scalars.is_empty() {
-            let ticket = b.ticket(&self.scalars)?;
-            self.scalars.clear();
-            self.pending.push_back(Pending { ticket, points: std::mem::take(&mut self.points) });
-        }
-        Ok(())
-    }
-
-    /// Takes in what has arrived; waits while more than `most` tickets are outstanding.
-    fn collect<B: Backend<Scalar = S>>(&mut self, b: &mut B, most: usize) -> Result<()> {
-        while let Some(front) = self.pending.front() {
-            let values = if self.pending.len() > most {
-                b.wait(&front.ticket)?
-            } else {
-                match b.poll(&front.ticket)? {
-                    Some(v) => v,
-                    None => return Ok(()),
-                }
-            };
-            let Some(front) = self.pending.pop_front() else { return Ok(()) };
-            for (point, v) in front.points.into_iter().zip(values.chunks(self.per_point)) {
-                let Point { iteration, seconds, offset, least } = point;
-                let divergence = self.not_below_zero(v[0] + offset);
-                self.last_divergence = Some(divergence);
-                if divergence < least {
-                    continue; // its digits are gone; from here on the solver measures directly
-                }
-                let objective = (divergence + v[1..].iter().sum::<f64>()) * self.to_x;
-                if !objective.is_finite() {
-                    return Err(diverged(objective, iteration));
-                }
-                self.known.push(TracePoint { iteration, seconds, objective });
+impl<T: Element> Origin<'_, T> {
+    /// W and H on the device.
+    fn place<B: Backend<Elem = T>>(&self, b: &mut B, problem: &Problem<'_, T>) -> Result<(B::Factor, B::Factor)> {
+        let (rows, cols) = problem.dim();
+        match *self {
+            Origin::Start(start) => {
+                let k = start.h.ncols();
+                let shifts = shifts::count(start.w.dim(), (rows, k))?;
+                check_start(start, (rows, cols), k, shifts)?;
+                let units = problem.units();
+                Ok((place(b, &start.w, units.w())?, place(b, &start.h, units.h())?))
             }
+            // in the device's units already
+            Origin::Snapshot { of_run, rank, shifts } => Ok((
+                b.factor(of_run.matrix("w", (rows, rank * shifts))?)?,
+                b.factor(of_run.matrix("h", (cols, rank))?)?,
+            )),
         }
-        Ok(())
     }
-}
-
-fn diverged(value: f64, iteration: usize) -> Error {
-    let advice = "the numbers left the range of the precision; use --precision f64, another start or a larger floor";
-    Error::Diverged { value, iteration, advice }
 }
 
 /// Puts a start on the device, in the device's units.
@@ -190,7 +150,21 @@ pub fn fit<B: Backend, S: Solver<B> + ?Sized>(
     plan: &Plan,
     observer: &mut dyn Observer,
 ) -> Result<Run<B::Elem>> {
-    b.scope(|b| run(b, data, problem, solver, start, plan, observer))
+    fit_kept(b, data, problem, solver, Origin::Start(start), plan, observer, &mut Silent)
+}
+
+/// The same from anywhere; snapshots of the run go to `keeper`.
+pub(crate) fn fit_kept<B: Backend, S: Solver<B> + ?Sized>(
+    b: &mut B,
+    data: &B::Data,
+    problem: &Problem<'_, B::Elem>,
+    solver: &mut S,
+    origin: Origin<'_, B::Elem>,
+    plan: &Plan,
+    observer: &mut dyn Observer,
+    keeper: &mut dyn Keeper<B::Elem>,
+) -> Result<Run<B::Elem>> {
+    b.scope(|b| run(b, data, problem, solver, origin, plan, observer, keeper))
 }
 
 fn run<B: Backend, S: Solver<B> + ?Sized>(
@@ -198,19 +172,18 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
     data: &B::Data,
     problem: &Problem<'_, B::Elem>,
     solver: &mut S,
-    start: &Start<B::Elem>,
+    origin: Origin<'_, B::Elem>,
     plan: &Plan,
     observer: &mut dyn Observer,
+    keeper: &mut dyn Keeper<B::Elem>,
 ) -> Result<Run<B::Elem>> {
     plan.stop.check()?;
     let units = problem.units();
     let (rows, cols) = problem.dim();
-    let k = start.h.ncols();
-    let shifts = shifts::count(start.w.dim(), (rows, k))?;
-    check_start(start, (rows, cols), k, shifts)?;
     let (penalty_w, penalty_h) = (plan.rule_w.penalty, plan.rule_h.penalty);
-    let (w, h) = (place(b, &start.w, units.w())?, place(b, &start.h, units.h())?);
-    let shifted = if shifts > 1 { Some(place(b, &Array2::zeros((cols, k * shifts)), 1.0)?) } else { None };
+    let (w, h) = origin.place(b, problem)?;
+    let shifts = shifts::count(b.dim(&w), (rows, b.dim(&h).1))?;
+    let shifted = if shifts > 1 { Some(place(b, &Array2::zeros((cols, b.dim(&w).1)), 1.0)?) } else { None };
     let stats = problem.stats();
     let mut m: Model<'_, B> = Model {
         data,
@@ -227,36 +200,49 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
         last_divergence: None,
     };
     m.unfold(b)?;
-    solver.begin(b, &mut m)?;
+    let penalties: [bool; 2] = [!penalty_w.is_none(), !penalty_h.is_none()];
+    let mut at = State::new(Recorder::new(problem, penalties));
     let mut diagnostics = None;
     let needs_kkt = plan.kkt || plan.stop.kkt_tol > 0.0;
-    let kkt_start = if needs_kkt { kkt(b, &m, &mut diagnostics)? } else { 0.0 };
+    match origin {
+        Origin::Start(_) => {
+            solver.begin(b, &mut m)?;
+            at.kkt_start = if needs_kkt { kkt(b, &m, &mut diagnostics)? } else { 0.0 };
+        }
+        Origin::Snapshot { of_run, .. } => {
+            solver.restore(b, &m, &of_run.part("solver"))?;
+            at.restore(of_run)?;
+            m.last_divergence = at.rec.settled();
+        }
+    }
     b.finish()?;
 
-    let penalties: [bool; 2] = [!penalty_w.is_none(), !penalty_h.is_none()];
-    let mut rec = Recorder {
-        scalars: Vec::new(),
-        points: Vec::new(),
-        pending: VecDeque::new(),
-        per_point: 1 + penalties.iter().filter(|p| **p).count(),
-        to_x: units.divergence(),
-        is_beta: problem.loss().beta().is_some(),
-        known: Vec::new(),
-        last_divergence: None,
-    };
     let stop = &plan.stop;
     let watches_objective = stop.tol > 0.0;
-    let mut previous: Option<f64> = None;
-    let (mut iterations, mut stopped) = (0, Stopped::MaxIter);
-    let clock = Instant::now();
-    while iterations < stop.max_iter {
-        let at = iterations;
-        let checking = watches_objective && at % stop.every == 0;
+    // What a solver learns of the objective must not depend on how fast the device happens to be, nor on who else asked for it
+    // meanwhile: behind an asynchronous device it is as old as may be still on its way.
+    let lag = if watches_objective || !b.info().asynchronous { 0 } else { stop.every.saturating_mul(2) };
+    let mut unsaved = matches!(origin, Origin::Start(_));
+    at.clock.start();
+    let stopped = loop {
+        // asked between iterations, so that a run that goes on from here gets the same answer
+        let seconds = at.clock.seconds();
+        if let Some(why) = at.ended {
+            break why;
+        }
+        if at.iterations > 0 && stop.time_limit.is_some_and(|t| seconds >= t.as_secs_f64()) {
+            break Stopped::Time;
+        }
+        if at.iterations >= stop.max_iter {
+            break Stopped::MaxIter;
+        }
+        let i = at.iterations;
+        let checking = watches_objective && i % stop.every == 0;
         let measure = match (checking, plan.trace_every) {
             (true, _) => Measure::Exact,
-            (false, 0) if at > 0 => Measure::No,
+            (false, 0) if i > 0 => Measure::No,
             (false, 0) => Measure::Exact,
-            (false, n) if at % n == 0 => Measure::Trace,
+            (false, n) if i % n == 0 => Measure::Trace,
             _ => Measure::No,
         };
         let mut extra = Vec::new();
@@ -268,57 +254,53 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
                 extra.push(b.penalty(&m.h, &m.rule_h.penalty)?);
             }
         }
-        let seconds = if at == 0 { 0.0 } else { clock.elapsed().as_secs_f64() };
         if let Some(measured) = solver.step(b, &mut m, measure)? {
-            rec.scalars.push(measured.scalar);
-            rec.scalars.append(&mut extra);
-            rec.points.push(Point { iteration: at, seconds, offset: measured.offset, least: measured.least });
+            at.rec.push(measured, extra, i, if i == 0 { 0.0 } else { seconds });
         }
-        iterations += 1;
-        if checking || at % stop.every == 0 {
-            rec.flush(b)?;
-            rec.collect(b, if checking || stop.time_limit.is_some() { 0 } else { 2 })?;
-            m.last_divergence = rec.last_divergence;
+        at.iterations += 1;
+        unsaved = true;
+        if i % stop.every == 0 {
+            at.rec.flush(b)?;
+            let told = i.checked_sub(lag);
+            at.rec.collect(b, if stop.time_limit.is_some() { Some(i) } else { told })?;
+            m.last_divergence = at.rec.settle(told);
         }
-        if checking {
-            if let (Some(p), Some(first), Some(last)) = (previous, rec.known.first(), rec.known.last())
-                && p - last.objective <= stop.tol * (first.objective * last.objective).max(0.0).sqrt()
-            {
-                stopped = Stopped::Tol;
-                break;
-            }
-            previous = rec.known.last().map(|p| p.objective);
+        if checking && at.rec.has_settled_down(&mut at.previous, stop.tol) {
+            at.ended = Some(Stopped::Tol);
+            continue;
         }
         if stop.kkt_tol > 0.0
-            && iterations % stop.every == 0
-            && kkt(b, &m, &mut diagnostics)? <= stop.kkt_tol * kkt_start
+            && at.iterations % stop.every == 0
+            && kkt(b, &m, &mut diagnostics)? <= stop.kkt_tol * at.kkt_start
         {
-            stopped = Stopped::Kkt;
-            break;
+            at.ended = Some(Stopped::Kkt);
+            continue;
         }
-        let seconds = clock.elapsed().as_secs_f64();
-        let flow = observer.progress(&Progress {
+        let progress = Progress {
             restart: plan.restart.0,
             restarts: plan.restart.1,
-            iteration: iterations,
+            iteration: at.iterations,
             max_iter: stop.max_iter,
-            seconds,
-            objective: rec.known.last().map(|p| p.objective),
-        });
-        if flow == Flow::Stop {
-            stopped = Stopped::Interrupted;
-            break;
+            seconds: at.clock.seconds(),
+            objective: at.rec.known().last().map(|p| p.objective),
+        };
+        if observer.progress(&progress) == Flow::Stop {
+            break Stopped::Interrupted;
         }
-        if stop.time_limit.is_some_and(|t| seconds >= t.as_secs_f64()) {
-            stopped = Stopped::Time;
-            break;
+        if keeper.due(&progress) {
+            at.keep(b, &m, solver, keeper)?;
+            unsaved = false;
         }
-    }
+    };
     b.finish()?;
-    let seconds = clock.elapsed().as_secs_f64();
+    let last = plan.restart.0 + 1 >= plan.restart.1 || stopped == Stopped::Interrupted;
+    if unsaved && last {
+        at.keep(b, &m, solver, keeper)?;
+    }
+    let (iterations, seconds, mut rec) = (at.iterations, at.clock.seconds(), at.rec);
 
     rec.flush(b)?;
-    rec.collect(b, 0)?;
+    rec.collect(b, Some(usize::MAX))?;
     let (divergence, penalty) = final_objective(b, &m)?;
     let divergence = rec.not_below_zero(divergence) * units.divergence();
     let objective = divergence + penalty * units.divergence();
@@ -327,21 +309,22 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
     }
     let kkt_residual = if needs_kkt {
         let end = kkt(b, &m, &mut diagnostics)?;
-        Some(if kkt_start > 0.0 { end / kkt_start } else { 0.0 })
+        Some(if at.kkt_start > 0.0 { end / at.kkt_start } else { 0.0 })
     } else {
         None
     };
     let (wx, hx) = (fetch(b, &m.w, units.w())?, fetch(b, &m.h, units.h())?);
-    if iterations > 0 || rec.known.is_empty() {
+    let mut trace = rec.into_known();
+    if iterations > 0 || trace.is_empty() {
         let seconds = if iterations == 0 { 0.0 } else { seconds };
-        rec.known.push(TracePoint { iteration: iterations, seconds, objective });
+        trace.push(TracePoint { iteration: iterations, seconds, objective });
     }
     if plan.trace_every != 1 {
         // checks measured more often than was asked for
         let every = plan.trace_every;
-        rec.known.retain(|p| p.iteration == 0 || p.iteration == iterations || (every > 0 && p.iteration % every == 0));
+        trace.retain(|p| p.iteration == 0 || p.iteration == iterations || (every > 0 && p.iteration % every == 0));
     }
-    Ok(Run { w: wx, h: hx, trace: rec.known, iterations, stopped, divergence, objective, kkt_residual, seconds })
+    Ok(Run { w: wx, h: hx, trace, iterations, stopped, divergence, objective, kkt_residual, seconds })
 }
 
 /// Divergence and penalties of the model, in the device's units.

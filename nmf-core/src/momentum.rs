@@ -5,6 +5,8 @@
 //! scheme of B. O'Donoghue and E. Candès, Found. Comput. Math. 15, 2015). Alternating least squares with
 //! this momentum over whole iterations: D. Mitchell, N. Ye and H. De Sterck, Numer. Linear Algebra Appl. 27, 2020.
 
+use crate::{Error, Result};
+
 /// The state, for backends that keep it on the host.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Momentum {
@@ -32,10 +34,35 @@ impl Momentum {
         self.last = objective;
     }
 
+    /// t, the weight and the last objective, as bits.
+    pub fn to_words(&self) -> [u64; 3] {
+        [self.t, self.weight, self.last].map(f64::to_bits)
+    }
+
+    /// What [`to_words`](Self::to_words) took apart.
+    ///
+    /// # Errors
+    /// If these are not its words.
+    pub fn from_words(words: &[u64]) -> Result<Self> {
+        match words {
+            [t, weight, last] => {
+                let [t, weight, last] = [t, weight, last].map(|w| f64::from_bits(*w));
+                Ok(Momentum { t, weight, last })
+            }
+            _ => Err(wrong_words(words.len(), 3)),
+        }
+    }
+
     /// β, in [0, 1).
     pub fn weight(&self) -> f64 {
         self.weight
     }
+}
+
+/// The error of a momentum that is given `found` words of state instead of `expected`.
+pub fn wrong_words(found: usize, expected: usize) -> Error {
+    let (found, expected) = (format!("{found} words"), format!("{expected} words"));
+    Error::Snapshot { what: "the state of a momentum".into(), found, expected }
 }
 
 /// t⁺ = (1 + √(1 + 4t²))/2.

@@ -3,18 +3,22 @@
 pub(crate) mod bootstrap;
 mod check;
 mod fitted;
+mod kept;
 mod transform;
 
 pub use fitted::{Fitted, Norm, Sparseness};
 pub use transform::transform;
 
-use crate::fit::{Plan, Run, Start, fit};
+use crate::fit::{Origin, Plan, Start, fit_kept};
 use crate::init::Init;
 use crate::observer::{Flow, Observer, Progress, Silent};
 use crate::penalty::Ridge;
 use crate::solver::{MuExponent, SolverKind, SolverOptions};
 use crate::stop::{Stop, Stopped};
-use crate::{Backend, Element, Error, Loss, Matrix, MatrixRef, Observed, Penalty, Problem, Result, Rule, Weighted};
+use crate::{
+    Backend, Element, Error, Loss, Matrix, MatrixRef, Observed, Penalty, Problem, Result, Rule, Snapshot, Weighted,
+};
+use kept::{Book, Page, Past};
 use ndarray::{Array2, s};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -269,36 +273,57 @@ impl<T: Element> Nmf<T> {
         prepare_seconds: f64,
         observer: &mut dyn Observer,
     ) -> Result<Fitted<T>> {
+        self.fit_from(b, data, problem, prepare_seconds, observer, None, Past::default(), None)
+    }
+
+    /// The restarts that follow those of `past`; the first of them from `of_run` on, if that is given. Snapshots go into `book`.
+    fn fit_from<B: Backend<Elem = T>>(
+        &self,
+        b: &mut B,
+        data: &B::Data,
+        problem: &Problem<'_, T>,
+        prepare_seconds: f64,
+        observer: &mut dyn Observer,
+        mut book: Option<&mut Book<'_, T>>,
+        mut past: Past<T>,
+        mut of_run: Option<&Snapshot<T>>,
+    ) -> Result<Fitted<T>> {
         let (m, n) = problem.dim();
+        let (rank, shifts) = (self.rank, self.options.shifts);
         let kind = self.check(b, problem)?;
-        let mut solver = kind.build(b, (m, n), self.rank, &self.options, &problem.units())?;
-        let mut best: Option<Run<T>> = None;
-        let mut objectives = Vec::new();
-        let mut seconds = 0.0;
+        let mut solver = kind.build(b, (m, n), rank, &self.options, &problem.units())?;
         // an interruption keeps the best run so far, the interrupted one included
         let mut interrupted = false;
-        for r in 0..self.restarts {
-            let init = if r == 0 { &self.init } else { &Init::Random };
-            let seed = self.seed.wrapping_add(r as u64);
-            let mut start = init.make(b, data, problem, self.rank, self.options.shifts, seed)?;
-            self.put_fixed(&mut start);
+        for r in past.ended.len()..self.restarts {
+            let start;
+            let origin = match of_run.take() {
+                Some(of_run) => Origin::Snapshot { of_run, rank, shifts },
+                None => {
+                    start = self.start_of(r, b, data, problem)?;
+                    Origin::Start(&start)
+                }
+            };
             let plan = self.plan(r);
             let mut watch = |p: &Progress| {
                 let flow = observer.progress(p);
                 interrupted |= flow == Flow::Stop;
                 flow
             };
-            let run = fit(b, data, problem, &mut *solver, &start, &plan, &mut watch)?;
-            objectives.push(run.objective);
-            seconds += run.seconds;
-            if best.as_ref().is_none_or(|old| run.objective < old.objective) {
-                best = Some(run);
-            }
+            let run = match book.as_deref_mut() {
+                Some(book) => {
+                    let mut page = Page { book, past: past.to_snapshot() };
+                    fit_kept(b, data, problem, &mut *solver, origin, &plan, &mut watch, &mut page)?
+                }
+                None => fit_kept(b, data, problem, &mut *solver, origin, &plan, &mut watch, &mut Silent)?,
+            };
+            past.push(run);
             if interrupted {
                 break;
             }
         }
-        let Some(mut run) = best else {
+        let (objectives, seconds) =
+            (past.ended.iter().map(|e| e.objective).collect(), past.ended.iter().map(|e| e.seconds).sum());
+        let Some(mut run) = past.best else {
             return Err(Error::Parameter { name: "restarts", value: "0".into(), expected: "at least 1" });
         };
         if interrupted {
@@ -341,12 +366,23 @@ impl<T: Element> Nmf<T> {
         }
     }
 
-    fn put_fixed(&self, start: &mut Start<T>) {
+    /// Where restart `r` starts, with the fixed parts in their places.
+    fn start_of<B: Backend<Elem = T>>(
+        &self,
+        r: usize,
+        b: &mut B,
+        data: &B::Data,
+        problem: &Problem<'_, T>,
+    ) -> Result<Start<T>> {
+        let init = if r == 0 { &self.init } else { &Init::Random };
+        let seed = self.seed.wrapping_add(r as u64);
+        let mut start = init.make(b, data, problem, self.rank, self.options.shifts, seed)?;
         if let Some(f) = &self.fixed_w {
             start.w.slice_mut(s![.., ..f.ncols()]).assign(f);
         }
         if let Some(f) = &self.fixed_h {
             start.h.slice_mut(s![.., ..f.nrows()]).assign(&f.t());
         }
+        Ok(start)
     }
 }

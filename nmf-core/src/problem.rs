@@ -1,5 +1,6 @@
 //! Validated input: the one place where shapes, signs and finiteness of X are checked, and where its units are chosen.
 
+use crate::fingerprint::Fingerprint;
 use crate::{Backend, Element, Error, Loss, MatrixRef, Observed, Penalty, Result, Weighted};
 
 /// Facts about X gathered while it was validated.
@@ -160,6 +161,28 @@ impl<'a, T: Element> Problem<'a, T> {
         };
         self.stats.sum / known
     }
+    /// 64 bits that tell one X with its weights from another: the same for every layout of the same stored entries. What X holds where
+    /// a dense weight is 0 does not matter.
+    pub fn fingerprint(&self) -> u64 {
+        let mut print = Fingerprint::new(self.x.dim());
+        match (&self.x, &self.weights) {
+            (MatrixRef::Dense(x), Some(MatrixRef::Dense(w))) => {
+                let known = x.indexed_iter().zip(w).filter(|(_, w)| **w > T::zero());
+                known.for_each(|(((i, j), x), w)| print.add(i, j, [x.f64(), w.f64()]));
+            }
+            (MatrixRef::Sparse(x), Some(MatrixRef::Sparse(w))) => {
+                let csr = x.is_csr();
+                for ((o, x), w) in x.outer_iterator().enumerate().zip(w.outer_iterator()) {
+                    for ((inner, x), w) in x.iter().zip(w.data()) {
+                        let (i, j) = if csr { (o, inner) } else { (inner, o) };
+                        print.add(i, j, [x.f64(), w.f64()]);
+                    }
+                }
+            }
+            (x, _) => x.for_each(|i, j, v| print.add(i, j, [v.f64(), 1.0])),
+        }
+        print.value()
+    }
     /// Puts X on the device, in the problem's units.
     pub fn upload<B: Backend<Elem = T>>(&self, b: &mut B) -> Result<B::Data> {
         let scale = T::of(self.units.data());
@@ -269,6 +292,36 @@ mod tests {
         assert!(matches!(err, Error::ZeroEntry { count: 1, row: 1, col: 1, .. }));
         assert!(Problem::new(&sparse, Loss::IS, Observed::Stored).is_ok());
         assert!(Problem::new(&sparse, Loss::KL, Observed::All).is_ok());
+    }
+
+    #[test]
+    fn fingerprints_depend_on_entries_places_and_weights_but_not_on_the_layout() {
+        let x = array![[1.0, 0.0, 2.0], [0.0, 5.0, 0.0]];
+        let sparse = crate::Sparse::csr_from_dense(x.view(), 0.0);
+        let csc = sparse.to_csc();
+        let print = |x: MatrixRef<'_, f64>| Problem::new(x, Loss::KL, Observed::All).unwrap().fingerprint();
+        let own = print((&x).into());
+        let columns = x.t().as_standard_layout().into_owned();
+        assert_eq!(own, print(columns.t().into()), "the order in memory counts");
+        assert_eq!(print((&sparse).into()), print((&csc).into()));
+        let others = [
+            array![[2.0, 0.0, 1.0], [0.0, 5.0, 0.0]],
+            array![[1.0, 0.0, 2.0], [5.0, 0.0, 0.0]],
+            array![[1.0, 0.0, 2.0 + f64::EPSILON * 2.0], [0.0, 5.0, 0.0]],
+            array![[1.0, 0.0], [2.0, 0.0], [5.0, 0.0]],
+            array![[5.0, 0.0, 2.0], [0.0, 1.0, 0.0]],
+        ];
+        assert!(others.iter().all(|other| print(other.into()) != own));
+
+        let weigh = |x: &Array2<f64>, w: &Array2<f64>| {
+            let pair = Weighted::new(&x.into(), &w.into(), false).unwrap();
+            Problem::weighted(&pair, Loss::KL).unwrap().fingerprint()
+        };
+        let w = array![[1.0, 1.0, 0.0], [0.5, 1.0, 1.0]];
+        let hidden = array![[1.0, 0.0, f64::NAN], [0.0, 5.0, 0.0]];
+        assert_eq!(weigh(&x, &w), weigh(&hidden, &w), "unknown entries count");
+        assert_ne!(weigh(&x, &w), weigh(&x, &(&w * 2.0)));
+        assert_ne!(weigh(&x, &w), own);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub use multiplicative::Multiplicative;
 pub use newton::Newton;
 pub use sparse::SparseGradient;
 
-use crate::{Backend, Result};
+use crate::{Backend, Result, Snapshot};
 
 /// How well the divergence before a step has to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,14 @@ pub trait Solver<B: Backend>: Send {
         let _ = (b, m);
         Ok(())
     }
+
+    /// Puts in what the next step depends on beside the model, W and H: called between two steps, changes nothing. Room whose content a
+    /// step overwrites is no part of it. There is no default, lest a solver forgets what it carries along.
+    fn save(&self, b: &mut B, out: &mut Snapshot<B::Elem>) -> Result<()>;
+
+    /// Goes on where [`save`](Self::save) was called, W and H being what they were: instead of [`begin`](Self::begin). The next step
+    /// gives the same bits as without the interruption.
+    fn restore(&mut self, b: &mut B, m: &Model<'_, B>, from: &Snapshot<B::Elem>) -> Result<()>;
 
     /// One iteration: W, then H (columns that are free). Returns the divergence *before* the step if asked for.
     fn step(&mut self, b: &mut B, m: &mut Model<'_, B>, measure: Measure) -> Result<Option<Measured<B::Scalar>>>;

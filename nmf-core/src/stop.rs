@@ -58,6 +58,23 @@ pub enum Stopped {
 }
 
 impl Stopped {
+    const ALL: [Stopped; 5] = [Stopped::MaxIter, Stopped::Tol, Stopped::Kkt, Stopped::Time, Stopped::Interrupted];
+
+    /// Its number in a snapshot.
+    pub(crate) fn code(self) -> u64 {
+        Stopped::ALL.iter().position(|s| *s == self).unwrap_or(Stopped::ALL.len()) as u64
+    }
+
+    /// The reason of that number.
+    pub(crate) fn of_code(code: u64) -> Result<Stopped> {
+        let known = usize::try_from(code).ok().and_then(|i| Stopped::ALL.get(i));
+        known.copied().ok_or_else(|| Error::Snapshot {
+            what: "the reason why a run ended".into(),
+            found: code.to_string(),
+            expected: format!("a number below {}", Stopped::ALL.len()),
+        })
+    }
+
     /// `max_iter`, `tol`, `kkt`, `time` or `interrupted`.
     pub fn name(self) -> &'static str {
         match self {

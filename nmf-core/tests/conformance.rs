@@ -61,6 +61,7 @@ fn found_by(fault: Fault) -> &'static str {
         Fault::IgnoreShuffle => "oracle::hals_sweep",
         Fault::UpwardsAsClamped | Fault::UncutExtrapolation => "oracle::extrapolate",
         Fault::NeverRestart | Fault::AdvanceByFirst => "oracle::advance",
+        Fault::ForgetMomentum => "laws::momentum_goes_on",
         Fault::UncutGradient | Fault::HalfStep => "oracle::gradient_step",
         Fault::ClippedForExact | Fault::ExactForClipped | Fault::LazyGradient => "oracle::least_squares",
         Fault::DriftingSparseness | Fault::ProjectOnly => "oracle::impose_sparseness",

@@ -352,6 +352,15 @@ impl<T: Real> Backend for Cpu<T> {
         Ok(())
     }
 
+    fn read_momentum(&mut self, m: &Momentum) -> Result<Vec<u64>> {
+        Ok(m.to_words().to_vec())
+    }
+
+    fn write_momentum(&mut self, m: &mut Momentum, words: &[u64]) -> Result<()> {
+        *m = Momentum::from_words(words)?;
+        Ok(())
+    }
+
     fn extrapolate(
         &mut self,
         f: &Factor<T>,

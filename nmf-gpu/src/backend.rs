@@ -353,6 +353,14 @@ impl Backend for Gpu {
         self.record_advance(m, objective)
     }
 
+    fn read_momentum(&mut self, m: &Momentum) -> Result<Vec<u64>> {
+        self.fetch_momentum(m)
+    }
+
+    fn write_momentum(&mut self, m: &mut Momentum, words: &[u64]) -> Result<()> {
+        self.put_momentum(m, words)
+    }
+
     fn extrapolate(
         &mut self,
         f: &Factor,

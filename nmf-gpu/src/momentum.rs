@@ -8,6 +8,7 @@ use crate::backend::Gpu;
 use crate::memory::{Factor, Scalar, quads};
 use crate::pool::Buf;
 use crate::queue::Params;
+use nmf_core::momentum::wrong_words;
 use nmf_core::{Error, Extrapolation, Result, Weight};
 use nmf_shaders::{Kernel, MOMENTUM_AT_REST, MOMENTUM_WORDS};
 
@@ -29,6 +30,23 @@ impl Gpu {
         words[..MOMENTUM_AT_REST.len()].copy_from_slice(&MOMENTUM_AT_REST);
         self.stream.write_new(&state, bytemuck::cast_slice(&words))?;
         Ok(Momentum { state })
+    }
+
+    /// All words of the state, each in a word of its own.
+    pub(crate) fn fetch_momentum(&mut self, m: &Momentum) -> Result<Vec<u64>> {
+        let landing = self.stream.land(&[(&m.state, 0, MOMENTUM_WORDS as u64 * 4)])?;
+        self.stream.counters.reads += 1;
+        let words: Vec<u32> = self.stream.take(landing)?;
+        Ok(words.into_iter().map(u64::from).collect())
+    }
+
+    pub(crate) fn put_momentum(&mut self, m: &Momentum, words: &[u64]) -> Result<()> {
+        let narrow: Vec<u32> = words.iter().filter_map(|w| u32::try_from(*w).ok()).collect();
+        if narrow.len() != MOMENTUM_WORDS || narrow.len() != words.len() {
+            return Err(wrong_words(words.len(), MOMENTUM_WORDS));
+        }
+        self.stream.counters.writes += 1;
+        self.stream.write(&m.state, 0, bytemuck::cast_slice(&narrow))
     }
 
     pub(crate) fn record_advance(&mut self, m: &mut Momentum, objective: &[Scalar]) -> Result<()> {

@@ -421,6 +421,17 @@ impl<B: Backend> Backend for Broken<B> {
         }
     }
 
+    fn read_momentum(&mut self, m: &B::Momentum) -> Result<Vec<u64>> {
+        self.inner.read_momentum(m)
+    }
+
+    fn write_momentum(&mut self, m: &mut B::Momentum, words: &[u64]) -> Result<()> {
+        if self.is(Fault::ForgetMomentum) {
+            return Ok(());
+        }
+        self.inner.write_momentum(m, words)
+    }
+
     fn extrapolate(
         &mut self,
         f: &B::Factor,

@@ -90,6 +90,8 @@ pub enum Fault {
     NeverRestart,
     /// The momentum sees the first scalar only, without the penalties.
     AdvanceByFirst,
+    /// A momentum does not take over the state that is written to it.
+    ForgetMomentum,
     /// A gradient step without max(0, ·).
     UncutGradient,
     /// A gradient step of half the length.
@@ -114,7 +116,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every mistake.
-    pub const ALL: [Fault; 53] = [
+    pub const ALL: [Fault; 54] = [
         Fault::DropExponent,
         Fault::ForgetClamp,
         Fault::ForgetRefill,
@@ -158,6 +160,7 @@ impl Fault {
         Fault::UncutExtrapolation,
         Fault::NeverRestart,
         Fault::AdvanceByFirst,
+        Fault::ForgetMomentum,
         Fault::UncutGradient,
         Fault::HalfStep,
         Fault::ClippedForExact,

@@ -2,11 +2,13 @@
 
 mod equivariance;
 mod fixed_points;
+mod momentum;
 mod monotone;
 mod weights;
 
 pub use equivariance::{layouts_agree, permutation, scaling, transpose};
 pub use fixed_points::{disjoint_supports, exact_fit, identity_factor};
+pub use momentum::momentum_goes_on;
 pub use monotone::{descent, non_negative, zeros_stay};
 pub use weights::{masks_are_patterns, weights_of_one, weights_scale};
 

@@ -12,11 +12,11 @@ use ndarray::{Array2, ArrayView2};
 pub struct Counts {
     /// `upload`.
     pub uploads: usize,
-    /// Values that went to the device: `factor`, `write`.
+    /// Values that went to the device: `factor`, `write`, `write_momentum`.
     pub writes: usize,
     /// Room asked for: `new_gram`, `new_terms`.
     pub rooms: usize,
-    /// Values that came back: `read`, `read_gram`, `read_terms`. Each waits.
+    /// Values that came back: `read`, `read_gram`, `read_terms`, `read_momentum`. Each waits.
     pub reads: usize,
     /// `wait`, `value`, `finish`. Each waits.
     pub waits: usize,
@@ -285,6 +285,16 @@ impl<B: Backend> Backend for Traced<B> {
     fn advance(&mut self, m: &mut B::Momentum, objective: &[B::Scalar]) -> Result<()> {
         self.counts.operations += 1;
         self.inner.advance(m, objective)
+    }
+
+    fn read_momentum(&mut self, m: &B::Momentum) -> Result<Vec<u64>> {
+        self.counts.reads += 1;
+        self.inner.read_momentum(m)
+    }
+
+    fn write_momentum(&mut self, m: &mut B::Momentum, words: &[u64]) -> Result<()> {
+        self.counts.writes += 1;
+        self.inner.write_momentum(m, words)
     }
 
     fn unfold(&mut self, f: &B::Factor, out: &mut B::Factor) -> Result<()> {

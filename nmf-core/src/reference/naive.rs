@@ -223,6 +223,15 @@ impl<T: Element> Backend for Naive<T> {
         Ok(())
     }
 
+    fn read_momentum(&mut self, m: &Momentum) -> Result<Vec<u64>> {
+        Ok(m.to_words().to_vec())
+    }
+
+    fn write_momentum(&mut self, m: &mut Momentum, words: &[u64]) -> Result<()> {
+        *m = Momentum::from_words(words)?;
+        Ok(())
+    }
+
     fn extrapolate(
         &mut self,
         f: &Array2<T>,

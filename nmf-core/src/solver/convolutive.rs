@@ -18,7 +18,7 @@
 use super::hals::zeros;
 use super::{Measure, Measured, Model, Solver, TermsH};
 use crate::momentum::next_t;
-use crate::{Backend, Extrapolation, Result, Side, Weight};
+use crate::{Backend, Extrapolation, Result, Side, Snapshot, Weight};
 use std::mem::swap;
 
 /// Scratch of the updates.
@@ -57,6 +57,25 @@ impl<B: Backend> Solver<B> for Convolutive<B> {
             previous.t = 1.0;
             b.copy(&m.w, &mut previous.w)?;
             b.copy(&m.h, &mut previous.h)?;
+        }
+        Ok(())
+    }
+
+    fn save(&self, b: &mut B, out: &mut Snapshot<B::Elem>) -> Result<()> {
+        if let Some(previous) = &self.extrapolated {
+            out.put_matrix("previous_w", b.read(&previous.w)?);
+            out.put_matrix("previous_h", b.read(&previous.h)?);
+            out.put_numbers("t", [previous.t]);
+        }
+        Ok(()) // the shifted copies are those of H
+    }
+
+    fn restore(&mut self, b: &mut B, _: &Model<'_, B>, from: &Snapshot<B::Elem>) -> Result<()> {
+        if let Some(previous) = &mut self.extrapolated {
+            let (w, h) = (b.dim(&previous.w), b.dim(&previous.h));
+            b.write(&mut previous.w, from.matrix("previous_w", w)?)?;
+            b.write(&mut previous.h, from.matrix("previous_h", h)?)?;
+            previous.t = from.number("t")?;
         }
         Ok(())
     }

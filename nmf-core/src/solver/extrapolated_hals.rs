@@ -16,7 +16,7 @@
 
 use super::hals::{Sweeper, before_step, zeros};
 use super::{Measure, Measured, Model, Solver};
-use crate::{Backend, Extrapolation, Result, Side, Weight};
+use crate::{Backend, Extrapolation, Result, Side, Snapshot, Weight};
 use std::mem::swap;
 
 /// How fast a flop of a sweep runs beside a flop of a product: sweeping longer pays more here than in A-HALS, because a
@@ -64,6 +64,37 @@ impl<B: Backend> Solver<B> for ExtrapolatedHals<B> {
         self.momentum = b.new_momentum()?;
         self.sweeper.iteration = 0;
         self.newest = None;
+        Ok(())
+    }
+
+    fn save(&self, b: &mut B, out: &mut Snapshot<B::Elem>) -> Result<()> {
+        out.put_matrix("w_hat", b.read(&self.w_hat)?);
+        out.put_matrix("h_hat", b.read(&self.h_hat)?);
+        out.put_counts("momentum", b.read_momentum(&self.momentum)?);
+        out.put_counts("iteration", [self.sweeper.iteration]);
+        out.put_counts("has_objective", [u64::from(self.newest.is_some())]);
+        Ok(())
+    }
+
+    fn restore(&mut self, b: &mut B, m: &Model<'_, B>, from: &Snapshot<B::Elem>) -> Result<()> {
+        let (w, h) = (b.dim(&self.w_hat), b.dim(&self.h_hat));
+        b.write(&mut self.w_hat, from.matrix("w_hat", w)?)?;
+        b.write(&mut self.h_hat, from.matrix("h_hat", h)?)?;
+        b.write_momentum(&mut self.momentum, from.counts("momentum")?)?;
+        self.sweeper.iteration = from.index("iteration")? as u64;
+        self.newest = None;
+        if from.count("has_objective")? > 0 {
+            // as in the step before: the same products of the same factors
+            self.newest = Some(if m.h_is_free(b) {
+                b.cross(m.data, Side::Cols, &m.w, &mut self.cross_h)?;
+                b.gram(&m.w, &mut self.gram)?;
+                b.quadratic(&self.cross_h, &self.gram, &m.h)?
+            } else {
+                b.cross(m.data, Side::Rows, &self.h_hat, &mut self.cross_w)?;
+                b.gram(&self.h_hat, &mut self.gram)?;
+                b.quadratic(&self.cross_w, &self.gram, &m.w)?
+            });
+        }
         Ok(())
     }
 

@@ -16,7 +16,7 @@
 use super::hals::zeros;
 use super::{Measure, Measured, Model, Solver};
 use crate::momentum::next_t;
-use crate::{Backend, Extrapolation, Result, Side, Weight};
+use crate::{Backend, Extrapolation, Result, Side, Snapshot, Weight};
 use std::mem::swap;
 
 /// Updates of a factor before the other one has its turn, for kl on sparse data.
@@ -53,6 +53,21 @@ impl<B: Backend> Solver<B> for ExtrapolatedMu<B> {
         self.t = 1.0;
         b.copy(&m.w, &mut self.previous_w)?;
         b.copy(&m.h, &mut self.previous_h)
+    }
+
+    fn save(&self, b: &mut B, out: &mut Snapshot<B::Elem>) -> Result<()> {
+        out.put_matrix("previous_w", b.read(&self.previous_w)?);
+        out.put_matrix("previous_h", b.read(&self.previous_h)?);
+        out.put_numbers("t", [self.t]);
+        Ok(())
+    }
+
+    fn restore(&mut self, b: &mut B, _: &Model<'_, B>, from: &Snapshot<B::Elem>) -> Result<()> {
+        let (w, h) = (b.dim(&self.previous_w), b.dim(&self.previous_h));
+        b.write(&mut self.previous_w, from.matrix("previous_w", w)?)?;
+        b.write(&mut self.previous_h, from.matrix("previous_h", h)?)?;
+        self.t = from.number("t")?;
+        Ok(())
     }
 
     fn step(&mut self, b: &mut B, m: &mut Model<'_, B>, measure: Measure) -> Result<Option<Measured<B::Scalar>>> {

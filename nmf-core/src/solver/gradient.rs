@@ -6,7 +6,7 @@
 //! Requirements: none; any loss, penalty, mask and weights.
 
 use super::{Measure, Measured, Model, Solver};
-use crate::{Accumulate, Backend, Element, Result, Side};
+use crate::{Accumulate, Backend, Element, Result, Side, Snapshot};
 
 /// Scratch of gradient descent.
 pub struct Gradient<B: Backend> {
@@ -43,6 +43,17 @@ impl<B: Backend> Solver<B> for Gradient<B> {
             Some(steps) => steps,
             None => (self.inverse_trace(b, &m.h)?, self.inverse_trace(b, &m.w)?),
         };
+        Ok(())
+    }
+
+    fn save(&self, _: &mut B, out: &mut Snapshot<B::Elem>) -> Result<()> {
+        out.put_numbers("step_w", [self.steps.0]);
+        out.put_numbers("step_h", [self.steps.1]);
+        Ok(())
+    }
+
+    fn restore(&mut self, _: &mut B, _: &Model<'_, B>, from: &Snapshot<B::Elem>) -> Result<()> {
+        self.steps = (from.number("step_w")?, from.number("step_h")?);
         Ok(())
     }
 

@@ -13,7 +13,7 @@
 
 use super::{Measure, Measured, Model, Solver};
 use crate::backend::sweep_seed;
-use crate::{Backend, Element, Result, Side, Sweep};
+use crate::{Backend, Element, Result, Side, Snapshot, Sweep};
 
 /// An iteration never sweeps more often than this.
 const MOST_SWEEPS: f64 = 32.0;
@@ -120,6 +120,16 @@ impl<B: Backend> Solver<B> for Hals<B> {
 
     fn begin(&mut self, _: &mut B, _: &mut Model<'_, B>) -> Result<()> {
         self.sweeper.iteration = 0;
+        Ok(())
+    }
+
+    fn save(&self, _: &mut B, out: &mut Snapshot<B::Elem>) -> Result<()> {
+        out.put_counts("iteration", [self.sweeper.iteration]);
+        Ok(())
+    }
+
+    fn restore(&mut self, _: &mut B, _: &Model<'_, B>, from: &Snapshot<B::Elem>) -> Result<()> {
+        self.sweeper.iteration = from.index("iteration")? as u64;
         Ok(())
     }
 

@@ -11,7 +11,7 @@
 
 use super::hals::{before_step, zeros};
 use super::{Measure, Measured, Model, Solver};
-use crate::{Backend, Result, RowMethod, Side};
+use crate::{Backend, Result, RowMethod, Side, Snapshot};
 
 /// Gradient steps of a half-step of `pg`, and the share of its first projected gradient at which a row is finished: a
 /// few rough steps pay more than an exact answer to a question that changes right away.
@@ -54,6 +54,22 @@ impl<B: Backend> Solver<B> for LeastSquares<B> {
 
     fn begin(&mut self, _: &mut B, _: &mut Model<'_, B>) -> Result<()> {
         self.newest = None;
+        Ok(())
+    }
+
+    fn save(&self, _: &mut B, out: &mut Snapshot<B::Elem>) -> Result<()> {
+        out.put_counts("has_objective", [u64::from(self.newest.is_some())]);
+        Ok(())
+    }
+
+    fn restore(&mut self, b: &mut B, m: &Model<'_, B>, from: &Snapshot<B::Elem>) -> Result<()> {
+        self.newest = None;
+        if from.count("has_objective")? > 0 {
+            // as at the end of the step before
+            b.cross(m.data, Side::Cols, &m.w, &mut self.cross_h)?;
+            b.gram(&m.w, &mut self.gram)?;
+            self.newest = Some(b.quadratic(&self.cross_h, &self.gram, &m.h)?);
+        }
         Ok(())
     }
 

@@ -10,7 +10,7 @@
 //! Requirements: a start without zeros where the solution has none, since a zero stays zero.
 
 use super::{Measure, Measured, Model, Solver};
-use crate::{Backend, Result, Side};
+use crate::{Backend, Result, Side, Snapshot};
 
 /// Scratch of the multiplicative updates.
 pub struct Multiplicative<B: Backend> {
@@ -28,6 +28,14 @@ impl<B: Backend> Multiplicative<B> {
 impl<B: Backend> Solver<B> for Multiplicative<B> {
     fn name(&self) -> &'static str {
         "mu"
+    }
+
+    fn save(&self, _: &mut B, _: &mut Snapshot<B::Elem>) -> Result<()> {
+        Ok(()) // each update starts from W and H alone
+    }
+
+    fn restore(&mut self, _: &mut B, _: &Model<'_, B>, _: &Snapshot<B::Elem>) -> Result<()> {
+        Ok(())
     }
 
     fn step(&mut self, b: &mut B, m: &mut Model<'_, B>, measure: Measure) -> Result<Option<Measured<B::Scalar>>> {

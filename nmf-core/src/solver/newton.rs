@@ -19,7 +19,7 @@
 
 use super::{Measure, Measured, Model, Solver};
 use crate::backend::sweep_seed;
-use crate::{Backend, Loss, Result, Side, Sweep};
+use crate::{Backend, Loss, Result, Side, Snapshot, Sweep};
 
 /// Multiplicative updates before a pass.
 const UPDATES: usize = 2;
@@ -57,6 +57,16 @@ impl<B: Backend> Solver<B> for Newton<B> {
 
     fn begin(&mut self, _: &mut B, _: &mut Model<'_, B>) -> Result<()> {
         self.iteration = 0;
+        Ok(())
+    }
+
+    fn save(&self, _: &mut B, out: &mut Snapshot<B::Elem>) -> Result<()> {
+        out.put_counts("iteration", [self.iteration]);
+        Ok(())
+    }
+
+    fn restore(&mut self, _: &mut B, _: &Model<'_, B>, from: &Snapshot<B::Elem>) -> Result<()> {
+        self.iteration = from.index("iteration")? as u64;
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 
 use super::hals::{Sweeper, zeros};
 use super::{Measure, Measured, Model, Solver};
-use crate::{Backend, Result, Side};
+use crate::{Backend, Result, Side, Snapshot};
 
 /// Gradient steps of a half-step: the products are formed once for all of them.
 const STEPS: usize = 10;
@@ -57,6 +57,14 @@ impl<B: Backend> Solver<B> for SparseGradient<B> {
     fn begin(&mut self, b: &mut B, m: &mut Model<'_, B>) -> Result<()> {
         self.update(b, m, Side::Rows, 0)?;
         self.update(b, m, Side::Cols, 0)
+    }
+
+    fn save(&self, _: &mut B, _: &mut Snapshot<B::Elem>) -> Result<()> {
+        Ok(()) // W and H alone decide, once the start has been projected
+    }
+
+    fn restore(&mut self, _: &mut B, _: &Model<'_, B>, _: &Snapshot<B::Elem>) -> Result<()> {
+        Ok(())
     }
 
     fn step(&mut self, b: &mut B, m: &mut Model<'_, B>, measure: Measure) -> Result<Option<Measured<B::Scalar>>> {
