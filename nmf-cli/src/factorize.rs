@@ -4,8 +4,9 @@ use crate::args::Global;
 use crate::failure::Failure;
 use crate::fit_options::FitOptions;
 use crate::input::InputOptions;
-use crate::known::KnownOptions;
+use crate::known::{Known, KnownOptions};
 use crate::model;
+use crate::report::{Model, Page, ReportOptions, fit};
 use crate::session::{self, Engine, on_engine};
 use crate::solve::{Job, Solved, solve};
 use crate::text;
@@ -13,7 +14,7 @@ use clap::{Args, ValueEnum};
 use nmf_core::{Element, Norm};
 use nmf_io::Table;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 /// Options of `factorize`.
@@ -54,6 +55,9 @@ pub(crate) struct FactorizeArgs {
     /// Factor again on another backend from the same start; exit 1 if an objective differs by more than 1e-4 relative
     #[arg(long)]
     pub(crate) cross_check: bool,
+    /// A page about the result.
+    #[command(flatten)]
+    pub(crate) report: ReportOptions,
 }
 
 /// What to normalize.
@@ -95,6 +99,7 @@ pub(crate) fn run(args: &FactorizeArgs, global: &Global) -> Result<(), Failure> 
         // where nothing can be written, say so before the work, not after it
         nmf_io::Staging::new(dir)?;
     }
+    args.report.check_beside(args.output.as_deref())?;
     let clock = Instant::now();
     let (loaded, _) = args.input_options.load(&args.input, precision, global)?;
     args.fit.check_shifts(&args.input, loaded.dim().1)?;
@@ -113,20 +118,24 @@ pub(crate) fn run(args: &FactorizeArgs, global: &Global) -> Result<(), Failure> 
             global,
         };
         let solved = solve(b, table.matrix.view(), &job, other)?;
-        finish(&solved, &table, args.output.as_deref(), global)
+        finish(&solved, &table, args, &known, global)
     })
 }
 
 fn finish<T: Element>(
     solved: &Solved<T>,
     table: &Table<T>,
-    output: Option<&Path>,
+    args: &FactorizeArgs,
+    known: &Known,
     global: &Global,
 ) -> Result<(), Failure> {
-    let json = Value::Object(solved.report.to_json());
+    let (json, output) = (Value::Object(solved.report.to_json()), args.output.as_deref());
     if let Some(dir) = output {
         let (w, h) = (solved.fitted.w(), solved.fitted.h());
         model::save(dir, w, h, &json, table.row_names.as_deref(), table.col_names.as_deref())?;
+    }
+    if args.report.wanted() {
+        args.report.write(page(solved, table, args, known, global)?)?;
     }
     if global.json {
         text::print_json(&json)?;
@@ -136,7 +145,30 @@ fn finish<T: Element>(
             Some(dir) => summary.push_str(&format!("\n{:<15}{} (W.npy, H.npy, fit.json)", "written to", dir.display())),
             None => summary.push_str("\nW and H were not written: -o DIR does that"),
         }
+        summary.push_str(&args.report.told());
         text::print(&summary)?;
     }
     solved.outcome(output)
+}
+
+/// The report.
+fn page<T: Element>(
+    solved: &Solved<T>,
+    table: &Table<T>,
+    args: &FactorizeArgs,
+    known: &Known,
+    global: &Global,
+) -> Result<Page, Failure> {
+    let report = &solved.report;
+    let title = format!("{}: {} components", fit::file_name(&args.input), report.rank);
+    let mut page = Page::new(&title, "Non-negative matrix factorization, X ≈ W·H");
+    page.tiles(&fit::tiles(report));
+    fit::progress(&mut page, report);
+    let threads = session::threads(global);
+    let model = Model { solved, table, known, rows: "rows", cols: "columns", threads };
+    model.heat_maps(&mut page)?;
+    model.components(&mut page);
+    fit::loss(&mut page, report);
+    fit::settings(&mut page, report, &args.input, &args.fit.stops());
+    Ok(page)
 }

@@ -134,6 +134,16 @@ impl FitOptions {
         SolverOptions { shifts: self.shifts, ..self.method.options(self.seed) }
     }
 
+    /// When it stops, for a report.
+    pub(crate) fn stops(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = vec![("iterations at most", self.max_iter.to_string()), ("tolerance", self.tol.to_string())];
+        if self.kkt_tol > 0.0 {
+            pairs.push(("KKT tolerance", self.kkt_tol.to_string()));
+        }
+        pairs.extend(self.time_limit.map(|s| ("time limit", format!("{s} s"))));
+        pairs
+    }
+
     /// Refuses a number of shifts that X (`cols` columns, from `path`) is too short for.
     pub(crate) fn check_shifts(&self, path: &Path, cols: usize) -> Result<(), Failure> {
         match self.shifts {

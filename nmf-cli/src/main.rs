@@ -25,7 +25,6 @@ mod mixture;
 mod model;
 mod patterns;
 mod pictures;
-mod plot;
 mod progress;
 mod report;
 mod sample;

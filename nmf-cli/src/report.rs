@@ -1,10 +1,14 @@
 //! `--report FILE.html` and `--plots DIR`: a result for people, as one page that needs no network and no script, and its pictures as files.
 
+mod blocks;
+pub(crate) mod fit;
 mod html;
+mod model;
 mod png;
 mod typed;
 
 pub(crate) use html::Page;
+pub(crate) use model::Model;
 
 use crate::failure::Failure;
 use clap::Args;

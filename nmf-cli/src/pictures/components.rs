@@ -226,7 +226,7 @@ fn groups(k: usize, fixed: usize) -> (usize, Vec<Range<usize>>) {
 }
 
 /// The area under the largest of some rows, each relative to its maximum; empty if nothing is above zero.
-fn outline(
+pub(super) fn outline(
     part: &ArrayView2<'_, f32>,
     steps: &[Range<usize>],
     (left, wide): (f64, f64),
@@ -276,7 +276,7 @@ fn time_axis(page: &mut Page, frame: &Frame) {
 }
 
 /// A number ≥ 0 in three digits.
-fn three_digits(v: f64) -> String {
+pub(super) fn three_digits(v: f64) -> String {
     if v == 0.0 {
         return "0".into();
     }

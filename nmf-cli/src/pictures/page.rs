@@ -16,7 +16,7 @@ const LIGHT: &str = "text{font:13px system-ui,-apple-system,'DejaVu Sans',sans-s
     .paper{fill:#fff}.void{fill:#d0d7de}.plot{fill:#f6f8fa}.grid{stroke:#d8dee4;fill:none}.frame{stroke:#8c959f;fill:none}\
     .shade{fill:#bf8700;fill-opacity:.18}.bar{fill:#8c959f;fill-opacity:.55}.mark{stroke:#cf222e;stroke-width:1.5;stroke-dasharray:5 3;fill:none}\
     .sum{stroke:#1f2328;stroke-width:5;stroke-opacity:.4;fill:none}.line{stroke:currentColor;stroke-width:2;fill:none}.area{fill:currentColor;fill-opacity:.8}\
-    .broken{stroke-dasharray:7 4}.band{fill:currentColor;fill-opacity:.16}.cell{fill:currentColor}.touch{fill:transparent}.faint{stroke-opacity:.45}\
+    .broken{stroke-dasharray:7 4}.band{fill:currentColor;fill-opacity:.16}.cell{fill:currentColor}.touch{fill:transparent}.faint{stroke-opacity:.5}.strong{stroke-width:4}\
     .dots{stroke:currentColor;stroke-width:3.4;stroke-linecap:round;stroke-opacity:.5;fill:none}.cross{stroke:#1f2328;stroke-width:2.2;fill:none}\
     .c0{color:#0969da}.c1{color:#bc4c00}.c2{color:#1a7f37}.c3{color:#8250df}.c4{color:#cf222e}.c5{color:#9a6700}.c6{color:#0e7490}.c7{color:#bf3989}";
 /// The same where the reader's screen is dark.
@@ -127,6 +127,16 @@ impl Page {
         let (class, hover) = (class_attribute(class), hover_element(hover));
         let (x, y, w, h) = (At(x), At(y), At(w.max(0.0)), At(h.max(0.0)));
         self.add(format_args!("<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\"{class}>{hover}</rect>"));
+    }
+
+    /// A rectangle that covers as much of what is below it as `share` says.
+    pub(super) fn shade(&mut self, (x, y): (f64, f64), (w, h): (f64, f64), class: &str, share: f64, hover: &str) {
+        let (class, hover) = (class_attribute(class), hover_element(hover));
+        let (x, y, w, h) = (At(x), At(y), At(w.max(0.0)), At(h.max(0.0)));
+        let share = (share.clamp(0.0, 1.0) * 100.0).round() / 100.0;
+        self.add(format_args!(
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" fill-opacity=\"{share}\"{class}>{hover}</rect>"
+        ));
     }
 
     /// A raster stretched over a rectangle.

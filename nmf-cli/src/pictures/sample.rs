@@ -60,7 +60,7 @@ impl Axes {
 }
 
 /// `n` frames in at most `most` columns.
-pub(super) fn columns(n: usize, most: usize) -> Vec<Range<usize>> {
+pub(crate) fn columns(n: usize, most: usize) -> Vec<Range<usize>> {
     let w = n.min(most);
     (0..w)
         .map(|c| (c as u128 * n as u128 / w as u128) as usize..((c + 1) as u128 * n as u128 / w as u128) as usize)

@@ -193,8 +193,8 @@ mod tests {
         page.figure(evil, String::from("<svg></svg>"), evil);
         let html = page.finish();
         assert!(!html.contains("<script"), "{html}");
-        assert_eq!(html.matches("&lt;script&gt;").count(), 16);
-        assert!(html.contains("id=\"-script-alert-1---script------x-\""));
+        assert_eq!(html.matches("&lt;script&gt;").count(), 18);
+        assert!(html.contains("id=\"-script-alert-1---script-----x-\""));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::About;
 use super::report::Topics;
 use crate::failure::Failure;
 use crate::model;
-use crate::plot::Weights;
+use crate::pictures::Weights;
 use crate::solve::Solved;
 use ndarray::Axis;
 use nmf_core::Element;
@@ -33,7 +33,7 @@ pub(crate) fn save<T: Element>(
     out.bytes("text.json", format!("{}\n", about.text_model(cols.unwrap_or_default())).as_bytes())?;
     out.bytes("topics.tsv", topics_table(topics).as_bytes())?;
     out.bytes("documents.tsv", documents_table(topics, about).as_bytes())?;
-    out.bytes("weights.svg", picture(topics, about, seed)?.as_bytes())?;
+    out.bytes("weights.svg", picture(topics, about, seed).as_bytes())?;
     let has = ["rows.txt", "cols.txt", "vocabulary.txt", "text.json", "topics.tsv", "documents.tsv", "weights.svg"];
     model::commit(out, &has)
 }
@@ -73,7 +73,7 @@ fn documents_table(topics: &Topics, about: &About) -> String {
 }
 
 /// Topic weights of 100 random documents, grouped by label, or by strongest topic where there are no labels.
-fn picture(topics: &Topics, about: &About, seed: u64) -> Result<String, Failure> {
+pub(super) fn picture(topics: &Topics, about: &About, seed: u64) -> String {
     let names: Vec<String> = topics
         .topics
         .iter()
@@ -101,14 +101,20 @@ fn picture(topics: &Topics, about: &About, seed: u64) -> Result<String, Failure>
         }
     }
     let shares = topics.shares.select(Axis(0), &documents);
+    let shown: Vec<String> = documents.iter().map(|i| topics.names.get(*i).cloned().unwrap_or_default()).collect();
     let picture = Weights {
         title: "Topic weights of documents",
         shares: shares.view(),
+        documents: &shown,
         topics: &names,
         groups: &groups,
-        caption: &format!("{} of {} documents, chosen at random", documents.len(), topics.strongest.len()),
+        caption: &format!(
+            "{} of {} documents, chosen at random, a column each: the darker a cell, the larger the topic's share of the document.",
+            documents.len(),
+            topics.strongest.len()
+        ),
     };
-    picture.svg().map_err(|e| Failure::work(format!("weights.svg cannot be drawn: {e}")))
+    picture.svg()
 }
 
 /// At most `most` of 0..n without repetition, by a Fisher–Yates shuffle over SplitMix64 (Steele, Lea & Flood 2014).
