@@ -118,6 +118,9 @@ pub enum Error {
     /// The device or its driver failed; what was computed since the last read is lost.
     #[error("device error: {0}")]
     Device(String),
+    /// Finished work could not be kept or read back.
+    #[error("{0}")]
+    Archive(String),
     /// The iteration left the finite numbers.
     #[error("the objective became {value} at iteration {iteration}: {advice}")]
     Diverged {

@@ -3,6 +3,8 @@
 mod nndsvd;
 mod random;
 
+pub(crate) use random::{uniform, unit};
+
 use crate::fit::{Start, check_start};
 use crate::{Backend, Element, Error, Problem, Result, SolverKind};
 use std::fmt;

@@ -26,6 +26,7 @@ pub mod nnls;
 pub mod observer;
 pub mod penalty;
 pub mod problem;
+pub mod rank;
 pub mod reference;
 pub mod rows;
 pub mod shifts;

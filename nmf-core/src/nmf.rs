@@ -4,6 +4,7 @@ pub(crate) mod bootstrap;
 mod check;
 mod fitted;
 mod kept;
+mod surveyed;
 mod transform;
 
 pub use fitted::{Fitted, Norm, Sparseness};
@@ -79,6 +80,12 @@ impl<T: Element> Nmf<T> {
         }
     }
 
+    /// The same settings at another rank.
+    #[must_use]
+    pub fn with_rank(mut self, k: usize) -> Self {
+        self.rank = k;
+        self
+    }
     /// The loss.
     #[must_use]
     pub fn loss(mut self, loss: Loss) -> Self {

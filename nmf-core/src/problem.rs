@@ -123,6 +123,27 @@ impl<'a, T: Element> Problem<'a, T> {
     pub fn x(&self) -> MatrixRef<'a, T> {
         self.x.clone()
     }
+    /// The weights, laid out like the matrix, if there are any.
+    pub fn weights(&self) -> Option<MatrixRef<'a, T>> {
+        self.weights.clone()
+    }
+    /// Σ ω·x² over the entries that count.
+    pub fn sum_squares(&self) -> f64 {
+        let mut sum = 0.0;
+        match (&self.x, &self.weights) {
+            (_, None) => sum = self.stats.sum_squares,
+            (MatrixRef::Dense(x), Some(MatrixRef::Dense(w))) => {
+                let known = x.iter().zip(w).filter(|(_, w)| **w > T::zero());
+                known.for_each(|(x, w)| sum += w.f64() * x.f64() * x.f64());
+            }
+            (MatrixRef::Sparse(x), Some(MatrixRef::Sparse(w))) => {
+                x.data().iter().zip(w.data()).for_each(|(x, w)| sum += w.f64() * x.f64() * x.f64());
+            }
+            // a pair has one layout
+            (_, Some(_)) => sum = f64::NAN,
+        }
+        sum
+    }
     /// Rows and columns.
     pub fn dim(&self) -> (usize, usize) {
         (self.stats.rows, self.stats.cols)

@@ -14,7 +14,7 @@ pub(super) fn start<T: Element>(problem: &Problem<'_, T>, k: usize, shifts: usiz
 }
 
 /// A rows×k matrix, uniform in (0, scale]; row i of matrix `which` has a random stream of its own.
-pub(super) fn uniform<T: Element>(rows: usize, k: usize, seed: u64, which: u64, scale: f64) -> Array2<T> {
+pub(crate) fn uniform<T: Element>(rows: usize, k: usize, seed: u64, which: u64, scale: f64) -> Array2<T> {
     let base = ChaCha8Rng::seed_from_u64(seed);
     let mut out = Array2::zeros((rows, k));
     for (i, mut row) in out.outer_iter_mut().enumerate() {
@@ -27,7 +27,7 @@ pub(super) fn uniform<T: Element>(rows: usize, k: usize, seed: u64, which: u64, 
 }
 
 /// Uniform in [0, 1) with 53 bits.
-pub(super) fn unit(rng: &mut ChaCha8Rng) -> f64 {
+pub(crate) fn unit(rng: &mut ChaCha8Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 * (1.0 / 9_007_199_254_740_992.0)
 }
 
