@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod bundle;
 mod error;
 mod mtx;
 mod npy;
@@ -30,9 +31,10 @@ mod tenx;
 mod text;
 mod write;
 
+pub use bundle::{Bundle, Put, Views, write_bundle};
 pub use error::{Error, Result};
 pub use npy::write_npy_to;
-pub use staging::Staging;
+pub use staging::{Staging, is_temporary};
 pub use table::{Loaded, Precision, ReadOptions, Table, TableRef};
 pub use write::{check_output_name, write, write_npy};
 

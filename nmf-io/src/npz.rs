@@ -1,10 +1,12 @@
 //! NumPy's `.npz` archives: one array, or a sparse matrix as `scipy.sparse.save_npz` lays it out.
 
+use crate::bundle::{Put, Views};
 use crate::error::{Error, Result};
 use crate::npy::{self, Header, Place};
 use crate::source::DEFLATE_MOST;
 use crate::sparse::{self, Coo, check_dim, check_rows};
 use crate::table::{Loaded, Precision, ReadOptions, Table};
+use ndarray::Array2;
 use nmf_core::{Element, MatrixRef, Sparse, SparseView};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
@@ -16,7 +18,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 /// Names that an archive of several arrays may give the one that is meant.
 const PREFERRED: [&str; 3] = ["X", "arr_0", "data"];
 
-struct Archive<'p> {
+pub(crate) struct Archive<'p> {
     path: &'p Path,
     zip: ZipArchive<BufReader<File>>,
     length: u64,
@@ -32,7 +34,7 @@ struct Member<'a, R> {
 }
 
 impl<'p> Archive<'p> {
-    fn open(path: &'p Path) -> Result<Self> {
+    pub(crate) fn open(path: &'p Path) -> Result<Self> {
         let fail = |e| Error::Read { path: path.into(), source: e };
         let file = File::open(path).map_err(fail)?;
         let length = file.metadata().map_err(fail)?.len();
@@ -48,7 +50,11 @@ impl<'p> Archive<'p> {
         Ok(Archive { path, zip, length, names })
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(crate) fn path(&self) -> &'p Path {
+        self.path
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.names.iter().any(|n| n == name)
     }
 
@@ -66,6 +72,14 @@ impl<'p> Archive<'p> {
         let most = reader.size().min(packed.saturating_mul(DEFLATE_MOST));
         let header = Header::read(&mut reader, place)?;
         Ok(Member { header, reader, most, place })
+    }
+
+    pub(crate) fn dense<T: Element>(&mut self, name: &str) -> Result<Array2<T>> {
+        let Member { header, mut reader, most, place } = self.member(name)?;
+        let matrix = npy::dense(&header, &mut reader, most, place)?;
+        // the checksum is compared at the end of a member
+        io::copy(&mut reader, &mut io::sink()).map_err(|e| place.error(format!("damaged ({e})")))?;
+        Ok(matrix)
     }
 
     fn indices<U: TryFrom<u64>>(&mut self, name: &str, max: u64) -> Result<Vec<U>> {
@@ -217,14 +231,39 @@ fn coordinates(archive: &mut Archive, rows: usize, cols: usize) -> Result<(Vec<u
 
 /// Writes a dense matrix as `arr_0`, a sparse one as `scipy.sparse.save_npz` does.
 pub(crate) fn write<T: Element>(file: &mut File, matrix: &MatrixRef<'_, T>) -> io::Result<()> {
+    archive(file, |zip| match matrix {
+        MatrixRef::Dense(a) => {
+            begin(zip, "arr_0", a.len() as u64 * 8)?;
+            npy::write_npy_to(zip, a.view())
+        }
+        MatrixRef::Sparse(s) => write_sparse(zip, s),
+    })
+}
+
+/// Writes matrices under names, as they are.
+pub(crate) fn write_members(file: &mut File, fill: impl FnOnce(Put<'_>) -> io::Result<()>) -> io::Result<()> {
+    archive(file, |zip| {
+        fill(&mut |name, matrix| {
+            let len = match &matrix {
+                Views::F32(a) => a.len(),
+                Views::F64(a) => a.len(),
+            };
+            begin_by(zip, name, len as u64 * 8, CompressionMethod::Stored)?;
+            match matrix {
+                Views::F32(a) => npy::write_npy_to(&mut *zip, a),
+                Views::F64(a) => npy::write_npy_to(&mut *zip, a),
+            }
+        })
+    })
+}
+
+type Zip<'a, 'f> = ZipWriter<&'a mut Held<BufWriter<&'f mut File>>>;
+
+/// Lets `fill` write an archive.
+fn archive<'f>(file: &'f mut File, fill: impl FnOnce(&mut Zip<'_, 'f>) -> io::Result<()>) -> io::Result<()> {
     let mut held = Held { file: BufWriter::with_capacity(128 << 10, file), error: None };
     let mut zip = ZipWriter::new(&mut held);
-    let written = match matrix {
-        MatrixRef::Dense(a) => {
-            begin(&mut zip, "arr_0", a.len() as u64 * 8).and_then(|()| npy::write_npy_to(&mut zip, a.view()))
-        }
-        MatrixRef::Sparse(s) => write_sparse(&mut zip, s),
-    };
+    let written = fill(&mut zip);
     let finished = zip.finish().map(|_| ()).map_err(io::Error::from);
     held.error.take().map_or(Ok(()), Err)?;
     written.and(finished)?;
@@ -267,8 +306,17 @@ impl<W: Write + io::Seek> io::Seek for Held<W> {
 }
 
 fn begin(zip: &mut ZipWriter<impl io::Write + io::Seek>, name: &str, bytes: u64) -> io::Result<()> {
+    begin_by(zip, name, bytes, CompressionMethod::Deflated)
+}
+
+fn begin_by(
+    zip: &mut ZipWriter<impl io::Write + io::Seek>,
+    name: &str,
+    bytes: u64,
+    method: CompressionMethod,
+) -> io::Result<()> {
     let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Deflated)
+        .compression_method(method)
         .large_file(bytes + (1 << 20) > u64::from(u32::MAX));
     Ok(zip.start_file(npyz::npz::file_name_from_array_name(name), options)?)
 }

@@ -124,6 +124,11 @@ pub(crate) fn write_file(path: &Path, fill: impl FnOnce(&mut File) -> io::Result
     commit(&parent, vec![pending])
 }
 
+/// Whether a file of this name is an output on its way: what a killed program leaves behind, if no other is at work there.
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".partial")
+}
+
 /// A file that is written, but not yet under its name. Dropped, it is gone.
 #[derive(Debug)]
 struct Pending {
