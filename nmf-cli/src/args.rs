@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Factorize(Box<crate::factorize::FactorizeArgs>),
     #[command(about = "Finds W for new rows by a model that `factorize` or `topics` wrote")]
     Transform(crate::transform::TransformArgs),
+    #[command(about = "Tries every rank of a range and recommends one: error, held-out error, consensus")]
+    Rank(Box<crate::rank::RankArgs>),
     #[command(about = "Finds the topics of a collection of documents")]
     Topics(Box<crate::topics::TopicsArgs>),
     #[command(about = "Separates a sound into its sources")]

@@ -15,6 +15,7 @@ mod devices;
 mod estimate;
 mod factorize;
 mod failure;
+mod fingerprint;
 mod fit_json;
 mod fit_options;
 mod gpu;
@@ -26,6 +27,7 @@ mod model;
 mod patterns;
 mod pictures;
 mod progress;
+mod rank;
 mod report;
 mod sample;
 mod separate;
@@ -75,6 +77,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     match command {
         Command::Factorize(a) => factorize::run(a, global),
         Command::Transform(a) => transform::run(a, global),
+        Command::Rank(a) => rank::run(a, global),
         Command::Topics(a) => topics::run(a, global),
         Command::Separate(a) => separate::run(a, global),
         Command::Mixture(a) => mixture::run(a, global),

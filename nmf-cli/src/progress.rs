@@ -75,6 +75,39 @@ impl Drop for Spinner {
     }
 }
 
+/// Counts pieces of work of many workers, if anyone watches; it vanishes when dropped.
+pub(crate) struct Counter(Option<ProgressBar>);
+
+impl Counter {
+    /// Of so many pieces.
+    pub(crate) fn new(global: &Global, title: &str, pieces: usize) -> Counter {
+        Counter(visible(global).then(|| {
+            let bar = ProgressBar::new(pieces as u64).with_prefix(title.to_string());
+            if let Ok(style) = ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {eta} {msg}") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(500));
+            bar
+        }))
+    }
+
+    /// One more is done.
+    pub(crate) fn step(&self, what: &str) {
+        if let Some(bar) = &self.0 {
+            bar.inc(1);
+            bar.set_message(what.to_string());
+        }
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// Watches a factorization: moves the bar, passes Ctrl-C on.
 pub(crate) struct Watch<'a> {
     bar: Option<ProgressBar>,

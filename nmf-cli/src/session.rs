@@ -55,6 +55,11 @@ pub(crate) fn cpu<T: Real>(global: &Global) -> Result<Cpu<T>, Failure> {
     })
 }
 
+/// CPU backends of one thread each, for work that is done side by side; all take what one of them has uploaded.
+pub(crate) fn single_threaded<T: Real>(count: usize) -> Result<Vec<Cpu<T>>, Failure> {
+    (0..count.max(1)).map(|_| Ok(Cpu::with_threads(1)?)).collect()
+}
+
 /// Threads the CPU backend would use.
 pub(crate) fn threads(global: &Global) -> usize {
     let all = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);

@@ -1,0 +1,257 @@
+//! What a survey hands out: JSON, a table, and files.
+
+use super::settings::Settings;
+use super::{Cost, RankArgs, pages};
+use crate::failure::Failure;
+use crate::fit_json::peak_rss_mb;
+use crate::text::{self, number, seconds};
+use nmf_core::rank::{Found, Surveyed};
+use nmf_core::stability::Bootstrap;
+use nmf_core::{Element, Side};
+use nmf_io::{Staging, Table};
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::path::Path;
+
+/// Everything there is to tell.
+pub(super) struct Output<'a, T: Element> {
+    pub(super) args: &'a RankArgs,
+    pub(super) table: &'a Table<T>,
+    pub(super) found: &'a Found<T>,
+    pub(super) bootstrap: Option<&'a Bootstrap>,
+    pub(super) cost: &'a Cost,
+}
+
+impl<T: Element> Output<'_, T> {
+    /// The rank that is recommended.
+    pub(super) fn recommended(&self) -> Option<&Surveyed<T>> {
+        self.found.ranks.iter().find(|s| s.k == self.found.recommended.rank)
+    }
+
+    /// Names of what was clustered, by its number where it has none.
+    pub(super) fn item(&self, i: usize) -> String {
+        let names = match self.found.clustered {
+            Side::Rows => self.table.row_names.as_ref(),
+            Side::Cols => self.table.col_names.as_ref(),
+        };
+        names.and_then(|n| n.get(i)).cloned().unwrap_or_else(|| i.to_string())
+    }
+
+    /// "rows" or "columns".
+    pub(super) fn side(&self) -> &'static str {
+        if self.found.clustered == Side::Rows { "rows" } else { "columns" }
+    }
+
+    pub(super) fn json(&self, settings: &Settings) -> Value {
+        let Found { ranks, elbow, recommended, share, .. } = self.found;
+        let (rows, cols) = self.table.matrix.dim();
+        let list: Vec<Value> = ranks
+            .iter()
+            .map(|s| {
+                json!({
+                    "k": s.k,
+                    "error": s.divergences.get(s.best),
+                    "heldout": s.held_out.map(|(mean, _)| mean),
+                    "cophenetic": s.cophenetic,
+                    "dispersion": s.dispersion,
+                    "silhouette": s.silhouette,
+                    "heldout_standard_error": s.held_out.map(|(_, error)| error),
+                    "heldout_folds": s.folds,
+                    "errors": s.divergences,
+                    "objective": s.objective,
+                    "squared_error": s.squared_error,
+                    "explained_variance": s.explained,
+                    "compresses": s.compresses,
+                    "best_seed": self.args.seed.wrapping_add(s.best as u64),
+                    "stability": s.stability,
+                    "silhouettes": s.silhouettes,
+                })
+            })
+            .collect();
+        let bootstrap = self.bootstrap.map(|b| {
+            let (mean, spread) = (b.mean.sum(), b.deviation.sum());
+            json!({
+                "resamples": b.resamples, "similarity": b.similarity,
+                "relative_deviation": if mean > 0.0 { spread / mean } else { 0.0 },
+            })
+        });
+        let adapter = (!self.cost.adapter.is_empty()).then_some(&self.cost.adapter);
+        json!({
+            "ranks": list,
+            "recommended": recommended.rank,
+            "interval": [recommended.interval.0, recommended.interval.1],
+            "reason": recommended.reason,
+            "elbow": elbow,
+            "clustered": if self.found.clustered == Side::Rows { "rows" } else { "cols" },
+            "rows": rows,
+            "cols": cols,
+            "stored": self.table.matrix.view().stored(),
+            "loss": self.args.loss.to_string(),
+            "seed": self.args.seed,
+            "restarts": self.args.restarts,
+            "folds": self.args.folds,
+            "holdout": (self.args.folds > 0).then_some(share),
+            "bootstrap": bootstrap,
+            "settings": settings.0,
+            "backend": self.cost.backend,
+            "adapter": adapter,
+            "precision": self.cost.precision,
+            "threads": self.cost.threads,
+            "load_seconds": self.cost.load_seconds,
+            "seconds": self.cost.seconds,
+            "peak_rss_mb": peak_rss_mb(),
+            "version": env!("CARGO_PKG_VERSION"),
+        })
+    }
+
+    /// The header and the rows of the table over k.
+    pub(super) fn rows(&self) -> (Vec<&'static str>, Vec<Vec<String>>) {
+        let header =
+            vec!["k", "error", "held out", "± se", "explained", "cophenetic", "dispersion", "silhouette", "least stable"];
+        let some = |v: Option<f64>| v.map_or_else(String::new, |v| format!("{v:.3}"));
+        let rows = self.found.ranks.iter().map(|s| {
+            let (mean, error) = s.held_out.map_or_else(Default::default, |(m, e)| (number(m), format!("{e:.1e}")));
+            let least = s.stability.iter().copied().reduce(f64::min);
+            vec![
+                s.k.to_string(),
+                s.divergences.get(s.best).map_or_else(String::new, |v| number(*v)),
+                mean,
+                error,
+                format!("{:.2} %", 100.0 * s.explained),
+                some(s.cophenetic),
+                some(s.dispersion),
+                some(s.silhouette),
+                some(least),
+            ]
+        });
+        (header, rows.collect())
+    }
+
+    /// What to say about ranks that do not compress.
+    pub(super) fn remark(&self) -> Option<String> {
+        let first = self.found.ranks.iter().find(|s| !s.compresses)?;
+        let (m, n) = self.table.matrix.dim();
+        Some(format!(
+            "from k = {} on, W and H have as many numbers as X or more: (m + n)·k ≥ m·n with m = {m}, n = {n}",
+            first.k
+        ))
+    }
+
+    /// For people.
+    pub(super) fn text(&self) -> String {
+        let recommended = &self.found.recommended;
+        let (header, rows) = self.rows();
+        let mut out = text::table(&header, &rows, 0);
+        let (low, high) = recommended.interval;
+        let _ = write!(out, "\n\n{:<15}k = {} (between {low} and {high})", "recommended", recommended.rank);
+        let _ = write!(out, "\n{:<15}{}", "because", recommended.reason);
+        if let Some(k) = self.found.elbow {
+            let _ = write!(out, "\n{:<15}the error curve bends most at k = {k}", "elbow");
+        }
+        if let Some(remark) = self.remark() {
+            let _ = write!(out, "\n{:<15}{remark}", "note");
+        }
+        if let Some(b) = self.bootstrap {
+            let least = b.similarity.iter().copied().fold(1.0, f64::min);
+            let _ = write!(
+                out,
+                "\n{:<15}{} resamples of the rows; the least certain component has cosine {least:.3} to itself",
+                "bootstrap", b.resamples
+            );
+        }
+        let cost = self.cost;
+        let _ = write!(
+            out,
+            "\n{:<15}{} on {} ({} at a time), loading {}",
+            "seconds",
+            seconds(cost.seconds),
+            cost.backend,
+            cost.threads,
+            seconds(cost.load_seconds)
+        );
+        let input = self.args.input.display();
+        match &self.args.output {
+            Some(dir) => {
+                let _ = write!(out, "\n{:<15}{}", "written to", dir.display());
+            }
+            None => out.push_str("\nnothing was written: -o DIR keeps the runs and writes curves, clusters and factors"),
+        }
+        out.push_str(&self.args.report.told());
+        let _ = write!(
+            out,
+            "\n{:<15}nmf-cli factorize {input} -k {} --loss {} --restarts {} -o model",
+            "next", recommended.rank, self.args.loss, self.args.restarts
+        );
+        out
+    }
+
+    /// rank.tsv: empty fields where there is no number.
+    fn tsv(&self) -> String {
+        let mut out = String::from(
+            "k\terror\theldout\theldout_standard_error\texplained_variance\tcophenetic\tdispersion\tsilhouette\tleast_stability\n",
+        );
+        let some = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
+        for s in &self.found.ranks {
+            let fields = [
+                s.k.to_string(),
+                some(s.divergences.get(s.best).copied()),
+                some(s.held_out.map(|h| h.0)),
+                some(s.held_out.map(|h| h.1)),
+                s.explained.to_string(),
+                some(s.cophenetic),
+                some(s.dispersion),
+                some(s.silhouette),
+                some(s.stability.iter().copied().reduce(f64::min)),
+            ];
+            out.push_str(&fields.join("\t"));
+            out.push('\n');
+        }
+        out
+    }
+
+    /// clusters.tsv: the cluster of every item at every k.
+    fn clusters(&self) -> String {
+        let ranks = || self.found.ranks.iter().filter(|s| !s.consensus.is_empty());
+        let mut out = String::from(if self.found.clustered == Side::Rows { "row" } else { "column" });
+        ranks().for_each(|s| out.push_str(&format!("\tk{}", s.k)));
+        out.push('\n');
+        for (at, item) in ranks().next().map(|s| s.items.as_slice()).unwrap_or_default().iter().enumerate() {
+            out.push_str(&self.item(*item).replace(['\t', '\n', '\r'], " "));
+            ranks().for_each(|s| out.push_str(&format!("\t{}", s.clusters.get(at).map_or(0, |c| c + 1))));
+            out.push('\n');
+        }
+        out
+    }
+
+    /// Writes everything into `dir`.
+    pub(super) fn save(&self, dir: &Path, json: &Value) -> Result<(), Failure> {
+        let mut out = Staging::new(dir)?;
+        out.bytes("rank.json", format!("{json:#}\n").as_bytes())?;
+        out.bytes("rank.tsv", self.tsv().as_bytes())?;
+        if self.found.ranks.iter().any(|s| !s.consensus.is_empty()) {
+            out.bytes("clusters.tsv", self.clusters().as_bytes())?;
+        }
+        for s in self.found.ranks.iter().filter(|s| !s.consensus.is_empty()) {
+            out.npy(&format!("consensus_k{}.npy", s.k), s.consensus.view())?;
+        }
+        for (name, svg) in pages::curves(self).into_iter().chain(pages::consensus(self)) {
+            out.bytes(&format!("{name}.svg"), svg.as_bytes())?;
+        }
+        if let Some(best) = self.recommended() {
+            out.npy("W.npy", best.w.view())?;
+            out.npy("H.npy", best.h.view())?;
+        }
+        if let Some(b) = self.bootstrap {
+            for (name, values) in [
+                ("H_mean.npy", &b.mean),
+                ("H_deviation.npy", &b.deviation),
+                ("H_low.npy", &b.low),
+                ("H_high.npy", &b.high),
+            ] {
+                out.npy(name, values.view())?;
+            }
+        }
+        out.commit()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,207 @@
+//! The pictures of a survey, and its report.
+
+use super::files::Output;
+use crate::pictures::{Series, lines, matrix};
+use crate::report::Page;
+use crate::text::{grouped, seconds};
+use ndarray::Array2;
+use nmf_core::Element;
+use nmf_core::rank::Surveyed;
+
+/// Pixels of a consensus map to a side; of more items, means of neighbours are drawn.
+const PIXELS: usize = 240;
+
+/// Name and SVG of the curves over k.
+pub(super) fn curves<T: Element>(o: &Output<'_, T>) -> Vec<(String, String)> {
+    let ranks = &o.found.ranks;
+    let at = |f: &dyn Fn(&Surveyed<T>) -> Option<f64>| -> Vec<(f64, f64)> {
+        ranks.iter().filter_map(|s| Some((s.k as f64, f(s)?))).collect()
+    };
+    let best = o.found.recommended.rank;
+    let mark = vec![(best as f64, format!("k = {best}"))];
+    let mut out = Vec::new();
+    if ranks.iter().any(|s| s.held_out.is_some()) {
+        let points = ranks.iter().filter_map(|s| {
+            let (mean, error) = s.held_out?;
+            Some((s.k as f64, mean, Some((mean - error, mean + error))))
+        });
+        let series = [Series { name: "held-out error".into(), points: points.collect() }];
+        let svg = lines("held-out error over k (band: standard error)", "k", "divergence per entry", &series, &mark, false);
+        out.push(("heldout".to_string(), svg));
+    }
+    let spread = |s: &Surveyed<T>| {
+        let all = || s.divergences.iter().copied();
+        (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max))
+    };
+    let points = ranks.iter().filter_map(|s| Some((s.k as f64, *s.divergences.get(s.best)?, Some(spread(s))))).collect();
+    let bend = o.found.elbow.map(|k| (k as f64, format!("elbow, k = {k}"))).into_iter().collect::<Vec<_>>();
+    let series = [Series { name: "error".into(), points }];
+    out.push(("error".into(), lines("error over k (band: all starts)", "k", "divergence", &series, &bend, false)));
+    let list: Vec<Series> = [
+        ("cophenetic correlation", at(&|s| s.cophenetic)),
+        ("dispersion", at(&|s| s.dispersion)),
+        ("silhouette", at(&|s| s.silhouette)),
+        ("least stable component", at(&|s| s.stability.iter().copied().reduce(f64::min).filter(|_| s.cophenetic.is_some()))),
+    ]
+    .into_iter()
+    .filter(|(_, points)| !points.is_empty())
+    .map(|(name, points)| Series::new(name, points))
+    .collect();
+    if !list.is_empty() {
+        out.push(("stability".into(), lines("agreement of the starts over k", "k", "1: all agree", &list, &mark, false)));
+    }
+    out
+}
+
+/// Name and SVG of the consensus map of every rank that has one.
+pub(super) fn consensus<T: Element>(o: &Output<'_, T>) -> Vec<(String, String)> {
+    o.found.ranks.iter().filter(|s| !s.consensus.is_empty()).map(|s| (format!("consensus_k{}", s.k), map(o, s))).collect()
+}
+
+fn map<T: Element>(o: &Output<'_, T>, s: &Surveyed<T>) -> String {
+    let n = s.order.len();
+    let shown = n.min(PIXELS);
+    let from = |p: usize| p * n / shown.max(1);
+    let mut pixels = Array2::<f32>::zeros((shown, shown));
+    for ((a, b), pixel) in pixels.indexed_iter_mut() {
+        let (rows, cols) = (&s.order[from(a)..from(a + 1)], &s.order[from(b)..from(b + 1)]);
+        let sum: f64 = rows.iter().flat_map(|i| cols.iter().map(|j| s.consensus[[*i, *j]])).sum();
+        *pixel = (sum / (rows.len() * cols.len()).max(1) as f64) as f32;
+    }
+    let title = format!("consensus at k = {}", s.k);
+    let mut caption = format!(
+        "Share of {} runs in which two {} are in one cluster, in the order of average linkage.",
+        s.divergences.len(),
+        o.side()
+    );
+    let all = if o.found.clustered == nmf_core::Side::Rows { o.table.dim().0 } else { o.table.dim().1 };
+    if n < all {
+        caption.push_str(&format!(" {} of {} {}, evenly spread.", grouped(n as u64), grouped(all as u64), o.side()));
+    }
+    if shown < n {
+        caption.push_str(&format!(" A pixel shows the mean of about {0}×{0} of them.", n.div_ceil(shown)));
+    }
+    matrix(&title, pixels.view(), (0.0, 1.0), false, (o.side(), o.side()), "share", &caption)
+}
+
+/// The report.
+pub(super) fn report<T: Element>(o: &Output<'_, T>) -> Page {
+    let (m, n) = o.table.dim();
+    let recommended = &o.found.recommended;
+    let file = o.args.input.file_name().map_or_else(String::new, |f| f.to_string_lossy().into_owned());
+    let mut page = Page::new(&format!("Which rank? {file}"), &format!("k = {}: {}.", recommended.rank, recommended.reason));
+    let (low, high) = recommended.interval;
+    let ranks: Vec<usize> = o.found.ranks.iter().map(|s| s.k).collect();
+    page.tiles(&[
+        ("recommended k", recommended.rank.to_string()),
+        ("not told apart", if low == high { low.to_string() } else { format!("{low} to {high}") }),
+        ("ranks tried", format!("{} to {}", ranks.first().unwrap_or(&0), ranks.last().unwrap_or(&0))),
+        ("matrix", format!("{}×{}", grouped(m as u64), grouped(n as u64))),
+        ("loss", o.args.loss.to_string()),
+        ("runs", format!("{}", ranks.len() * (o.args.restarts + o.args.folds))),
+        ("time", seconds(o.cost.seconds)),
+    ]);
+    let curves = curves(o);
+    let told = [
+        (
+            "heldout",
+            "Does it predict what it has not seen?",
+            "Scattered entries are held out, the others are factored, and the model is judged by the entries it has not seen. \
+             The curve falls while components describe the data and rises when they describe noise. The recommended rank is the smallest \
+             one within one standard error of the lowest.",
+        ),
+        (
+            "error",
+            "How well does it fit?",
+            "The error of the best start falls with every component, whether it means something or not; a bend says where \
+             further components gain little.",
+        ),
+        (
+            "stability",
+            "Do different starts agree?",
+            "Runs from different random starts are compared: by the clusters they put things in (cophenetic correlation and dispersion of the \
+             consensus) and by the components themselves, matched one to one (silhouette of the clusters of components, mean cosine of the \
+             least stable one). Ranks at which they agree can be trusted to be more than an accident of the start.",
+        ),
+    ];
+    for (name, heading, text) in told {
+        if let Some((_, svg)) = curves.iter().find(|(n, _)| n == name) {
+            page.section(heading, text);
+            page.figure(name, svg.clone(), "");
+        }
+    }
+    page.section("The figures", "");
+    let (header, rows) = o.rows();
+    page.table(&header, &rows);
+    if let Some(remark) = o.remark() {
+        page.paragraph(&remark);
+    }
+    let maps = consensus(o);
+    if !maps.is_empty() {
+        let text = format!("Blocks on the diagonal are groups of {} that most runs put together.", o.side());
+        page.section("Consensus", &text);
+        for (name, svg) in maps {
+            page.figure(&name, svg, "");
+        }
+    }
+    model(o, &mut page);
+    let mut settings = vec![
+        ("loss".to_string(), o.args.loss.to_string()),
+        ("starts at every k".into(), o.args.restarts.to_string()),
+        ("held out".into(), match o.args.folds {
+            0 => "nothing".into(),
+            f => format!("{f} times {:.3} % of the known entries", 100.0 * o.found.share),
+        }),
+        ("clustered".into(), o.side().into()),
+        ("seed".into(), o.args.seed.to_string()),
+        ("iterations at most".into(), o.args.max_iter.to_string()),
+        ("tolerance".into(), o.args.tol.to_string()),
+        ("backend".into(), format!("{}, {}, {} at a time", o.cost.backend, o.cost.precision, o.cost.threads)),
+    ];
+    if let Some(b) = o.bootstrap {
+        settings.push(("bootstrap".into(), format!("{} resamples of the rows", b.resamples)));
+    }
+    page.settings(&settings);
+    page
+}
+
+/// The components of the recommended rank: how stable, and how certain.
+fn model<T: Element>(o: &Output<'_, T>, page: &mut Page) {
+    let Some(best) = o.recommended() else { return };
+    page.section(
+        &format!("The components at k = {}", best.k),
+        "Stability is the mean cosine of a component to its counterparts in the other runs. W.npy and H.npy (with -o) hold them.",
+    );
+    let names = |q: usize| -> String {
+        let row = best.h.row(q);
+        let mut order: Vec<usize> = (0..row.len()).collect();
+        order.sort_by(|a, b| row[*b].f64().total_cmp(&row[*a].f64()));
+        let name = |j: &usize| o.table.col_names.as_ref().and_then(|n| n.get(*j)).cloned().unwrap_or_else(|| format!("column {j}"));
+        order.iter().take(6).map(name).collect::<Vec<_>>().join(", ")
+    };
+    let mut header = vec!["component", "strongest columns"];
+    if !best.stability.is_empty() {
+        header.push("stability");
+    }
+    if !best.silhouettes.is_empty() {
+        header.push("silhouette");
+    }
+    if o.bootstrap.is_some() {
+        header.extend(["bootstrap cosine", "mean spread of H"]);
+    }
+    let rows: Vec<Vec<String>> = (0..best.k)
+        .map(|q| {
+            let mut row = vec![(q + 1).to_string(), names(q)];
+            for list in [&best.stability, &best.silhouettes] {
+                row.extend(list.get(q).map(|v| format!("{v:.3}")));
+            }
+            if let Some(b) = o.bootstrap {
+                let (spread, mean) = (b.deviation.row(q).sum(), b.mean.row(q).sum());
+                row.push(b.similarity.get(q).map_or_else(String::new, |v| format!("{v:.3}")));
+                row.push(if mean > 0.0 { format!("{:.1} %", 100.0 * spread / mean) } else { "".into() });
+            }
+            row
+        })
+        .collect();
+    page.table(&header, &rows);
+}
