@@ -59,7 +59,7 @@ pub(crate) struct RankArgs {
     /// What the consensus clusters: rows (by W) or columns (by H) [default: the shorter side]
     #[arg(long, value_enum, value_name = "SIDE")]
     pub(crate) cluster: Option<Clustered>,
-    /// Factor B resamples of the rows at the recommended k, for the uncertainty of H
+    /// Factor B resamples of the rows at the recommended k, for the uncertainty of H (to a hundredth of --tol)
     #[arg(long, default_value_t = 0, value_name = "B")]
     pub(crate) bootstrap: usize,
     /// Start anew instead of continuing what DIR/survey holds
@@ -165,7 +165,9 @@ impl RankArgs {
         }
         match (self.folds, self.holdout) {
             (1, _) => return Err(Failure::usage("--folds 1 is not accepted: 0 (nothing is held out), or at least 2")),
-            (0, Some(_)) => return Err(Failure::usage("--holdout with --folds 0: nothing is held out then; leave one away")),
+            (0, Some(_)) => {
+                return Err(Failure::usage("--holdout with --folds 0: nothing is held out then; leave one away"));
+            }
             (0, None) => {}
             (folds, share) => {
                 let share = share.unwrap_or(self.share());
@@ -284,9 +286,9 @@ impl Job<'_> {
             interruptible: &interruptible,
         };
         let clock = Instant::now();
-        let found = survey
-            .run_kept(workers, x.reborrow(), archive, &watch)
-            .map_err(|e| folder.as_ref().and_then(Folder::failure).unwrap_or_else(|| self.known.blame(&args.input, e)))?;
+        let found = survey.run_kept(workers, x.reborrow(), archive, &watch).map_err(|e| {
+            folder.as_ref().and_then(Folder::failure).unwrap_or_else(|| self.known.blame(&args.input, e))
+        })?;
         let finished = watch.finished.load(Ordering::Relaxed);
         drop(watch);
         let Some(found) = found else {
@@ -313,7 +315,8 @@ impl Job<'_> {
                     return Err(Failure::work("the recommended rank has no factors to resample"));
                 };
                 let counter = Counter::new(global, "resampling", resamples);
-                let start = nmf.clone().with_rank(best.k).start(best.w.clone(), best.h.clone());
+                // resamples start where the data's own fit ended: what stops early has no time to move
+                let start = nmf.clone().with_rank(best.k).start(best.w.clone(), best.h.clone()).tol(args.tol * 0.01);
                 let fitted = start.clone().max_iter(0).fit(b, x.reborrow())?;
                 let mut look = |done: usize| {
                     counter.step(&format!("{done} of {resamples}"));

@@ -268,11 +268,7 @@ impl<T: Element> Survey<T> {
     }
 
     /// Surveys X (m×n), one run at a time on each worker.
-    pub fn run<'a, B: Backend<Elem = T>>(
-        &self,
-        workers: &mut [B],
-        x: impl Into<MatrixRef<'a, T>>,
-    ) -> Result<Found<T>> {
+    pub fn run<'a, B: Backend<Elem = T>>(&self, workers: &mut [B], x: impl Into<MatrixRef<'a, T>>) -> Result<Found<T>> {
         let found = self.run_kept(workers, x, &Nothing, &Nothing)?;
         found.ok_or_else(|| Error::Unsupported("the survey was stopped".into()))
     }

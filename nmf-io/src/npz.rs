@@ -315,9 +315,8 @@ fn begin_by(
     bytes: u64,
     method: CompressionMethod,
 ) -> io::Result<()> {
-    let options = SimpleFileOptions::default()
-        .compression_method(method)
-        .large_file(bytes + (1 << 20) > u64::from(u32::MAX));
+    let options =
+        SimpleFileOptions::default().compression_method(method).large_file(bytes + (1 << 20) > u64::from(u32::MAX));
     Ok(zip.start_file(npyz::npz::file_name_from_array_name(name), options)?)
 }
 

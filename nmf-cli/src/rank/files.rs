@@ -106,8 +106,17 @@ impl<T: Element> Output<'_, T> {
 
     /// The header and the rows of the table over k.
     pub(super) fn rows(&self) -> (Vec<&'static str>, Vec<Vec<String>>) {
-        let header =
-            vec!["k", "error", "held out", "± se", "explained", "cophenetic", "dispersion", "silhouette", "least stable"];
+        let header = vec![
+            "k",
+            "error",
+            "held out",
+            "± se",
+            "explained",
+            "cophenetic",
+            "dispersion",
+            "silhouette",
+            "least stable",
+        ];
         let some = |v: Option<f64>| v.map_or_else(String::new, |v| format!("{v:.3}"));
         let rows = self.found.ranks.iter().map(|s| {
             let (mean, error) = s.held_out.map_or_else(Default::default, |(m, e)| (number(m), format!("{e:.1e}")));
@@ -174,7 +183,9 @@ impl<T: Element> Output<'_, T> {
             Some(dir) => {
                 let _ = write!(out, "\n{:<15}{}", "written to", dir.display());
             }
-            None => out.push_str("\nnothing was written: -o DIR keeps the runs and writes curves, clusters and factors"),
+            None => {
+                out.push_str("\nnothing was written: -o DIR keeps the runs and writes curves, clusters and factors")
+            }
         }
         out.push_str(&self.args.report.told());
         let _ = write!(

@@ -26,14 +26,16 @@ pub(super) fn curves<T: Element>(o: &Output<'_, T>) -> Vec<(String, String)> {
             Some((s.k as f64, mean, Some((mean - error, mean + error))))
         });
         let series = [Series { name: "held-out error".into(), points: points.collect() }];
-        let svg = lines("held-out error over k (band: standard error)", "k", "divergence per entry", &series, &mark, false);
+        let svg =
+            lines("held-out error over k (band: standard error)", "k", "divergence per entry", &series, &mark, false);
         out.push(("heldout".to_string(), svg));
     }
     let spread = |s: &Surveyed<T>| {
         let all = || s.divergences.iter().copied();
         (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max))
     };
-    let points = ranks.iter().filter_map(|s| Some((s.k as f64, *s.divergences.get(s.best)?, Some(spread(s))))).collect();
+    let points =
+        ranks.iter().filter_map(|s| Some((s.k as f64, *s.divergences.get(s.best)?, Some(spread(s))))).collect();
     let bend = o.found.elbow.map(|k| (k as f64, format!("elbow, k = {k}"))).into_iter().collect::<Vec<_>>();
     let series = [Series { name: "error".into(), points }];
     out.push(("error".into(), lines("error over k (band: all starts)", "k", "divergence", &series, &bend, false)));
@@ -41,21 +43,32 @@ pub(super) fn curves<T: Element>(o: &Output<'_, T>) -> Vec<(String, String)> {
         ("cophenetic correlation", at(&|s| s.cophenetic)),
         ("dispersion", at(&|s| s.dispersion)),
         ("silhouette", at(&|s| s.silhouette)),
-        ("least stable component", at(&|s| s.stability.iter().copied().reduce(f64::min).filter(|_| s.cophenetic.is_some()))),
+        (
+            "least stable component",
+            at(&|s| s.stability.iter().copied().reduce(f64::min).filter(|_| s.cophenetic.is_some())),
+        ),
     ]
     .into_iter()
     .filter(|(_, points)| !points.is_empty())
     .map(|(name, points)| Series::new(name, points))
     .collect();
     if !list.is_empty() {
-        out.push(("stability".into(), lines("agreement of the starts over k", "k", "1: all agree", &list, &mark, false)));
+        out.push((
+            "stability".into(),
+            lines("agreement of the starts over k", "k", "1: all agree", &list, &mark, false),
+        ));
     }
     out
 }
 
 /// Name and SVG of the consensus map of every rank that has one.
 pub(super) fn consensus<T: Element>(o: &Output<'_, T>) -> Vec<(String, String)> {
-    o.found.ranks.iter().filter(|s| !s.consensus.is_empty()).map(|s| (format!("consensus_k{}", s.k), map(o, s))).collect()
+    o.found
+        .ranks
+        .iter()
+        .filter(|s| !s.consensus.is_empty())
+        .map(|s| (format!("consensus_k{}", s.k), map(o, s)))
+        .collect()
 }
 
 fn map<T: Element>(o: &Output<'_, T>, s: &Surveyed<T>) -> String {
@@ -89,7 +102,8 @@ pub(super) fn report<T: Element>(o: &Output<'_, T>) -> Page {
     let (m, n) = o.table.dim();
     let recommended = &o.found.recommended;
     let file = o.args.input.file_name().map_or_else(String::new, |f| f.to_string_lossy().into_owned());
-    let mut page = Page::new(&format!("Which rank? {file}"), &format!("k = {}: {}.", recommended.rank, recommended.reason));
+    let mut page =
+        Page::new(&format!("Which rank? {file}"), &format!("k = {}: {}.", recommended.rank, recommended.reason));
     let (low, high) = recommended.interval;
     let ranks: Vec<usize> = o.found.ranks.iter().map(|s| s.k).collect();
     page.tiles(&[
@@ -148,10 +162,13 @@ pub(super) fn report<T: Element>(o: &Output<'_, T>) -> Page {
     let mut settings = vec![
         ("loss".to_string(), o.args.loss.to_string()),
         ("starts at every k".into(), o.args.restarts.to_string()),
-        ("held out".into(), match o.args.folds {
-            0 => "nothing".into(),
-            f => format!("{f} times {:.3} % of the known entries", 100.0 * o.found.share),
-        }),
+        (
+            "held out".into(),
+            match o.args.folds {
+                0 => "nothing".into(),
+                f => format!("{f} times {:.3} % of the known entries", 100.0 * o.found.share),
+            },
+        ),
         ("clustered".into(), o.side().into()),
         ("seed".into(), o.args.seed.to_string()),
         ("iterations at most".into(), o.args.max_iter.to_string()),
@@ -176,7 +193,9 @@ fn model<T: Element>(o: &Output<'_, T>, page: &mut Page) {
         let row = best.h.row(q);
         let mut order: Vec<usize> = (0..row.len()).collect();
         order.sort_by(|a, b| row[*b].f64().total_cmp(&row[*a].f64()));
-        let name = |j: &usize| o.table.col_names.as_ref().and_then(|n| n.get(*j)).cloned().unwrap_or_else(|| format!("column {j}"));
+        let name = |j: &usize| {
+            o.table.col_names.as_ref().and_then(|n| n.get(*j)).cloned().unwrap_or_else(|| format!("column {j}"))
+        };
         order.iter().take(6).map(name).collect::<Vec<_>>().join(", ")
     };
     let mut header = vec!["component", "strongest columns"];

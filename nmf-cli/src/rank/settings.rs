@@ -17,6 +17,7 @@ impl Settings {
         let side = args.cluster.map(|c| if c == super::Clustered::Rows { "rows" } else { "cols" });
         let pairs = [
             ("version", json!(env!("CARGO_PKG_VERSION"))),
+            ("--precision", json!(T::NAME)),
             ("the matrix", json!(format!("{rows}×{cols}, {:016x}", fingerprint(x)))),
             ("--mask or --weights", json!(weights)),
             ("--stored-only", json!(known.observed() == nmf_core::Observed::Stored)),
@@ -31,7 +32,6 @@ impl Settings {
             ("--max-iter", json!(args.max_iter)),
             ("--tol", json!(args.tol)),
             ("the penalties", json!([args.l1_w, args.l2_w, args.l1_h, args.l2_h])),
-            ("--precision", json!(T::NAME)),
             ("--backend", json!(backend)),
         ];
         Settings(pairs.into_iter().map(|(k, v)| (k.to_string(), v)).collect())

@@ -4,9 +4,7 @@ use super::left_out::LeftOut;
 use super::speckle::{Entry, Rows};
 use super::{Fold, Survey, Watch};
 use crate::init::uniform;
-use crate::{
-    Backend, Element, Fitted, Flow, Init, Loss, Matrix, MatrixRef, Nmf, Observed, Progress, Result, Sparse,
-};
+use crate::{Backend, Element, Fitted, Flow, Init, Loss, Matrix, MatrixRef, Nmf, Observed, Progress, Result, Sparse};
 use ndarray::{Array2, ArrayView2, concatenate, s};
 
 /// Random starts of every factorization, beside the warm one; the best by the entries that are not held out is judged.
@@ -64,10 +62,7 @@ impl<T: Element> Rest<T> {
                     pattern.0.push(pattern.1.len() as u64);
                 }
                 let zeros = vec![T::zero(); pattern.1.len()];
-                Rest::Without(
-                    Sparse::new(dim, offsets, indices, values),
-                    Sparse::new(dim, pattern.0, pattern.1, zeros),
-                )
+                Rest::Without(Sparse::new(dim, offsets, indices, values), Sparse::new(dim, pattern.0, pattern.1, zeros))
             }
         }
     }

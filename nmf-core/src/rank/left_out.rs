@@ -166,7 +166,9 @@ impl<B: Backend> Backend for LeftOut<'_, B> {
 
     fn advance(&mut self, m: &mut B::Momentum, objective: &[Self::Scalar]) -> Result<()> {
         if objective.iter().any(|s| s.minus.is_some()) {
-            return Err(Error::Unsupported("a momentum cannot follow a difference of sums: use solver mue or mu".into()));
+            return Err(Error::Unsupported(
+                "a momentum cannot follow a difference of sums: use solver mue or mu".into(),
+            ));
         }
         let sums: Vec<B::Scalar> = objective.iter().map(|s| s.sum.clone()).collect();
         self.inner.advance(m, &sums)

@@ -15,13 +15,14 @@ pub struct Recommendation {
 
 /// The smallest rank whose held-out error exceeds the lowest by at most one standard error of that excess over the folds (the
 /// one-standard-error rule of L. Breiman et al., "Classification and Regression Trees", 1984, on paired differences, as all ranks
-/// are judged by the same entries). Without folds: the rank with the highest cophenetic correlation, then the elbow of the error.
+/// are judged by the same entries). Without folds: where the cophenetic correlation begins to fall, or without that the elbow of the error.
 pub(super) fn recommend<T>(all: &[Surveyed<T>], elbow: Option<usize>) -> Recommendation {
     by_held_out(all).or_else(|| by_consensus(all)).unwrap_or_else(|| by_elbow(all, elbow))
 }
 
 fn by_held_out<T>(all: &[Surveyed<T>]) -> Option<Recommendation> {
-    let judged: Vec<&Surveyed<T>> = all.iter().filter(|s| s.held_out.is_some_and(|(mean, _)| mean.is_finite())).collect();
+    let judged: Vec<&Surveyed<T>> =
+        all.iter().filter(|s| s.held_out.is_some_and(|(mean, _)| mean.is_finite())).collect();
     let best = judged.iter().min_by(|a, b| mean(a).total_cmp(&mean(b)))?;
     let near = |s: &&&Surveyed<T>| {
         let (excess, error) = excess(s, best);
@@ -43,7 +44,9 @@ fn by_held_out<T>(all: &[Surveyed<T>]) -> Option<Recommendation> {
     let end = judged.last().is_some_and(|s| s.k == best.k);
     match (judged.len(), end) {
         (1, _) => reason.push_str("; no other rank was tried"),
-        (_, true) => reason.push_str(&format!("; it is still falling at the largest rank tried, {low}: try larger ones")),
+        (_, true) => {
+            reason.push_str(&format!("; it is still falling at the largest rank tried, {low}: try larger ones"))
+        }
         (_, false) => reason.push_str(if first.k == best.k { " and rises beyond" } else { "" }),
     }
     Some(Recommendation { rank: k, interval: (first.k.min(best.k), last.k.max(best.k)), reason })
@@ -67,14 +70,21 @@ pub(super) fn mean_and_error(values: &[f64]) -> (f64, f64) {
     (mean, if n > 1.0 { (squares / (n - 1.0) / n).sqrt() } else { 0.0 })
 }
 
+/// The rank with the highest cophenetic correlation, or a larger one behind it as long as the correlation does not fall: Brunet et al.
+/// take the rank where it begins to.
 fn by_consensus<T>(all: &[Surveyed<T>]) -> Option<Recommendation> {
-    let stable = all.iter().filter_map(|s| Some((s.k, s.cophenetic?)));
-    let (k, most) = stable.clone().max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))?;
-    let near = || stable.clone().filter(|(_, c)| *c >= most - 0.01).map(|(k, _)| k);
-    let interval = (near().min().unwrap_or(k), near().max().unwrap_or(k));
+    const FALL: f64 = 0.001;
+    let stable: Vec<(usize, f64)> = all.iter().filter_map(|s| Some((s.k, s.cophenetic?))).collect();
+    let most = stable.iter().map(|(_, c)| *c).reduce(f64::max)?;
+    let top = stable.iter().position(|(_, c)| *c == most)?;
+    let steps = stable.get(top..)?.windows(2).take_while(|p| p[1].1 >= p[0].1 - FALL).count();
+    let (k, here) = *stable.get(top + steps)?;
+    let near = || stable.iter().filter(|(_, c)| *c >= most - 10.0 * FALL).map(|(k, _)| *k);
+    let interval = (near().min().unwrap_or(k).min(k), near().max().unwrap_or(k).max(k));
+    let last = stable.last().is_some_and(|s| s.0 == k);
+    let beyond = if last { "it is the largest rank tried" } else { "it falls beyond" };
     let reason = format!(
-        "nothing was held out; runs from different starts agree most at k = {k} (cophenetic correlation {most:.3}, within 0.01 of it {} to {})",
-        interval.0, interval.1
+        "nothing was held out; runs from different starts agree best up to k = {k} (cophenetic correlation {here:.3}; {beyond})"
     );
     Some(Recommendation { rank: k, interval, reason })
 }
@@ -83,7 +93,8 @@ fn by_elbow<T>(all: &[Surveyed<T>], elbow: Option<usize>) -> Recommendation {
     let ends = (all.first().map_or(1, |s| s.k), all.last().map_or(1, |s| s.k));
     match elbow {
         Some(k) => {
-            let reason = format!("nothing was held out and there is one run per rank; the error curve bends at k = {k}");
+            let reason =
+                format!("nothing was held out and there is one run per rank; the error curve bends at k = {k}");
             Recommendation { rank: k, interval: ends, reason }
         }
         None => {

@@ -266,7 +266,8 @@ fn one<T: Element, B: Backend<Elem = T>>(
         Job::Run { k, restart } => {
             let Some(data) = &shared.data else { return Ok(None) };
             let seed = survey.nmf.seed_of().wrapping_add(restart as u64);
-            let nmf = survey.nmf.clone().with_rank(k).init(Init::Random).seed(seed).restarts(1).trace_every(0).kkt(false);
+            let nmf =
+                survey.nmf.clone().with_rank(k).init(Init::Random).seed(seed).restarts(1).trace_every(0).kkt(false);
             let mut look = |_: &Progress| if shared.stopping() { Flow::Stop } else { Flow::Continue };
             let fitted = nmf.fit_uploaded(b, data, shared.problem, 0.0, &mut look)?;
             if shared.stopping() {

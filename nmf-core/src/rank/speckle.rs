@@ -181,7 +181,8 @@ mod tests {
     fn the_last_known_entry_of_a_row_or_column_stays() {
         let x = Array2::from_elem((6, 5), 1.0);
         // row 2 and column 3 have one known entry each
-        let w = Array2::from_shape_fn((6, 5), |(i, j)| if (i == 2 && j != 0) || (j == 3 && i != 5) { 0.0 } else { 2.0 });
+        let w =
+            Array2::from_shape_fn((6, 5), |(i, j)| if (i == 2 && j != 0) || (j == 3 && i != 5) { 0.0 } else { 2.0 });
         for seed in 0..20 {
             let rows = Rows::new(MatrixRef::from(&x), Some(MatrixRef::from(&w)), true);
             for e in speckles(&rows, 0.5, 2, seed).iter().flatten() {

@@ -20,7 +20,11 @@ pub(super) fn items(n: usize) -> Vec<usize> {
 }
 
 /// Of all runs at one rank, in the order of their numbers; `None` for no runs.
-pub(super) fn summarize<T: Element>(mut runs: Vec<Kept<T>>, side: Side, problem: &Problem<'_, T>) -> Option<Surveyed<T>> {
+pub(super) fn summarize<T: Element>(
+    mut runs: Vec<Kept<T>>,
+    side: Side,
+    problem: &Problem<'_, T>,
+) -> Option<Surveyed<T>> {
     let best = (0..runs.len()).min_by(|a, b| runs[*a].objective.total_cmp(&runs[*b].objective))?;
     let k = runs[best].k;
     let (m, n) = problem.dim();
