@@ -3,6 +3,8 @@
 //! The start is made once in f64 and rounded to f32, so that all begin with the same numbers. The CPU in f64 is the
 //! reference: it decides how many iterations there are, the others do as many.
 
+mod page;
+
 use crate::agreement::{FACTOR_TOLERANCE, OBJECTIVE_TOLERANCE, factor_difference, objective_difference, resolution};
 use crate::args::{BackendChoice, Global};
 use crate::failure::Failure;
@@ -11,6 +13,7 @@ use crate::gpu;
 use crate::input::{InputOptions, convert};
 use crate::known::{Known, KnownOptions};
 use crate::progress::{Interruptible, Watch};
+use crate::report::ReportOptions;
 use crate::session;
 use crate::text::{self, number, seconds};
 use clap::Args;
@@ -42,6 +45,9 @@ pub(crate) struct CompareArgs {
     /// Which entries count.
     #[command(flatten)]
     pub(crate) known: KnownOptions,
+    /// A page about the result.
+    #[command(flatten)]
+    pub(crate) report: ReportOptions,
 }
 
 /// One backend's result.
@@ -54,6 +60,13 @@ struct Entry {
     trace: Vec<TracePoint>,
     w: Array2<f64>,
     h: Array2<f64>,
+}
+
+impl Entry {
+    /// "cpu, 2 threads f64".
+    fn name(&self) -> String {
+        format!("{} {}", self.backend, self.precision)
+    }
 }
 
 /// What all backends are given.
@@ -94,6 +107,7 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> Result<(), Failure> {
         BackendChoice::Cpu => None,
         _ => Some(gpu::choose(&adapters, global.adapter.as_deref())?),
     };
+    args.report.check()?;
     let mut fit = args.fit.clone();
     fit.method.solver.get_or_insert(SolverKind::Mu);
 
@@ -128,10 +142,13 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> Result<(), Failure> {
         None => {}
     }
     let verdict = judge(&entries, base);
+    if args.report.wanted() {
+        args.report.write(page::page(args, &contest.fit, &entries, verdict, base))?;
+    }
     if global.json {
         text::print_json(&to_json(&entries, verdict))?;
     } else {
-        text::print(&to_table(&entries, verdict))?;
+        text::print(&(to_table(&entries, verdict) + &args.report.told()))?;
     }
     verdict.outcome()
 }

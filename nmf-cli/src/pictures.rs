@@ -21,13 +21,13 @@ mod strips;
 mod tests;
 mod weights;
 
-pub(crate) use bars::{Bars, bars};
+pub(crate) use bars::bars;
 pub(crate) use charts::{curve, histogram};
 pub(crate) use components::{activations, bases};
 pub(crate) use lines::{Series, lines, log_pays};
 pub(crate) use losses::losses;
 pub(crate) use matrix::matrix;
-pub(crate) use page::{escape, inlined, on_light_paper, style};
+pub(crate) use page::{escape, inlined, on_light_paper, style, width_of};
 pub(crate) use raster::base64;
 pub(crate) use sample::{Axes, columns};
 pub(crate) use scatter::{Blob, scatter};

@@ -6,17 +6,20 @@ mod masks;
 mod mixture;
 mod options;
 mod output;
+mod page;
 mod parts;
 mod recipe;
 mod report;
 mod scores;
 mod seen;
 mod show;
+mod sounds;
 mod two_microphones;
 
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::progress::Interruptible;
+use crate::report::ReportOptions;
 use clap::{Args, ValueEnum};
 use folder::Folder;
 use nmf_core::Loss;
@@ -109,6 +112,9 @@ pub(crate) struct SeparateArgs {
     /// Samples of the outputs
     #[arg(long, value_enum, default_value = "float")]
     pub(crate) samples: Samples,
+    /// A page about the result.
+    #[command(flatten)]
+    pub(crate) report: ReportOptions,
 }
 
 /// How to separate.
@@ -141,6 +147,7 @@ pub(crate) enum Samples {
 /// Runs the command.
 pub(crate) fn run(args: &SeparateArgs, global: &Global) -> Result<(), Failure> {
     options::check(args)?;
+    args.report.check_beside(args.output.as_deref())?;
     // where nothing can be written, say so before the work, not after it
     let folder = Folder::new(args.output.as_deref())?;
     // from here on Ctrl-C leaves nothing lying about

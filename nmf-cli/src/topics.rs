@@ -1,6 +1,7 @@
 //! `topics`: from documents to the topics they are about.
 
 mod files;
+mod page;
 mod relevance;
 mod report;
 
@@ -10,6 +11,7 @@ use crate::fit_options::FitOptions;
 use crate::known::Known;
 use crate::model::Model;
 use crate::progress::spinner;
+use crate::report::ReportOptions;
 use crate::session::{self, Engine, on_engine};
 use crate::solve::{Job, solve};
 use crate::text;
@@ -55,6 +57,9 @@ pub(crate) struct TopicsArgs {
     /// How to read and count.
     #[command(flatten)]
     pub(crate) words: WordOptions,
+    /// A page about the result.
+    #[command(flatten)]
+    pub(crate) report: ReportOptions,
 }
 
 /// From files to counts.
@@ -144,6 +149,7 @@ pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
         // where nothing can be written, say so before the work, not after it
         nmf_io::Staging::new(dir)?;
     }
+    args.report.check_beside(args.output.as_deref())?;
     let clock = Instant::now();
     let wheel = spinner(global, format!("reading {} and counting words", args.corpus.display()));
     let (corpus, read) = nmf_text::read_corpus(&args.corpus, &args.words.reading(), &counting)?;
@@ -165,10 +171,14 @@ pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
         if let Some(dir) = &args.output {
             files::save(dir, &solved, &table, &topics, &about, fit.seed)?;
         }
+        if args.report.wanted() {
+            args.report.write(page::page(args, &solved, &table, &topics, &about, global)?)?;
+        }
         if global.json {
             text::print_json(&Value::Object(topics.to_json(&solved.report, &about)))?;
         } else {
-            text::print(&topics.to_text(&solved.report, &about, args.output.as_deref(), global.verbose))?;
+            let told = topics.to_text(&solved.report, &about, args.output.as_deref(), global.verbose);
+            text::print(&(told + &args.report.told()))?;
         }
         solved.outcome(args.output.as_deref())
     })

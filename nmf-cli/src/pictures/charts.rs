@@ -1,7 +1,7 @@
 //! Curves and histograms.
 
 use super::components::colour;
-use super::page::{Anchor, At, COLOURS, MARGIN, Page, WIDTH, short, width};
+use super::page::{Anchor, At, COLOURS, MARGIN, Page, short, width};
 use super::scale::{Frame, Scale, left_of, number};
 use std::fmt::Write;
 
@@ -26,7 +26,7 @@ pub(super) fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
 /// A frame over the rest of the page's width whose upper edge is `page.y`.
 pub(super) fn frame(page: &Page, x: (f64, f64), y: (f64, f64), height: f64) -> Frame {
     let left = left_of(y.0, y.1, height);
-    let (top, wide) = (page.y, WIDTH - left - 22.0);
+    let (top, wide) = (page.y, page.width - left - 22.0);
     Frame {
         x: Scale::linear(x, (left, left + wide)),
         y: Scale::linear(y, (top + height, top)),
@@ -221,7 +221,7 @@ pub(super) fn entries(page: &mut Page, list: impl Iterator<Item = (usize, String
     for (q, text) in list {
         let text = short(&text, 48);
         let wide = width(&text) + 34.0;
-        if x > MARGIN && x + wide > WIDTH {
+        if x > MARGIN && x + wide > page.width {
             (x, y) = (MARGIN, y + 18.0);
         }
         let broken = if (q / COLOURS) % 2 == 1 { " broken" } else { "" };

@@ -2,13 +2,13 @@
 
 use super::charts::{entries, extent, polyline, thinned};
 use super::components::colour;
-use super::page::{Anchor, At, COLOURS, Page, WIDTH, width};
+use super::page::{Anchor, At, COLOURS, NARROW, Page, width};
 use super::scale::{Frame, Scale, left_of, number};
 use std::fmt::Write;
 
 /// Points of a line up to which each is marked; of more, about as many are told under the pointer.
 const MARKED: usize = 60;
-const HEIGHT: f64 = 300.0;
+const HEIGHT: f64 = 260.0;
 
 /// One line of a chart: points (x, y, optional band low..high), in order of x; not-finite y are gaps.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,7 +40,7 @@ pub(crate) fn lines(
     marks: &[(f64, String)],
     log_y: bool,
 ) -> String {
-    let mut page = Page::new(title);
+    let mut page = Page::sized(title, NARROW);
     page.y += 2.0;
     if series.len() > 1 {
         entries(&mut page, series.iter().enumerate().map(|(i, s)| (i, s.name.clone())));
@@ -109,7 +109,7 @@ fn frame(page: &Page, x: (f64, f64), (low, high): (f64, f64), log: bool) -> Fram
         let (low, high) = (if zero { 0.0 } else { low - pad }, high + pad);
         (Scale::linear((low, high), (bottom, top)), left_of(low, high, HEIGHT))
     };
-    let wide = WIDTH - left - 22.0;
+    let wide = page.width - left - 22.0;
     Frame { x: Scale::linear(x, (left + 8.0, left + wide - 8.0)), y, left, top, width: wide, height: HEIGHT }
 }
 

@@ -2,7 +2,7 @@
 
 use super::charts::{entries, polyline};
 use super::components::colour;
-use super::page::{Anchor, Page, WIDTH};
+use super::page::{Anchor, NARROW, Page};
 use super::scale::{Frame, Scale, number};
 use nmf_core::Loss;
 
@@ -11,7 +11,7 @@ const FIRST: f64 = 0.05;
 /// Where they end, and the largest loss shown.
 const LAST: f64 = 4.0;
 const STEPS: u32 = 300;
-const HEIGHT: f64 = 300.0;
+const HEIGHT: f64 = 260.0;
 
 /// d(1, y) over y from 0.05 to 4 for the three classical losses and `chosen`, which stands out.
 pub(crate) fn losses(chosen: &Loss) -> String {
@@ -23,10 +23,10 @@ pub(crate) fn losses(chosen: &Loss) -> String {
     if !all.iter().any(|(loss, _)| loss == chosen) {
         all.push((chosen.clone(), chosen.to_string()));
     }
-    let mut page = Page::new("The loss d(1, y) of a model y where the data are 1");
+    let mut page = Page::sized("The loss d(1, y) of a model y of 1", NARROW);
     entries(&mut page, all.iter().enumerate().map(|(i, (_, name))| (i, name.clone())));
     let (left, top) = (54.0, page.y);
-    let wide = WIDTH - left - 22.0;
+    let wide = page.width - left - 22.0;
     let x = Scale::linear((0.0, LAST), (left, left + wide));
     let y = Scale::linear((0.0, LAST), (top + HEIGHT, top));
     let frame = Frame { x, y, left, top, width: wide, height: HEIGHT };
@@ -46,7 +46,7 @@ pub(crate) fn losses(chosen: &Loss) -> String {
     let at = |y: f64| chosen.value(1.0, y);
     let (half, double) = (at(0.5), at(2.0));
     page.y = below;
-    page.text((frame.x.at(1.0), top + HEIGHT - 12.0), Anchor::Middle, "quiet", "y = 1: no loss");
+    page.text((frame.x.at(1.0), frame.y.at(0.55)), Anchor::Middle, "quiet", "y = 1: no loss");
     page.caption(&format!(
         "The thick line is {chosen}: a model of half the data costs {}, one of twice the data {}.",
         number(half),

@@ -1,13 +1,13 @@
 //! Matrices as pictures.
 
-use super::page::{Anchor, MARGIN, Page, WIDTH};
+use super::page::{Anchor, MARGIN, NARROW, Page};
 use super::raster::{Colours, Raster};
 use super::sample::colour_bar;
 use super::scale::number;
 use ndarray::ArrayView2;
 
 /// Room of the picture itself.
-const MOST: (f64, f64) = (550.0, 440.0);
+const MOST: (f64, f64) = (356.0, 400.0);
 /// Cells up to which each has a text of its own.
 const TOLD: usize = 400;
 
@@ -25,7 +25,7 @@ pub(crate) fn matrix(
     unit: &str,
     caption: &str,
 ) -> String {
-    let mut page = Page::new(title);
+    let mut page = Page::sized(title, NARROW);
     page.y += 14.0;
     let (m, n) = values.dim();
     let (low, high) = match range.0.is_finite() && range.1.is_finite() && range.1 > range.0 {
@@ -53,7 +53,7 @@ pub(crate) fn matrix(
     }
     page.upwards((MARGIN + 4.0, top + tall / 2.0), Anchor::Middle, "", rows);
     page.text((left + wide / 2.0, top + tall + 15.0), Anchor::Middle, "", columns);
-    let at = (left + wide + 14.0).min(WIDTH - 80.0);
+    let at = left + wide + 14.0;
     colour_bar(&mut page, (at, top, tall), colours, (low, high), unit);
     page.y = top + tall + 30.0;
     if !caption.is_empty() {

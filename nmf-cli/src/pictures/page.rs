@@ -3,8 +3,12 @@
 use super::raster::Raster;
 use std::fmt::{Display, Write};
 
-/// Width of every page, in the units of its shapes.
+/// Width of pictures with much in them, in the units of their shapes.
 pub(super) const WIDTH: f64 = 680.0;
+/// Width of charts: two stand side by side on a desk, one fills a phone.
+pub(super) const NARROW: f64 = 480.0;
+/// Width of small pictures that come by the dozen.
+pub(super) const CARD: f64 = 340.0;
 /// Left edge of titles and captions.
 pub(super) const MARGIN: f64 = 14.0;
 /// Classes `c0` to `c7`: colours of things that are told apart.
@@ -36,6 +40,12 @@ pub(crate) fn inlined(svg: &str, number: usize) -> String {
     svg.replace(&format!("<style>{LIGHT}{DARK}</style>\n"), "")
         .replace("<clipPath id=\"", &format!("<clipPath id=\"p{number}"))
         .replace("clip-path=\"url(#", &format!("clip-path=\"url(#p{number}"))
+}
+
+/// The width of a picture in its own units.
+pub(crate) fn width_of(svg: &str) -> usize {
+    let from = svg.split_once("viewBox=\"0 0 ").map_or("", |s| s.1);
+    from.split(' ').next().and_then(|w| w.parse::<f64>().ok()).map_or(WIDTH as usize, |w| w as usize)
 }
 
 /// A picture on light paper whatever the screen: for those who read no media queries.
@@ -77,6 +87,8 @@ pub(super) struct Page {
     title: String,
     body: String,
     clips: usize,
+    /// How wide it is.
+    pub(super) width: f64,
     /// The first line below what has been drawn.
     pub(super) y: f64,
 }
@@ -84,8 +96,13 @@ pub(super) struct Page {
 impl Page {
     /// An empty page with a title on top.
     pub(super) fn new(title: &str) -> Page {
-        let mut page = Page { title: escape(title), body: String::new(), clips: 0, y: 40.0 };
-        page.text((MARGIN, 24.0), Anchor::Start, "title", &short(title, 66));
+        Page::sized(title, WIDTH)
+    }
+
+    /// An empty page of this width.
+    pub(super) fn sized(title: &str, width: f64) -> Page {
+        let mut page = Page { title: escape(title), body: String::new(), clips: 0, width, y: 40.0 };
+        page.text((MARGIN, 24.0), Anchor::Start, "title", &short(title, (width / 10.3) as usize));
         page
     }
 
@@ -165,9 +182,10 @@ impl Page {
 
     /// A quiet text below everything, over as many lines as it needs.
     pub(super) fn caption(&mut self, text: &str) {
+        let most = (self.width / 6.9) as usize;
         let mut line = String::new();
         for word in text.split_whitespace().chain([""]) {
-            if word.is_empty() || line.chars().count() + word.chars().count() > 98 {
+            if word.is_empty() || line.chars().count() + word.chars().count() > most {
                 self.y += 16.0;
                 self.text((MARGIN, self.y - 8.0), Anchor::Start, "quiet", &line);
                 line.clear();
@@ -175,13 +193,13 @@ impl Page {
             if !line.is_empty() {
                 line.push(' ');
             }
-            line.push_str(&short(word, 96));
+            line.push_str(&short(word, most.saturating_sub(2)));
         }
     }
 
     /// The SVG, as high as what has been drawn.
     pub(super) fn finish(self) -> String {
-        let (w, h, title, body) = (At(WIDTH), At(self.y + 10.0), &self.title, &self.body);
+        let (w, h, title, body) = (At(self.width), At(self.y + 10.0), &self.title, &self.body);
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"{w}\" height=\"{h}\" role=\"img\" style=\"max-width:100%;height:auto\">\n\
              <title>{title}</title>\n<style>{LIGHT}{DARK}</style>\n<rect class=\"paper\" width=\"{w}\" height=\"{h}\"/>\n{body}</svg>\n"

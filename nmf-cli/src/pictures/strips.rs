@@ -1,7 +1,7 @@
 //! Rows of numbers as strips below each other.
 
 use super::components::{colour, outline, three_digits};
-use super::page::{Anchor, MARGIN, Page, WIDTH, short, width};
+use super::page::{Anchor, MARGIN, NARROW, Page, short, width};
 use super::sample::{columns, peak};
 use super::scale::{Frame, Scale, number};
 use ndarray::{ArrayView2, Axis};
@@ -21,7 +21,7 @@ pub(crate) fn strips(
     place: &dyn Fn(usize) -> String,
     more: &str,
 ) -> String {
-    let mut page = Page::new(title);
+    let mut page = Page::sized(title, NARROW);
     let (k, n) = values.dim();
     let height = match k {
         0..=8 => 40.0,
@@ -30,7 +30,7 @@ pub(crate) fn strips(
     };
     let names: Vec<String> = names.iter().map(|name| short(name, 16)).collect();
     let left = MARGIN + 10.0 + names.iter().map(|name| width(name)).fold(0.0, f64::max);
-    let wide = WIDTH - left - 82.0;
+    let wide = page.width - left - 76.0;
     page.y += 14.0;
     let (top, tall) = (page.y, height * k.max(1) as f64);
     page.rect((left, top), (wide, tall), "plot", "");

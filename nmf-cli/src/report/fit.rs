@@ -18,10 +18,11 @@ pub(crate) fn tiles(report: &Report) -> Vec<(&'static str, String)> {
         ("relative error", number(relative_error(report))),
     ];
     if let Some(kkt) = report.kkt_residual {
-        tiles.push(("KKT residual", number(kkt)));
+        tiles.push(("KKT residual", format!("{kkt:.1e}")));
     }
     tiles.push(("iterations", report.iterations.to_string()));
-    tiles.push(("time", seconds(report.seconds)));
+    let starts = if report.objectives.len() > 1 { "time, all starts" } else { "time" };
+    tiles.push((starts, seconds(report.seconds)));
     tiles
 }
 
@@ -41,6 +42,7 @@ pub(crate) fn progress(page: &mut Page, report: &Report) {
         _ => "",
     };
     let first = report.trace.first().map_or(report.objective, |p| p.2);
+    let took = report.trace.last().map_or(report.seconds, |p| p.1);
     let over = match &report.weights {
         Some(("mask", _)) => " over the known entries",
         Some(_) => " with the weights",
@@ -52,17 +54,18 @@ pub(crate) fn progress(page: &mut Page, report: &Report) {
         number(first),
         number(report.objective),
         report.iterations,
-        seconds(report.seconds)
+        seconds(took)
     );
     page.section("Progress", &text);
     let log = log_pays(report.trace.iter().map(|p| p.2));
     let scale = if log { "The objective's axis is logarithmic." } else { "" };
-    let curve = |x: fn(&(usize, f64, f64)) -> f64| Series::new("objective", report.trace.iter().map(|p| (x(p), p.2)));
-    let over_iterations = curve(|p| p.0 as f64);
-    let picture = lines("Objective over iterations", "iteration", "objective", &[over_iterations], &[], log);
+    let curve =
+        |x: &dyn Fn(&(usize, f64, f64)) -> f64| Series::new("objective", report.trace.iter().map(|p| (x(p), p.2)));
+    let picture = lines("Objective over iterations", "iteration", "objective", &[curve(&|p| p.0 as f64)], &[], log);
     page.figure("objective-iterations", picture, scale);
-    let picture = lines("Objective over time", "seconds", "objective", &[curve(|p| p.1)], &[], log);
-    page.figure("objective-seconds", picture, "Seconds of iterating; reading and preparing X comes before.");
+    let (unit, each) = unit_of(report.trace.iter().map(|p| p.1));
+    let picture = lines("Objective over time", unit, "objective", &[curve(&|p| p.1 / each)], &[], log);
+    page.figure("objective-seconds", picture, "Time spent iterating; reading and preparing X comes before.");
     page.paragraph(&format!(
         "‖X − WH‖ = {}{over}, {} of ‖X‖.",
         number(report.reconstruction_error()),
@@ -70,9 +73,8 @@ pub(crate) fn progress(page: &mut Page, report: &Report) {
     ));
     match report.kkt_residual {
         Some(r) => page.paragraph(&format!(
-            "KKT residual: {} of its value at the start. It is ‖(min(W, ∇W), min(H, ∇H))‖, which is 0 exactly where no small change of W and H \
-             that keeps them ≥ 0 lowers the objective to first order. (A small one is a sign of such a point, not of the best one.)",
-            number(r)
+            "KKT residual: {r:.1e} of its value at the start. It is ‖(min(W, ∇W), min(H, ∇H))‖, which is 0 exactly where no small change of W and H \
+             that keeps them ≥ 0 lowers the objective to first order. (A small one is a sign of such a point, not of the best one.)"
         )),
         None => page.paragraph("The KKT residual was not computed."),
     }
@@ -86,13 +88,26 @@ pub(crate) fn progress(page: &mut Page, report: &Report) {
     restarts(page, &report.objectives);
 }
 
+/// The unit in which the longest of some durations is a handy number, and its seconds.
+pub(crate) fn unit_of(durations: impl Iterator<Item = f64>) -> (&'static str, f64) {
+    match durations.fold(0.0, f64::max) {
+        s if s < 1e-3 => ("microseconds", 1e-6),
+        s if s < 1.0 => ("milliseconds", 1e-3),
+        _ => ("seconds", 1.0),
+    }
+}
+
 /// Where all starts ended.
 fn restarts(page: &mut Page, objectives: &[f64]) {
-    if objectives.len() < 2 {
-        return;
-    }
     let mut sorted = objectives.to_vec();
     sorted.sort_by(f64::total_cmp);
+    let (Some(best), Some(worst), true) = (sorted.first(), sorted.last(), sorted.len() > 1) else { return };
+    if worst - best <= 1e-4 * best.abs() {
+        // a picture would only show where rounding ended
+        let apart = if *best == 0.0 { 0.0 } else { (worst - best) / best.abs() };
+        page.paragraph(&format!("All {} starts ended within {apart:.0e} of the best, relative.", sorted.len()));
+        return;
+    }
     let ends = Series::new("start", sorted.iter().enumerate().map(|(i, v)| ((i + 1) as f64, *v)));
     let picture = lines("Where the starts ended", "starts, the best first", "objective", &[ends], &[], false);
     let caption =
@@ -107,7 +122,7 @@ pub(crate) fn loss(page: &mut Page, report: &Report) {
             "fro counts absolute differences: what is large weighs most. It fits noise of one size everywhere (Gaussian)."
         }
         Some(1.0) => {
-            "kl counts differences relative to √x: it fits counts (Poisson), and a model that is too small costs more than one that is too large."
+            "kl counts differences relative to √x: it fits counts (Poisson), and a model too small by some amount costs more than one too large by as much."
         }
         Some(0.0) => {
             "is counts ratios only, d(sx, sy) = d(x, y): the soft weighs as much as the loud. It fits powers of sounds (Gamma noise)."

@@ -1,7 +1,7 @@
 //! The page: plain HTML and CSS, nothing loaded, nothing run.
 
 use super::typed::command_line;
-use crate::pictures::{base64, escape, inlined, style};
+use crate::pictures::{base64, escape, inlined, style, width_of};
 use std::fmt::Write;
 
 /// Nothing is fetched and no script runs, whatever a name in the data might try; pictures and sounds are part of the file.
@@ -67,11 +67,11 @@ impl Page {
     /// A picture; `name` is also its file name under --plots.
     pub(crate) fn figure(&mut self, name: &str, svg: String, caption: &str) {
         let name = self.free_name(name);
-        let inline = inlined(&svg, self.figures.len() + 1);
+        let (inline, width) = (inlined(&svg, self.figures.len() + 1), width_of(&svg));
         let caption =
             if caption.is_empty() { String::new() } else { format!("<figcaption>{}</figcaption>", escape(caption)) };
         self.add(format_args!(
-            "<figure id=\"{name}\"><div class=\"picture\">{}</div>{caption}</figure>",
+            "<figure id=\"{name}\" class=\"w{width}\"><div class=\"picture\">{}</div>{caption}</figure>",
             inline.trim_end()
         ));
         self.figures.push((name, svg));

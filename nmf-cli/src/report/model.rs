@@ -5,7 +5,7 @@ use super::blocks::Blocks;
 use crate::failure::Failure;
 use crate::known::Known;
 use crate::patterns;
-use crate::pictures::{Bars, bars, matrix, strips};
+use crate::pictures::{bars, matrix, strips};
 use crate::solve::Solved;
 use crate::text::{grouped, number};
 use ndarray::{Array2, ArrayView1, s};
@@ -14,6 +14,8 @@ use nmf_io::Table;
 
 /// Components shown one by one.
 const MOST: usize = 40;
+/// Components of which more are folded away.
+const OPEN: usize = 12;
 /// Columns shown of a component, and rows.
 const TOP: usize = 8;
 const TOP_ROWS: usize = 3;
@@ -155,15 +157,17 @@ impl<T: Element> Model<'_, T> {
         }
         let names: Vec<String> = (1..=shown).map(|q| q.to_string()).collect();
         if fitted.shifts() == 1 {
-            let groups: Vec<Bars> =
-                h.outer_iter().take(shown).enumerate().map(|(q, row)| self.strongest(q, row)).collect();
-            let counted = if self.table.col_names.is_none() {
-                format!(" {} are counted from 0.", capital(self.cols))
-            } else {
-                String::new()
-            };
-            let caption = format!("The {TOP} largest entries of each row of H, relative to its largest.{counted}");
-            page.figure("components", bars(&format!("Strongest {}", self.cols), &groups, &caption), "");
+            page.paragraph(&format!("The {TOP} largest entries of each row of H:"));
+            for (q, row) in h.outer_iter().take(shown).enumerate() {
+                if q == OPEN {
+                    page.fold(&format!("Components {} to {shown}", q + 1));
+                }
+                let list: Vec<_> = top(row, TOP).into_iter().map(|j| (self.column(j), f64::from(row[j]))).collect();
+                page.figure(&format!("component-{:02}", q + 1), bars(&format!("Component {}", q + 1), &list), "");
+            }
+            if shown > OPEN {
+                page.unfold();
+            }
         }
         if self.table.col_names.is_none() || n > FEW {
             let name = |j: usize| self.column(j);
@@ -202,11 +206,6 @@ impl<T: Element> Model<'_, T> {
             })
             .collect();
         page.table(&header, &rows);
-    }
-
-    fn strongest(&self, q: usize, row: ArrayView1<'_, f32>) -> Bars {
-        let bars = top(row, TOP).into_iter().map(|j| (self.column(j), f64::from(row[j]))).collect();
-        Bars { heading: format!("component {}", q + 1), bars }
     }
 
     fn column(&self, j: usize) -> String {

@@ -8,7 +8,7 @@ use super::output::Output;
 use super::recipe::{Settings, Teacher, frame_seconds};
 use super::report::Summary;
 use super::seen::{EXCERPT, Seen, most_frames};
-use super::{Method, SeparateArgs, scores, show};
+use super::{Method, SeparateArgs, page, scores, show};
 use crate::args::{Global, PrecisionChoice};
 use crate::estimate::{Needs, Work};
 use crate::failure::Failure;
@@ -217,17 +217,22 @@ impl Job<'_> {
         if stopped {
             report.stopped = Stopped::Interrupted;
         }
-        if self.args.output.is_some() {
-            show::parts(self, mixture, &folder, &output, &runs[best])?;
-        }
+        let wanted = self.args.output.is_some() || self.args.report.wanted();
+        let pictures = if wanted { show::parts(self, mixture, &output, &runs[best])? } else { Vec::new() };
         let seconds = (factor_seconds, self.began.elapsed().as_secs_f64());
         let summary = Summary::new(self, mixture, &output, (&runs, best, made), &scores, report, seconds)?;
         if self.args.output.is_some() {
             summary.files(&folder, &fitted)?;
+            show::write(&folder, &pictures)?;
         }
+        let page = match self.args.report.wanted() {
+            true => Some(page::parts(self, &summary, mixture, &output, &folder, pictures)?),
+            false => None,
+        };
         output.rename(&folder)?;
         folder.commit()?;
-        summary.print(self.global, self.args.output.as_deref())?;
+        page.map_or(Ok(()), |page| self.args.report.write(page))?;
+        summary.print(self.global, self.args)?;
         if stopped || self.interruptible.stopping() {
             return Err(Failure::interrupted("stopped early; what was learned until then was used"));
         }

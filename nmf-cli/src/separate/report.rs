@@ -1,5 +1,6 @@
 //! What is told about a separation by nmf or nmfd: a table, JSON, and files beside the sources.
 
+use super::SeparateArgs;
 use super::folder::Folder;
 use super::mixture::Mixture;
 use super::output::Output;
@@ -13,12 +14,35 @@ use crate::text::{self, number, seconds};
 use nmf_audio::sources::shares;
 use nmf_core::{Element, Fitted};
 use serde_json::{Map, Value, json};
-use std::path::Path;
 
 /// A separation in words and numbers.
 pub(crate) struct Summary {
     json: Map<String, Value>,
     text: String,
+    /// The table of the sources.
+    pub(crate) sources: Table,
+    /// The factorization that was kept.
+    pub(crate) report: Report,
+    /// Seconds of everything.
+    pub(crate) total_seconds: f64,
+}
+
+/// A table with its header.
+pub(crate) struct Table {
+    pub(crate) header: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// The names of the columns.
+    pub(crate) fn header(&self) -> Vec<&str> {
+        self.header.iter().map(String::as_str).collect()
+    }
+
+    /// For a terminal.
+    pub(crate) fn text(&self) -> String {
+        text::table(&self.header(), &self.rows, 1)
+    }
 }
 
 /// `sources` of the JSON: nulls where there are no references, `file` null where nothing is written.
@@ -35,7 +59,7 @@ pub(crate) fn sources_json(output: &Output, scores: &[Option<Score>], written: b
 }
 
 /// The table of sources: name, loudness, scores.
-pub(crate) fn sources_table(output: &Output, scores: &[Option<Score>], extra: &[(&str, Vec<String>)]) -> String {
+pub(crate) fn sources_table(output: &Output, scores: &[Option<Score>], extra: &[(&str, Vec<String>)]) -> Table {
     let all: f64 = output.energy.iter().sum();
     let scored = scores.iter().any(Option::is_some);
     let mut header = vec!["source", "energy"];
@@ -58,7 +82,7 @@ pub(crate) fn sources_table(output: &Output, scores: &[Option<Score>], extra: &[
             row
         })
         .collect();
-    text::table(&header, &rows, 1)
+    Table { header: header.into_iter().map(String::from).collect(), rows }
 }
 
 impl Summary {
@@ -166,8 +190,9 @@ impl Summary {
         let (factoring, all) = (seconds(factor_seconds), seconds(total_seconds));
         line("seconds", format!("{factoring} factoring on {}, {all} in all", report.backend));
         lines.push(String::new());
-        lines.push(sources_table(output, scores, &extra));
-        Ok(Summary { json, text: lines.join("\n") })
+        let sources = sources_table(output, scores, &extra);
+        lines.push(sources.text());
+        Ok(Summary { json, text: lines.join("\n"), sources, report, total_seconds })
     }
 
     /// separate.json, W.npy (bins × bases, or bins × bases × shifts) and H.npy (bases × frames) of the run with the best objective.
@@ -183,8 +208,8 @@ impl Summary {
     }
 
     /// On stdout.
-    pub(crate) fn print(&self, global: &Global, output: Option<&Path>) -> Result<(), Failure> {
-        print(&self.json, &self.text, global, output)
+    pub(crate) fn print(&self, global: &Global, args: &SeparateArgs) -> Result<(), Failure> {
+        print(&self.json, &self.text, global, args)
     }
 }
 
@@ -193,16 +218,17 @@ pub(crate) fn print(
     json: &Map<String, Value>,
     text: &str,
     global: &Global,
-    output: Option<&Path>,
+    args: &SeparateArgs,
 ) -> Result<(), Failure> {
     if global.json {
         return text::print_json(&Value::Object(json.clone()));
     }
-    let end = match output {
+    let end = match &args.output {
         Some(dir) => format!("written to {}", dir.display()),
+        None if args.report.wanted() => "the sources were not written: -o DIR does that".into(),
         None => "nothing was written: -o DIR writes the sources".into(),
     };
-    text::print(&format!("{text}\n\n{end}"))
+    text::print(&format!("{text}\n\n{end}{}", args.report.told()))
 }
 
 /// The columns inside some ranges (in order), and the others.

@@ -13,15 +13,32 @@ use nmf_core::Element;
 /// Frames in a picture; of a longer sound its beginning is shown.
 const PICTURED: usize = 24_576;
 
-/// spectrograms.svg (mixture and sources), bases.svg, and activations.svg unless only excerpts were factored.
+/// A picture and its name, without an ending.
+pub(crate) struct Picture {
+    pub(crate) name: String,
+    pub(crate) svg: String,
+}
+
+impl Picture {
+    /// One of these.
+    pub(crate) fn new(name: impl Into<String>, svg: String) -> Picture {
+        Picture { name: name.into(), svg }
+    }
+}
+
+/// Writes pictures as SVG.
+pub(crate) fn write(folder: &Folder, pictures: &[Picture]) -> Result<(), Failure> {
+    pictures.iter().try_for_each(|p| folder.bytes(&format!("{}.svg", p.name), p.svg.as_bytes()))
+}
+
+/// spectrograms (mixture and sources), bases, and activations unless only excerpts were factored.
 pub(crate) fn parts<T: Element>(
     job: &Job<'_>,
     mixture: &mut Mixture,
-    folder: &Folder,
     output: &Output,
     run: &Run<T>,
-) -> Result<(), Failure> {
-    spectrograms(mixture, folder, output)?;
+) -> Result<Vec<Picture>, Failure> {
+    let mut pictures = vec![spectrograms(mixture, output)?];
     let axes = axes(mixture);
     let shifts = job.settings.recipe.shifts;
     let given = match job.settings.teacher {
@@ -39,15 +56,16 @@ pub(crate) fn parts<T: Element>(
     let w = w.map_err(|e| Failure::work(e.to_string()))?;
     let power = job.settings.spectrum_exponent;
     let bases = pictures::bases("bases: what sounds", w.view(), &names, given, &axes, power);
-    folder.bytes("bases.svg", bases.as_bytes())?;
+    pictures.push(Picture::new("bases", bases));
     if !job.seen.whole {
         // H is about excerpts, which have no common time
-        return Ok(());
+        return Ok(pictures);
     }
     let h = run.h.mapv(|v| v.f64() as f32);
     let marks: Vec<(f64, f64)> = job.args.train.iter().map(|t| (t.from, t.to)).collect();
     let picture = pictures::activations("activations: when it sounds", h.view(), &names, given, &marks, &axes);
-    folder.bytes("activations.svg", picture.as_bytes())
+    pictures.push(Picture::new("activations", picture));
+    Ok(pictures)
 }
 
 /// Time and frequency of the pictures' pixels.
@@ -56,8 +74,8 @@ pub(crate) fn axes(mixture: &Mixture) -> Axes {
     Axes { rate: mixture.rate(), frame: mixture.stft.frame(), hop: mixture.stft.hop(), start }
 }
 
-/// spectrograms.svg: the mixture above its sources, before and after.
-pub(crate) fn spectrograms(mixture: &mut Mixture, folder: &Folder, output: &Output) -> Result<(), Failure> {
+/// spectrograms: the mixture above its sources, before and after.
+pub(crate) fn spectrograms(mixture: &mut Mixture, output: &Output) -> Result<Picture, Failure> {
     let frames = 0..mixture.frames().min(PICTURED);
     let mut panels: Vec<(String, Array2<f32>)> = vec![("mixture".into(), mixture.spectrum(frames.clone(), 2.0)?)];
     let (frame, hop) = (mixture.stft.frame(), mixture.stft.hop());
@@ -71,6 +89,5 @@ pub(crate) fn spectrograms(mixture: &mut Mixture, folder: &Folder, output: &Outp
         true => format!("spectrograms of the first {shown:.0} s of {:.0} s", mixture.seconds()),
         false => "spectrograms".into(),
     };
-    let picture = pictures::spectrograms(&title, &views, &axes(mixture), 2.0);
-    folder.bytes("spectrograms.svg", picture.as_bytes())
+    Ok(Picture::new("spectrograms", pictures::spectrograms(&title, &views, &axes(mixture), 2.0)))
 }

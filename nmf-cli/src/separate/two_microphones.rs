@@ -5,8 +5,9 @@ use super::mixture::Mixture;
 use super::options::{self, Interval};
 use super::output::Output;
 use super::recipe::numbered;
-use super::report::{self, sources_json, sources_table};
-use super::{SeparateArgs, scores, show};
+use super::report::{self, Table, sources_json, sources_table};
+use super::show::Picture;
+use super::{SeparateArgs, page, scores, show};
 use crate::args::{BackendChoice, Global};
 use crate::failure::Failure;
 use crate::fit_json::peak_rss_mb;
@@ -23,6 +24,8 @@ use std::time::Instant;
 
 /// Frames in the pictures of delays and masks; of a longer sound its beginning is shown.
 const PICTURED: usize = 2048;
+/// EM steps at most, if nothing else is asked for.
+pub(super) const MAX_ITER: usize = 200;
 /// Seconds of a frame, before it is rounded to a power of two: long, as rooms echo.
 const FRAME_SECONDS: f64 = 0.128;
 
@@ -57,7 +60,7 @@ pub(crate) fn run(
         mic_distance: args.mic_distance,
         frame: Some(mixture.stft.frame()),
         hop: Some(mixture.stft.hop()),
-        max_iter: args.max_iter.unwrap_or(200),
+        max_iter: args.max_iter.unwrap_or(MAX_ITER),
         ..DelayOptions::new(names.len())
     };
     let clock = Instant::now();
@@ -122,13 +125,21 @@ pub(crate) fn run(
         seconds: elapsed,
     };
     let (json, text) = (told.json(), told.text());
+    let sources = told.sources();
+    let wanted = args.output.is_some() || args.report.wanted();
+    let pictures = if wanted { draw(&model, &mut mixture, &output)? } else { Vec::new() };
     if args.output.is_some() {
         folder.bytes("separate.json", format!("{:#}\n", Value::Object(json.clone())).as_bytes())?;
-        draw(&model, &mut mixture, &output, &folder)?;
+        show::write(&folder, &pictures)?;
     }
+    let page = match args.report.wanted() {
+        true => Some(page::talkers(args, &model, &sources, &mut mixture, (&output, &folder), pictures, elapsed)?),
+        false => None,
+    };
     output.rename(&folder)?;
     folder.commit()?;
-    report::print(&json, &text, global, args.output.as_deref())?;
+    page.map_or(Ok(()), |page| args.report.write(page))?;
+    report::print(&json, &text, global, args)?;
     stopped().map_or(Ok(()), Err)
 }
 
@@ -209,21 +220,26 @@ impl Told<'_> {
             line("alone", format!("{} to {} s: {delay}", part.from, part.to));
         }
         lines.push(String::new());
+        lines.push(self.sources().text());
+        let b = &self.model.background;
+        lines.push(format!("bins of no single talker: weight {:.3}, std {:.1} µs", b.weight, 1e6 * b.variance.sqrt()));
+        lines.join("\n")
+    }
+
+    /// The table of the talkers.
+    fn sources(&self) -> Table {
         let of = |f: fn(&DelayGaussian) -> String| self.model.talkers.iter().map(f).collect::<Vec<_>>();
         let extra = [
             ("weight", of(|g| format!("{:.3}", g.weight))),
             ("delay µs", of(|g| format!("{:.1}", 1e6 * g.mean + 0.0))),
             ("std µs", of(|g| format!("{:.1}", 1e6 * g.variance.sqrt()))),
         ];
-        lines.push(sources_table(self.output, self.scores, &extra));
-        let b = &self.model.background;
-        lines.push(format!("bins of no single talker: weight {:.3}, std {:.1} µs", b.weight, 1e6 * b.variance.sqrt()));
-        lines.join("\n")
+        sources_table(self.output, self.scores, &extra)
     }
 }
 
-/// histogram.svg, log_likelihood.svg, delays.svg, masks (one each) and spectrograms.svg.
-fn draw(model: &DelayModel, mixture: &mut Mixture, output: &Output, folder: &Folder) -> Result<(), Failure> {
+/// histogram, log_likelihood, delays, masks (one each) and spectrograms.
+fn draw(model: &DelayModel, mixture: &mut Mixture, output: &Output) -> Result<Vec<Picture>, Failure> {
     let h = &model.histogram;
     let micro = 1e6;
     let counts: Vec<(f64, f64)> = h
@@ -245,10 +261,10 @@ fn draw(model: &DelayModel, mixture: &mut Mixture, output: &Output, folder: &Fol
     names.push("nobody".into());
     let title = "delays between the microphones";
     let picture = pictures::histogram(title, "delay in µs", &counts, &fitted, &names, &means);
-    folder.bytes("histogram.svg", picture.as_bytes())?;
+    let mut pictures = vec![Picture::new("histogram", picture)];
     let curve: Vec<(f64, f64)> = model.log_likelihood.iter().enumerate().map(|(i, v)| (i as f64, *v)).collect();
     let picture = pictures::curve("log-likelihood of the mixture", "EM step", "log-likelihood", &curve);
-    folder.bytes("log_likelihood.svg", picture.as_bytes())?;
+    pictures.push(Picture::new("log_likelihood", picture));
 
     let frames = 0..mixture.frames().min(PICTURED);
     let spectra: Vec<Array2<Complex32>> = mixture.spectra(frames)?;
@@ -260,14 +276,15 @@ fn draw(model: &DelayModel, mixture: &mut Mixture, output: &Output, folder: &Fol
     let spread = |g: &DelayGaussian| micro * (g.mean.abs() + 2.0 * g.variance.sqrt());
     let far = model.talkers.iter().map(spread).fold(1.0, f64::max) as f32;
     let picture = pictures::map(&format!("delay of each bin{part}"), delays.view(), (-far, far), "µs", &axes);
-    folder.bytes("delays.svg", picture.as_bytes())?;
+    pictures.push(Picture::new("delays", picture));
     // what the filters leave of each bin at microphone 1
     let powers: Vec<Array2<f32>> = model.images(&spectra)?.iter().map(|[one, _]| magnitude(one.view(), 2.0)).collect();
     let masks = soft_masks(&powers, 1.0)?;
     for (i, estimate) in output.order.iter().enumerate() {
         let title = format!("share of {} in each bin{part}", output.names[i]);
         let picture = pictures::map(&title, masks[*estimate].view(), (0.0, 1.0), "share", &axes);
-        folder.bytes(&format!("mask_{}.svg", output.names[i]), picture.as_bytes())?;
+        pictures.push(Picture::new(format!("mask_{}", output.names[i]), picture));
     }
-    show::spectrograms(mixture, folder, output)
+    pictures.push(show::spectrograms(mixture, output)?);
+    Ok(pictures)
 }

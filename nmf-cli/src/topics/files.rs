@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::model;
 use crate::pictures::Weights;
 use crate::solve::Solved;
+use crate::text::grouped;
 use ndarray::Axis;
 use nmf_core::Element;
 use nmf_io::{Staging, Table};
@@ -111,7 +112,7 @@ pub(super) fn picture(topics: &Topics, about: &About, seed: u64) -> String {
         caption: &format!(
             "{} of {} documents, chosen at random, a column each: the darker a cell, the larger the topic's share of the document.",
             documents.len(),
-            topics.strongest.len()
+            grouped(topics.strongest.len() as u64)
         ),
     };
     picture.svg()

@@ -172,7 +172,8 @@ impl Topics {
         out
     }
 
-    fn name(&self, row: usize) -> &str {
+    /// The name of a document.
+    pub(super) fn name(&self, row: usize) -> &str {
         self.names.get(row).map_or("", String::as_str)
     }
 
