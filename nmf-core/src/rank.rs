@@ -149,7 +149,7 @@ pub struct Surveyed<T> {
 }
 
 /// Items that are clustered at most: the consensus has as many rows and columns.
-pub const MOST_ITEMS: usize = 2000;
+pub const MOST_ITEMS: usize = 1000;
 
 /// A survey done.
 #[derive(Debug, Clone)]
