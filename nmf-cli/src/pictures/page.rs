@@ -6,7 +6,7 @@ use std::fmt::{Display, Write};
 /// Width of pictures with much in them, in the units of their shapes.
 pub(super) const WIDTH: f64 = 680.0;
 /// Width of charts: two stand side by side on a desk, one fills a phone.
-pub(super) const NARROW: f64 = 480.0;
+pub(super) const NARROW: f64 = 440.0;
 /// Width of small pictures that come by the dozen.
 pub(super) const CARD: f64 = 340.0;
 /// Left edge of titles and captions.
