@@ -326,13 +326,14 @@ impl Job<'_> {
             }
         };
         cost.seconds = clock.elapsed().as_secs_f64();
-        let output = files::Output { args, table, found: &found, bootstrap: bootstrap.as_ref(), cost: &cost };
+        let output =
+            files::Output { args, table, known: self.known, found: &found, bootstrap: bootstrap.as_ref(), cost: &cost };
         let json = output.json(&settings);
         if let Some(dir) = &args.output {
             output.save(dir, &json)?;
         }
         if args.report.wanted() {
-            args.report.write(pages::report(&output))?;
+            args.report.write(pages::report(&output, session::threads(global))?)?;
         }
         if global.json {
             text::print_json(&json)?;

@@ -8,7 +8,7 @@ mod png;
 mod typed;
 
 pub(crate) use html::Page;
-pub(crate) use model::Model;
+pub(crate) use model::{Model, range, seen_from_afar};
 
 use crate::failure::Failure;
 use clap::Args;

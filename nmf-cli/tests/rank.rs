@@ -101,7 +101,7 @@ fn a_planted_rank_is_recommended_with_everything_that_was_promised() {
     assert_eq!(clusters.lines().count(), 31);
     assert!(clusters.starts_with("column\tk2\tk3\tk4\tk5\n"));
     let page = std::fs::read_to_string(place.path("out.html")).unwrap();
-    for word in ["held-out", "consensus at k = 3", "recommended k", "nmf-cli"] {
+    for word in ["held-out", "Consensus at k = 3", "recommended k", "nmf-cli"] {
         assert!(page.contains(word), "{word}");
     }
     // the same start gives the same error elsewhere

@@ -115,6 +115,21 @@ fn factorize_reports_curves_matrices_components_loss_and_settings() {
 }
 
 #[test]
+fn rank_reports_curves_consensus_models_and_the_recommendation() {
+    let place = Place::new();
+    place.matrix("x.npy", &common::sample(60, 24));
+    let line = "rank x.npy --ranks 1..4 --restarts 4 --folds 3 --bootstrap 5 --report r.html --plots p";
+    place.run(line).ok();
+    let figures =
+        ["heldout", "error", "stability", "consensus_k2", "consensus_k4", "x", "model_k1", "model_k4", "loss"];
+    let dom = check(&place.path("r.html"), &figures, 400_000);
+    check_plots(&place.path("p"), &figures);
+    for part in ["Which rank? x.npy", "recommended k", "The components at k", "bootstrap", "--ranks 1..4"] {
+        assert!(dom.contains(part), "{part}");
+    }
+}
+
+#[test]
 fn names_cannot_do_anything() {
     let place = Place::new();
     let evil = [

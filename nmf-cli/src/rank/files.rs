@@ -4,6 +4,7 @@ use super::settings::Settings;
 use super::{Cost, RankArgs, pages};
 use crate::failure::Failure;
 use crate::fit_json::peak_rss_mb;
+use crate::known::Known;
 use crate::text::{self, number, seconds};
 use nmf_core::rank::{Found, Surveyed};
 use nmf_core::stability::Bootstrap;
@@ -17,6 +18,7 @@ use std::path::Path;
 pub(super) struct Output<'a, T: Element> {
     pub(super) args: &'a RankArgs,
     pub(super) table: &'a Table<T>,
+    pub(super) known: &'a Known,
     pub(super) found: &'a Found<T>,
     pub(super) bootstrap: Option<&'a Bootstrap>,
     pub(super) cost: &'a Cost,

@@ -17,18 +17,18 @@ const GRAMS: usize = 1 << 24;
 const ROWS: usize = 64;
 
 /// What is seen of a factorization.
-pub(super) struct Blocks {
+pub(crate) struct Blocks {
     /// Cells of the blocks' sides.
     pub(super) rows: Vec<Range<usize>>,
     pub(super) cols: Vec<Range<usize>>,
     /// Mean of X over the known cells of each block; NaN where none is known.
-    pub(super) x: Array2<f32>,
+    pub(crate) x: Array2<f32>,
     /// Mean of W·H over all cells of each block.
-    pub(super) model: Array2<f32>,
+    pub(crate) model: Array2<f32>,
     /// x − v where a block is one cell, else the root of the mean (x − v)² over the known cells; NaN where none is known.
     pub(super) residual: Array2<f32>,
     /// Whether cells are left out of X and the residual.
-    pub(super) gaps: bool,
+    pub(crate) gaps: bool,
 }
 
 /// Sums over the known cells of blocks.
@@ -81,12 +81,12 @@ impl Blocks {
     }
 
     /// Whether a pixel is a cell.
-    pub(super) fn exact(&self) -> bool {
+    pub(crate) fn exact(&self) -> bool {
         self.rows.iter().chain(&self.cols).all(|r| r.len() == 1)
     }
 
     /// "12×7 cells": how many a pixel shows at most.
-    pub(super) fn size(&self) -> String {
+    pub(crate) fn size(&self) -> String {
         let most = |ranges: &[Range<usize>]| ranges.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
         let least = |ranges: &[Range<usize>]| ranges.iter().map(ExactSizeIterator::len).min().unwrap_or(0);
         let even = most(&self.rows) == least(&self.rows) && most(&self.cols) == least(&self.cols);

@@ -8,7 +8,7 @@ use crate::patterns;
 use crate::pictures::{bars, matrix, strips};
 use crate::solve::Solved;
 use crate::text::{grouped, number};
-use ndarray::{Array2, ArrayView1, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, s};
 use nmf_core::{Element, Observed, Weighted};
 use nmf_io::Table;
 
@@ -36,6 +36,28 @@ pub(crate) struct Model<'a, T: Element> {
     pub(crate) cols: &'a str,
     /// Threads to compute with.
     pub(crate) threads: usize,
+}
+
+/// Blocks of X, of its model W·H (m×k, k×n) and of the residual, where entries count as `known` says.
+pub(crate) fn seen_from_afar<T: Element>(
+    table: &Table<T>,
+    known: &Known,
+    (w, h): (ArrayView2<'_, T>, ArrayView2<'_, T>),
+    threads: usize,
+) -> Result<Blocks, Failure> {
+    let stored_only = known.observed == Observed::Stored;
+    let weights = known.weights.as_ref().map(|w| w.matrix::<T>());
+    let x = table.matrix.view();
+    let weights = weights.as_ref().map(|w| w.view());
+    let pair = weights.as_ref().map(|w| Weighted::new(&x, w, stored_only)).transpose()?;
+    let work = || match &pair {
+        Some(pair) => Blocks::of(&pair.x(), Some(&pair.weights()), stored_only, &w, &h),
+        None => Blocks::of(&x, None, stored_only, &w, &h),
+    };
+    match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+        Ok(pool) => Ok(pool.install(work)),
+        Err(e) => Err(Failure::work(format!("cannot start {threads} threads: {e}"))),
+    }
 }
 
 impl<T: Element> Model<'_, T> {
@@ -106,19 +128,7 @@ impl<T: Element> Model<'_, T> {
     fn blocks(&self) -> Result<Blocks, Failure> {
         let fitted = &self.solved.fitted;
         let right = patterns::right(fitted.h(), fitted.shifts());
-        let stored_only = self.known.observed == Observed::Stored;
-        let weights = self.known.weights.as_ref().map(|w| w.matrix::<T>());
-        let x = self.table.matrix.view();
-        let weights = weights.as_ref().map(|w| w.view());
-        let pair = weights.as_ref().map(|w| Weighted::new(&x, w, stored_only)).transpose()?;
-        let work = || match &pair {
-            Some(pair) => Blocks::of(&pair.x(), Some(&pair.weights()), stored_only, &fitted.w(), &right.view()),
-            None => Blocks::of(&x, None, stored_only, &fitted.w(), &right.view()),
-        };
-        match rayon::ThreadPoolBuilder::new().num_threads(self.threads).build() {
-            Ok(pool) => Ok(pool.install(work)),
-            Err(e) => Err(Failure::work(format!("cannot start {} threads: {e}", self.threads))),
-        }
+        seen_from_afar(self.table, self.known, (fitted.w(), right.view()), self.threads)
     }
 
     /// The section on the components: how much each makes, its strongest columns, where it is strong.
@@ -234,7 +244,7 @@ fn top(values: ArrayView1<'_, f32>, most: usize) -> Vec<usize> {
 }
 
 /// Where the colours end: the largest value, or where few are far above the others the least that 99.5 % do not exceed; and the largest.
-fn range(values: impl Iterator<Item = f32>) -> (f32, f32) {
+pub(crate) fn range(values: impl Iterator<Item = f32>) -> (f32, f32) {
     let mut all: Vec<f32> = values.filter(|v| v.is_finite()).collect();
     let Some(last) = all.len().checked_sub(1) else { return (1.0, 0.0) };
     let at = (last as f64 * 0.995).round() as usize;
