@@ -16,23 +16,23 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter};
 /// Names that an archive of several arrays may give the one that is meant.
 const PREFERRED: [&str; 3] = ["X", "arr_0", "data"];
 
-struct Archive<'p> {
+pub(crate) struct Archive<'p> {
     path: &'p Path,
     zip: ZipArchive<BufReader<File>>,
     length: u64,
-    names: Vec<String>,
+    pub(crate) names: Vec<String>,
 }
 
 /// What is said of a member while it is open.
-struct Member<'a, R> {
-    header: Header,
-    reader: R,
-    most: u64,
-    place: Place<'a>,
+pub(crate) struct Member<'a, R> {
+    pub(crate) header: Header,
+    pub(crate) reader: R,
+    pub(crate) most: u64,
+    pub(crate) place: Place<'a>,
 }
 
 impl<'p> Archive<'p> {
-    fn open(path: &'p Path) -> Result<Self> {
+    pub(crate) fn open(path: &'p Path) -> Result<Self> {
         let fail = |e| Error::Read { path: path.into(), source: e };
         let file = File::open(path).map_err(fail)?;
         let length = file.metadata().map_err(fail)?.len();
@@ -48,11 +48,11 @@ impl<'p> Archive<'p> {
         Ok(Archive { path, zip, length, names })
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.names.iter().any(|n| n == name)
     }
 
-    fn member<'a>(&'a mut self, name: &'a str) -> Result<Member<'a, impl io::Read + 'a>> {
+    pub(crate) fn member<'a>(&'a mut self, name: &'a str) -> Result<Member<'a, impl io::Read + 'a>> {
         let place = Place { path: self.path, member: Some(name) };
         let file = npyz::npz::file_name_from_array_name(name);
         let mut reader = self.zip.by_name(&file).map_err(|e| match e {
@@ -217,14 +217,26 @@ fn coordinates(archive: &mut Archive, rows: usize, cols: usize) -> Result<(Vec<u
 
 /// Writes a dense matrix as `arr_0`, a sparse one as `scipy.sparse.save_npz` does.
 pub(crate) fn write<T: Element>(file: &mut File, matrix: &MatrixRef<'_, T>) -> io::Result<()> {
+    archive(file, |zip| match matrix {
+        MatrixRef::Dense(a) => {
+            begin(zip, "arr_0", a.len() as u64 * 8)?;
+            npy::write_npy_to(zip, a.view())
+        }
+        MatrixRef::Sparse(s) => write_sparse(zip, s),
+    })
+}
+
+/// An archive that is being written.
+pub(crate) type Writer<'a, 'f> = ZipWriter<&'a mut Held<BufWriter<&'f mut File>>>;
+
+/// Writes an archive whose members `fill` writes.
+pub(crate) fn archive<'f>(
+    file: &'f mut File,
+    fill: impl FnOnce(&mut Writer<'_, 'f>) -> io::Result<()>,
+) -> io::Result<()> {
     let mut held = Held { file: BufWriter::with_capacity(128 << 10, file), error: None };
     let mut zip = ZipWriter::new(&mut held);
-    let written = match matrix {
-        MatrixRef::Dense(a) => {
-            begin(&mut zip, "arr_0", a.len() as u64 * 8).and_then(|()| npy::write_npy_to(&mut zip, a.view()))
-        }
-        MatrixRef::Sparse(s) => write_sparse(&mut zip, s),
-    };
+    let written = fill(&mut zip);
     let finished = zip.finish().map(|_| ()).map_err(io::Error::from);
     held.error.take().map_or(Ok(()), Err)?;
     written.and(finished)?;
@@ -233,7 +245,7 @@ pub(crate) fn write<T: Element>(file: &mut File, matrix: &MatrixRef<'_, T>) -> i
 
 /// Keeps the first error of writing and takes everything that follows for written: a `ZipWriter` that meets
 /// an error would report it on stderr when dropped.
-struct Held<W> {
+pub(crate) struct Held<W> {
     file: W,
     error: Option<io::Error>,
 }
@@ -267,9 +279,18 @@ impl<W: Write + io::Seek> io::Seek for Held<W> {
 }
 
 fn begin(zip: &mut ZipWriter<impl io::Write + io::Seek>, name: &str, bytes: u64) -> io::Result<()> {
-    let options = SimpleFileOptions::default()
-        .compression_method(CompressionMethod::Deflated)
-        .large_file(bytes + (1 << 20) > u64::from(u32::MAX));
+    begin_as(zip, name, bytes, CompressionMethod::Deflated)
+}
+
+/// Begins a member whose values take at most so many bytes.
+pub(crate) fn begin_as(
+    zip: &mut ZipWriter<impl io::Write + io::Seek>,
+    name: &str,
+    bytes: u64,
+    method: CompressionMethod,
+) -> io::Result<()> {
+    let options =
+        SimpleFileOptions::default().compression_method(method).large_file(bytes + (1 << 20) > u64::from(u32::MAX));
     Ok(zip.start_file(npyz::npz::file_name_from_array_name(name), options)?)
 }
 
