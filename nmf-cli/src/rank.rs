@@ -258,6 +258,15 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
+    fn blame(&self, e: nmf_core::Error) -> Failure {
+        match (&e, &self.args.output) {
+            (nmf_core::Error::Archive(what), Some(dir)) => {
+                Failure::file(&dir.join("survey"), format!("{what}; --fresh starts anew"))
+            }
+            _ => self.known.blame(&self.args.input, e),
+        }
+    }
+
     fn run<B: Backend>(&self, workers: &mut [B], table: &Table<B::Elem>) -> Result<(), Failure> {
         let (args, global) = (self.args, self.global);
         let x = table.matrix.view();
@@ -272,7 +281,7 @@ impl Job<'_> {
         }
         let settings = Settings::new(args, &x, self.known, info.as_ref().map_or("", |i| i.name.as_str()));
         let folder = match &args.output {
-            Some(dir) => Some(Folder::open(&dir.join("survey"), &settings, args.fresh)?),
+            Some(dir) => Some(Folder::open(&dir.join("survey"), &settings, args.restarts, args.fresh)?),
             None => None,
         };
         let archive: &dyn Archive<B::Elem> = match &folder {
@@ -286,9 +295,9 @@ impl Job<'_> {
             interruptible: &interruptible,
         };
         let clock = Instant::now();
-        let found = survey.run_kept(workers, x.reborrow(), archive, &watch).map_err(|e| {
-            folder.as_ref().and_then(Folder::failure).unwrap_or_else(|| self.known.blame(&args.input, e))
-        })?;
+        let found = survey
+            .run_kept(workers, x.reborrow(), archive, &watch)
+            .map_err(|e| folder.as_ref().and_then(Folder::failure).unwrap_or_else(|| self.blame(e)))?;
         let finished = watch.finished.load(Ordering::Relaxed);
         drop(watch);
         let Some(found) = found else {

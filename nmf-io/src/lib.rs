@@ -18,7 +18,6 @@
 //! # }
 //! ```
 
-mod bundle;
 mod error;
 mod mtx;
 mod npy;
@@ -32,7 +31,6 @@ mod tenx;
 mod text;
 mod write;
 
-pub use bundle::{Bundle, Put, Views, write_bundle};
 pub use error::{Error, Result};
 pub use npy::write_npy_to;
 pub use snapshot::SnapshotFile;

@@ -1,12 +1,10 @@
 //! NumPy's `.npz` archives: one array, or a sparse matrix as `scipy.sparse.save_npz` lays it out.
 
-use crate::bundle::{Put, Views};
 use crate::error::{Error, Result};
 use crate::npy::{self, Header, Place};
 use crate::source::DEFLATE_MOST;
 use crate::sparse::{self, Coo, check_dim, check_rows};
 use crate::table::{Loaded, Precision, ReadOptions, Table};
-use ndarray::Array2;
 use nmf_core::{Element, MatrixRef, Sparse, SparseView};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
@@ -50,10 +48,6 @@ impl<'p> Archive<'p> {
         Ok(Archive { path, zip, length, names })
     }
 
-    pub(crate) fn path(&self) -> &'p Path {
-        self.path
-    }
-
     pub(crate) fn has(&self, name: &str) -> bool {
         self.names.iter().any(|n| n == name)
     }
@@ -72,14 +66,6 @@ impl<'p> Archive<'p> {
         let most = reader.size().min(packed.saturating_mul(DEFLATE_MOST));
         let header = Header::read(&mut reader, place)?;
         Ok(Member { header, reader, most, place })
-    }
-
-    pub(crate) fn dense<T: Element>(&mut self, name: &str) -> Result<Array2<T>> {
-        let Member { header, mut reader, most, place } = self.member(name)?;
-        let matrix = npy::dense(&header, &mut reader, most, place)?;
-        // the checksum is compared at the end of a member
-        io::copy(&mut reader, &mut io::sink()).map_err(|e| place.error(format!("damaged ({e})")))?;
-        Ok(matrix)
     }
 
     fn indices<U: TryFrom<u64>>(&mut self, name: &str, max: u64) -> Result<Vec<U>> {
@@ -237,23 +223,6 @@ pub(crate) fn write<T: Element>(file: &mut File, matrix: &MatrixRef<'_, T>) -> i
             npy::write_npy_to(zip, a.view())
         }
         MatrixRef::Sparse(s) => write_sparse(zip, s),
-    })
-}
-
-/// Writes matrices under names, as they are.
-pub(crate) fn write_members(file: &mut File, fill: impl FnOnce(Put<'_>) -> io::Result<()>) -> io::Result<()> {
-    archive(file, |zip| {
-        fill(&mut |name, matrix| {
-            let len = match &matrix {
-                Views::F32(a) => a.len(),
-                Views::F64(a) => a.len(),
-            };
-            begin_as(zip, name, len as u64 * 8, CompressionMethod::Stored)?;
-            match matrix {
-                Views::F32(a) => npy::write_npy_to(&mut *zip, a),
-                Views::F64(a) => npy::write_npy_to(&mut *zip, a),
-            }
-        })
     })
 }
 

@@ -30,9 +30,14 @@ impl<T: Element> Output<'_, T> {
         self.found.ranks.iter().find(|s| s.k == self.found.recommended.rank)
     }
 
+    /// Which side of X was clustered.
+    pub(super) fn clustered(&self) -> Side {
+        self.found.ranks.first().map_or(Side::Cols, |s| s.clustered)
+    }
+
     /// Names of what was clustered, by its number where it has none.
     pub(super) fn item(&self, i: usize) -> String {
-        let names = match self.found.clustered {
+        let names = match self.clustered() {
             Side::Rows => self.table.row_names.as_ref(),
             Side::Cols => self.table.col_names.as_ref(),
         };
@@ -41,7 +46,7 @@ impl<T: Element> Output<'_, T> {
 
     /// "rows" or "columns".
     pub(super) fn side(&self) -> &'static str {
-        if self.found.clustered == Side::Rows { "rows" } else { "columns" }
+        if self.clustered() == Side::Rows { "rows" } else { "columns" }
     }
 
     pub(super) fn json(&self, settings: &Settings) -> Value {
@@ -84,7 +89,7 @@ impl<T: Element> Output<'_, T> {
             "interval": [recommended.interval.0, recommended.interval.1],
             "reason": recommended.reason,
             "elbow": elbow,
-            "clustered": if self.found.clustered == Side::Rows { "rows" } else { "cols" },
+            "clustered": if self.clustered() == Side::Rows { "rows" } else { "cols" },
             "rows": rows,
             "cols": cols,
             "stored": self.table.matrix.view().stored(),
@@ -225,7 +230,7 @@ impl<T: Element> Output<'_, T> {
     /// clusters.tsv: the cluster of every item at every k.
     fn clusters(&self) -> String {
         let ranks = || self.found.ranks.iter().filter(|s| !s.consensus.is_empty());
-        let mut out = String::from(if self.found.clustered == Side::Rows { "row" } else { "column" });
+        let mut out = String::from(if self.clustered() == Side::Rows { "row" } else { "column" });
         ranks().for_each(|s| out.push_str(&format!("\tk{}", s.k)));
         out.push('\n');
         for (at, item) in ranks().next().map(|s| s.items.as_slice()).unwrap_or_default().iter().enumerate() {

@@ -87,7 +87,7 @@ fn map<T: Element>(o: &Output<'_, T>, s: &Surveyed<T>) -> String {
         s.divergences.len(),
         o.side()
     );
-    let all = if o.found.clustered == nmf_core::Side::Rows { o.table.dim().0 } else { o.table.dim().1 };
+    let all = if o.clustered() == nmf_core::Side::Rows { o.table.dim().0 } else { o.table.dim().1 };
     if n < all {
         caption.push_str(&format!(" {} of {} {}, evenly spread.", grouped(n as u64), grouped(all as u64), o.side()));
     }

@@ -1,8 +1,9 @@
 //! Held-out error: X is factored without some of its entries, and the model is judged by them.
 
+use super::kept::Fold;
 use super::left_out::LeftOut;
 use super::speckle::{Entry, Rows};
-use super::{Fold, Survey, Watch};
+use super::{Survey, Watch};
 use crate::init::uniform;
 use crate::{Backend, Element, Fitted, Flow, Init, Loss, Matrix, MatrixRef, Nmf, Observed, Progress, Result, Sparse};
 use ndarray::{Array2, ArrayView2, concatenate, s};

@@ -1,10 +1,11 @@
 //! Who does what when: units of work over workers, results gathered in a fixed order.
 
 use super::held_out::{Chain, Rest};
+use super::kept::{Fold, Kept, State, load};
 use super::recommend::{mean_and_error, recommend};
 use super::speckle::{Rows, speckles};
 use super::summary::summarize;
-use super::{Archive, Fold, Found, Kept, Survey, Surveyed, Unit, Watch};
+use super::{Archive, Found, Key, Survey, Surveyed, Unit, Watch};
 use crate::fit::{Start, divergence};
 use crate::stability::elbow;
 use crate::{Backend, Element, Error, Flow, Init, Loss, MatrixRef, Observed, Problem, Progress, Result, Side};
@@ -77,7 +78,7 @@ pub(super) fn run<T: Element, B: Backend<Elem = T>>(
     let mut jobs = Vec::new();
     let mut folds = BTreeMap::new();
     for fold in 0..survey.folds {
-        let state = archive.fold(fold)?.unwrap_or_default();
+        let state: Fold<T> = load(archive, Key::Fold(fold), (m, n))?.unwrap_or_default();
         if state.errors.len() < survey.ranks.len() {
             jobs.push(Job::Fold(fold));
         }
@@ -86,13 +87,13 @@ pub(super) fn run<T: Element, B: Backend<Elem = T>>(
     let folding = !jobs.is_empty();
     // the largest first, so that no worker is left alone with a long one
     for &k in survey.ranks.iter().rev() {
-        if let Some(rank) = archive.rank(k)? {
+        if let Some(rank) = load(archive, Key::Rank(k), (m, n))? {
             ranks.insert(k, rank);
             continue;
         }
         let mut of_rank = Vec::new();
         for restart in 0..survey.restarts {
-            let kept = archive.run(k, restart)?;
+            let kept = load(archive, Key::Run { k, restart }, (m, n))?;
             if kept.is_none() {
                 jobs.push(Job::Run { k, restart });
             }
@@ -146,7 +147,7 @@ pub(super) fn run<T: Element, B: Backend<Elem = T>>(
         return Ok(None);
     }
     let folds = shared.folds.into_inner().unwrap_or_else(|e| e.into_inner());
-    Ok(Some(found(survey, ranks, &folds, side, share)))
+    Ok(Some(found(survey, ranks, &folds, share)))
 }
 
 /// Summarizes a rank whose runs are all there.
@@ -163,7 +164,7 @@ fn close<T: Element>(
     }
     let all: Vec<Kept<T>> = runs.remove(&k).into_iter().flatten().flatten().collect();
     if let Some(rank) = summarize(all, side, problem) {
-        archive.keep_rank(&rank)?;
+        archive.keep(Key::Rank(k), rank.snapshot())?;
         ranks.insert(k, rank);
     }
     Ok(())
@@ -259,7 +260,7 @@ fn one<T: Element, B: Backend<Elem = T>>(
             let from = state.clone();
             let complete = chain.run(b, Some(from), &mut |now| {
                 state = now.clone();
-                shared.archive.keep_fold(fold, now)
+                shared.archive.keep(Key::Fold(fold), now.snapshot())
             })?;
             Ok(complete.then_some(Done::Fold(fold, state)))
         }
@@ -282,7 +283,7 @@ fn one<T: Element, B: Backend<Elem = T>>(
                 2.0 * divergence(b, data, shared.problem, &Loss::FRO, &start)?
             };
             let kept = Kept { k, restart, objective, divergence: lost, squared_error, w, h };
-            shared.archive.keep_run(&kept)?;
+            shared.archive.keep(Key::Run { k, restart }, kept.snapshot())?;
             shared.done(&Unit::Run { k, restart });
             Ok(Some(Done::Run(kept)))
         }
@@ -293,7 +294,6 @@ fn found<T: Element>(
     survey: &Survey<T>,
     mut ranks: BTreeMap<usize, Surveyed<T>>,
     folds: &BTreeMap<usize, Fold<T>>,
-    clustered: Side,
     share: f64,
 ) -> Found<T> {
     let mut all = Vec::with_capacity(survey.ranks.len());
@@ -307,7 +307,7 @@ fn found<T: Element>(
     let curve: Vec<(f64, f64)> = all.iter().map(|s| (s.k as f64, s.divergences[s.best])).collect();
     let bend = elbow(&curve).and_then(|i| all.get(i)).map(|s| s.k);
     let recommended = recommend(&all, bend);
-    Found { ranks: all, elbow: bend, recommended, clustered, share }
+    Found { ranks: all, elbow: bend, recommended, share }
 }
 
 fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
