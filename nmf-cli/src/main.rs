@@ -7,6 +7,7 @@ mod agreement;
 mod args;
 mod bench;
 mod bench_plot;
+mod checkpoint;
 mod compare;
 mod completions;
 mod convert;

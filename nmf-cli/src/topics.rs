@@ -165,7 +165,15 @@ pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
     let known = Known::default();
     let mut engine = Engine::open(global, &session::work(&loaded, &fit, &known))?;
     on_engine!(&mut engine, loaded, |b, table| {
-        let job = Job { fit: &fit, known: &known, normalize: None, source: &args.corpus, load_seconds, global };
+        let job = Job {
+            fit: &fit,
+            known: &known,
+            normalize: None,
+            source: &args.corpus,
+            load_seconds,
+            checkpoint: None,
+            global,
+        };
         let solved = solve(b, table.matrix.view(), &job, None)?;
         let topics = Topics::of(&solved, &table, &about, args.top, args.words_by)?;
         if let Some(dir) = &args.output {

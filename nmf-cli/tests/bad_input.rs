@@ -142,7 +142,6 @@ fn options_that_make_no_sense() {
         ("--precision f64 --backend gpu", vec!["f64"]),
         ("--header --no-header", vec!["--no-header"]),
         // rooms of later versions: refused, not ignored
-        ("--checkpoint c", vec!["--checkpoint"]),
         ("--report r.html", vec!["--report"]),
     ] {
         let line = format!("factorize x.csv -k 2 -o out {options}");

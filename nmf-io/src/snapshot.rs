@@ -17,6 +17,8 @@ use zip::CompressionMethod;
 /// The member that tells a snapshot from other archives; it holds the number of the format and that of the other members.
 const MARK: &str = "nmf_snapshot";
 const FORMAT: u64 = 1;
+/// Bytes that the reader takes for one text.
+const LONGEST_TEXT: usize = 1 << 10;
 
 /// A file for the snapshots of one factorization: there is a whole one in it, or none.
 ///
@@ -123,6 +125,9 @@ fn put<T: Element>(zip: &mut Writer<'_, '_>, name: &str, entry: &Entry<T>) -> io
             npy::write_npy_to(zip, ndarray::aview1(v))
         }
         Entry::Counts(v) => put_counts(zip, name, v),
+        Entry::Text(text) if text.len() > LONGEST_TEXT => {
+            Err(io::Error::other(format!("the text {name} is longer than {LONGEST_TEXT} bytes")))
+        }
         Entry::Text(text) => {
             begin(zip, name, text.len())?;
             // a string of no bytes is none in NumPy; it takes zeros at the end for padding
