@@ -16,7 +16,6 @@ mod devices;
 mod estimate;
 mod factorize;
 mod failure;
-mod fingerprint;
 mod fit_json;
 mod fit_options;
 mod gpu;

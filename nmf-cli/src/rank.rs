@@ -279,7 +279,9 @@ impl Job<'_> {
         if let Some(side) = args.cluster {
             survey = survey.cluster(if side == Clustered::Rows { Side::Rows } else { Side::Cols });
         }
-        let settings = Settings::new(args, &x, self.known, info.as_ref().map_or("", |i| i.name.as_str()));
+        let weighted = nmf.weighted(&x).map_err(|e| self.blame(e))?;
+        let problem = nmf.problem(x.reborrow(), weighted.as_ref()).map_err(|e| self.blame(e))?;
+        let settings = Settings::new(args, &problem, info.as_ref().map_or("", |i| i.name.as_str()));
         let folder = match &args.output {
             Some(dir) => Some(Folder::open(&dir.join("survey"), &settings, args.restarts, args.fresh)?),
             None => None,

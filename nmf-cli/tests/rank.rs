@@ -191,7 +191,7 @@ fn runs_of_another_survey_are_refused_by_name() {
     let survey = |rest: &str| place.run(&format!("rank {rest} -o out"));
     survey("x.npy --ranks 2..3 --restarts 2 --folds 2").ok();
     for (rest, words) in [
-        ("y.npy --ranks 2..3 --restarts 2 --folds 2", ["the matrix", "--fresh"]),
+        ("y.npy --ranks 2..3 --restarts 2 --folds 2", ["the matrix or its weights", "--fresh"]),
         ("x.npy --ranks 2..3 --restarts 3 --folds 2", ["--restarts is 3, there it was 2", "--fresh"]),
         ("x.npy --ranks 3..4 --restarts 2 --folds 2", ["--ranks is [3,4], there it was [2,3]", "another -o"]),
         ("x.npy --ranks 2..3 --restarts 2 --folds 2 --loss kl", ["--loss is \"kl\"", "survey"]),

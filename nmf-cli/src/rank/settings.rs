@@ -1,9 +1,7 @@
 //! What a survey was asked to do: kept beside its runs, so that another survey is not taken for its continuation.
 
 use super::RankArgs;
-use crate::fingerprint::fingerprint;
-use crate::known::Known;
-use nmf_core::{Element, MatrixRef};
+use nmf_core::{Element, Problem};
 use serde_json::{Map, Value, json};
 
 /// Everything the finished runs depend on, by the name of the option it comes from.
@@ -11,16 +9,14 @@ use serde_json::{Map, Value, json};
 pub(super) struct Settings(pub(super) Map<String, Value>);
 
 impl Settings {
-    pub(super) fn new<T: Element>(args: &RankArgs, x: &MatrixRef<'_, T>, known: &Known, backend: &str) -> Settings {
-        let (rows, cols) = x.dim();
-        let weights = known.weights.as_ref().map(|w| format!("{:016x}", fingerprint(&w.matrix::<T>().view())));
+    pub(super) fn new<T: Element>(args: &RankArgs, problem: &Problem<'_, T>, backend: &str) -> Settings {
+        let (rows, cols) = problem.dim();
         let side = args.cluster.map(|c| if c == super::Clustered::Rows { "rows" } else { "cols" });
         let pairs = [
             ("version", json!(env!("CARGO_PKG_VERSION"))),
             ("--precision", json!(T::NAME)),
-            ("the matrix", json!(format!("{rows}×{cols}, {:016x}", fingerprint(x)))),
-            ("--mask or --weights", json!(weights)),
-            ("--stored-only", json!(known.observed() == nmf_core::Observed::Stored)),
+            ("--stored-only, --mask or --weights", json!(format!("{:?}", problem.observed()).to_lowercase())),
+            ("the matrix or its weights", json!(format!("{rows}×{cols}, {:016x}", problem.fingerprint()))),
             ("--ranks", json!(args.ranks.0)),
             ("--restarts", json!(args.restarts)),
             ("--folds", json!(args.folds)),
