@@ -5,6 +5,7 @@ mod relevance;
 mod report;
 
 use crate::args::Global;
+use crate::checkpoint::CheckpointOptions;
 use crate::failure::Failure;
 use crate::fit_options::FitOptions;
 use crate::known::Known;
@@ -55,6 +56,9 @@ pub(crate) struct TopicsArgs {
     /// How to read and count.
     #[command(flatten)]
     pub(crate) words: WordOptions,
+    /// What is kept on the way.
+    #[command(flatten)]
+    pub(crate) checkpoint: CheckpointOptions,
 }
 
 /// From files to counts.
@@ -144,6 +148,7 @@ pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
         // where nothing can be written, say so before the work, not after it
         nmf_io::Staging::new(dir)?;
     }
+    let checkpoint = args.checkpoint.open(global)?;
     let clock = Instant::now();
     let wheel = spinner(global, format!("reading {} and counting words", args.corpus.display()));
     let (corpus, read) = nmf_text::read_corpus(&args.corpus, &args.words.reading(), &counting)?;
@@ -165,7 +170,7 @@ pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
             normalize: None,
             source: &args.corpus,
             load_seconds,
-            checkpoint: None,
+            checkpoint: checkpoint.as_ref(),
             global,
         };
         let solved = solve(b, table.matrix.view(), &job, None)?;
