@@ -211,6 +211,24 @@ fn what_cannot_be_resumed_is_refused_with_both_values() {
 }
 
 #[test]
+fn topics_are_kept_too() {
+    let place = Place::new();
+    let words = ["apple", "pear", "plum", "car", "wheel", "motor", "sea", "ship", "wave"];
+    let lines: Vec<String> = (0..40)
+        .map(|i| (0..12).map(|j| words[(3 * (i % 3) + (i * j + j) % 4) % 9]).collect::<Vec<_>>().join(" "))
+        .collect();
+    place.write("docs.csv", format!("text\n{}\n", lines.join("\n")));
+    let run = "topics docs.csv -k 3 --tol 0 --max-df 1.0 --checkpoint t.ckpt";
+    place.run(&format!("{run} --max-iter 30 -o m")).ok();
+    let ran = place.run(&format!("{run} --max-iter 50 --resume -o longer")).ok();
+    assert_eq!(resumed_at(&ran.stderr), (30, 1));
+    place.run("topics docs.csv -k 3 --tol 0 --max-df 1.0 --max-iter 50 -o whole").ok();
+    assert_same(&place, "longer", "whole");
+    // other words make another matrix
+    place.run(&format!("{run} --max-iter 50 --resume --max-features 7")).fails(2, &["t.ckpt", "there matrix is 40x9"]);
+}
+
+#[test]
 fn options_without_their_meaning_are_refused() {
     let place = place();
     for (words, said) in [
@@ -218,7 +236,7 @@ fn options_without_their_meaning_are_refused() {
         ("factorize x.csv -k 2 --every 5", "--checkpoint"),
         ("factorize x.csv -k 2 --checkpoint a --every=-1", "--every -1 is not accepted"),
         ("factorize x.csv -k 2 --checkpoint a --every nan", "--every NaN is not accepted"),
-        ("topics x.csv -k 2 --checkpoint a", "--checkpoint"),
+        ("transform m x.csv -o w.npy --checkpoint a", "--checkpoint"),
         ("compare x.csv -k 2 --checkpoint a", "--checkpoint"),
     ] {
         place.run(words).fails(2, &[said]);

@@ -13,7 +13,7 @@ impl<T: Element> Nmf<T> {
     ///
     /// Taking snapshots does not change the result, and what goes on from one gets the same result as what was never interrupted, to the
     /// last bit: factors, objectives, trace; seconds add up. The snapshot must be of the same matrix, the same options and the same
-    /// backend on the same machine; [`Stop::max_iter`] and [`Stop::time_limit`] may differ where no earlier restart ended by them.
+    /// backend on the same machine (a loss of one's own is known by its name alone); [`Stop::max_iter`] and [`Stop::time_limit`] may differ where no earlier restart ended by them.
     ///
     /// ```
     /// use nmf_core::{Keeper, Nmf, Observed, Progress, Silent, Snapshot};
