@@ -246,7 +246,7 @@ fn charts_show_names_bands_gaps_and_texts_under_the_pointer() {
     );
     has("strips", &["&lt;a&gt;: at most 1, at column 1", "maximum"]);
     has("strips long", &["largest of 8 or 9 neighbours", "at column 4999"]);
-    has("losses", &["line c2 strong", "line c0 faint", "half the data costs 0.306853, one of twice the data 0.193147"]);
+    has("losses", &["line c2 strong", "line c0 faint", "Thick: is.", "half the data costs 0.306853", "0.193147"]);
     has("losses other", &["beta:0.5", "line c3 strong"]);
 }
 

@@ -53,11 +53,7 @@ impl<T: Element> Model<'_, T> {
         let order = format!("{} and {} in the order of the file.", capital(self.rows), self.cols);
         let (high, largest) = range(blocks.x.iter().chain(&blocks.model).copied());
         let beyond = |high: f32, largest: f32| match largest > high {
-            true => format!(
-                " The colours end at {}; the largest pixel is {}.",
-                number(f64::from(high)),
-                number(f64::from(largest))
-            ),
+            true => format!(" The colours end at {}; the largest pixel is {}.", brief(high), brief(largest)),
             false => String::new(),
         };
         let common = beyond(high, largest);
@@ -81,14 +77,10 @@ impl<T: Element> Model<'_, T> {
         let which = match shared {
             true => " The colours end where those of X do.".to_string(),
             false => {
-                format!(" The colours end at {}, those of X at {}.", number(f64::from(own)), number(f64::from(high)))
+                format!(" The colours end at {}, those of X at {}.", brief(own), brief(high))
             }
         };
-        let over = if largest > end {
-            format!(" The largest pixel is {}.", number(f64::from(largest)))
-        } else {
-            String::new()
-        };
+        let over = if largest > end { format!(" The largest pixel is {}.", brief(largest)) } else { String::new() };
         let picture = if blocks.exact() {
             let caption = format!(
                 "x − v of each cell: red where the data are above the model, blue where they are below.{which}{over}{unknown}"
@@ -244,6 +236,11 @@ fn range(values: impl Iterator<Item = f32>) -> (f32, f32) {
         true => (quantile, largest),
         false => (if largest > 0.0 { largest } else { 1.0 }, largest),
     }
+}
+
+/// A number in three digits.
+fn brief(v: f32) -> String {
+    number(format!("{v:.2e}").parse().unwrap_or(f64::from(v)))
 }
 
 fn capital(word: &str) -> String {

@@ -118,6 +118,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn cut_sounds_are_the_mean_of_their_channels_at_a_lower_rate() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        let tone = |n: usize| (n as f32 * 0.02).sin();
+        let channels = vec![(0..44_100).map(tone).collect(), vec![0.0; 44_100]];
+        let sound = nmf_audio::Sound::new(44_100, channels).unwrap();
+        nmf_audio::write(&path, &sound, SampleFormat::F32).unwrap();
+        let mut reader = SoundReader::open(&path).unwrap();
+        let whole = Cut { rate: 44_100, mono: false, len: 44_100 }.read(&mut reader).unwrap();
+        assert_eq!(whole, sound.channels());
+        let cut = Cut { rate: 22_050, mono: true, len: 11_025 }.read(&mut reader).unwrap();
+        assert_eq!((cut.len(), cut[0].len()), (1, 11_025));
+        for n in 1000..11_000 {
+            assert!((cut[0][n] - tone(2 * n) / 2.0).abs() < 1e-3, "{n}: {} {}", cut[0][n], tone(2 * n) / 2.0);
+        }
+    }
+
+    #[test]
     fn long_sounds_are_cut_and_the_caption_says_how() {
         let short = Cut::of(3, 441_000, 2, 44_100);
         assert_eq!(short, Cut { rate: 44_100, mono: false, len: 441_000 });
