@@ -78,7 +78,7 @@ pub(crate) fn progress(page: &mut Page, report: &Report) {
     ));
     match report.kkt_residual {
         Some(r) => page.paragraph(&format!(
-            "KKT residual: {} of its value at the start. It is ‖(min(W, ∇W), min(H, ∇H))‖, which is 0 exactly where no small change of W and H \
+            "KKT residual: {} times its value at the start. It is ‖(min(W, ∇W), min(H, ∇H))‖, which is 0 exactly where no small change of W and H \
              that keeps them ≥ 0 lowers the objective to first order. (A small one is a sign of such a point, not of the best one.)",
             share(r)
         )),

@@ -1,11 +1,11 @@
 //! What a report shows of the matrices: X, W·H and the residual from afar, and the components one by one.
 
 use super::Page;
-use super::blocks::Blocks;
+use super::blocks::{Blocks, means};
 use crate::failure::Failure;
 use crate::known::Known;
 use crate::patterns;
-use crate::pictures::{bars, matrix, strips};
+use crate::pictures::{bars, columns, matrix, strips};
 use crate::solve::Solved;
 use crate::text::{grouped, number};
 use ndarray::{Array2, ArrayView1, s};
@@ -16,6 +16,8 @@ use nmf_io::Table;
 const MOST: usize = 40;
 /// Components of which more are folded away.
 const OPEN: usize = 12;
+/// Rows of the picture of a pattern.
+const PATTERN: usize = 120;
 /// Columns shown of a component, and rows.
 const TOP: usize = 8;
 const TOP_ROWS: usize = 3;
@@ -119,17 +121,17 @@ impl<T: Element> Model<'_, T> {
         let (k, n) = fitted.h().dim();
         let shown = k.min(MOST);
         let only = if k > shown { format!(" The first {shown} of {k} are shown one by one.") } else { String::new() };
-        let lasting = match fitted.shifts() {
-            1 => String::new(),
+        let text = match fitted.shifts() {
+            1 => format!(
+                "Row q of H is component q over the {}, column q of W how much of it is in each of the {}.{only}",
+                self.cols, self.rows
+            ),
             l => format!(
-                " Component q is a pattern of {l} {}, which H lets begin and W fills; W is shown summed over the pattern.",
+                "Component q is a pattern of {l} {}, W[:, q, :]; row q of H says where it begins and how strong it is.{only}",
                 self.cols
             ),
         };
-        page.section(
-            "Components",
-            &format!("Row q of H is component q over the {}, column q of W how much of it is in each of the {}.{lasting}{only}", self.cols, self.rows),
-        );
+        page.section("Components", &text);
         let h = fitted.h().mapv(|v| v.f64() as f32);
         let w = self.summed();
         self.table_of(page, &w, &h, shown);
@@ -160,6 +162,8 @@ impl<T: Element> Model<'_, T> {
             if shown > OPEN {
                 page.unfold();
             }
+        } else {
+            self.patterns(page, shown);
         }
         if self.table.col_names.is_none() || n > FEW {
             let name = |j: usize| self.column(j);
@@ -169,8 +173,33 @@ impl<T: Element> Model<'_, T> {
         }
         let name = |i: usize| self.row(i);
         let title = format!("Weights over the {}", self.rows);
-        let caption = format!("Columns of W over the {} in the order of the file, counted from 0.", self.rows);
+        let what = if fitted.shifts() == 1 { "Columns of W" } else { "Patterns, summed over what they last," };
+        let caption = format!("{what} over the {} in the order of the file, counted from 0.", self.rows);
         page.figure("weights", strips(&title, w.t().slice(s![..shown, ..]), &names, self.rows, &name, &caption), "");
+    }
+
+    /// The patterns of a convolutive model as pictures, rows downwards.
+    fn patterns(&self, page: &mut Page, shown: usize) {
+        let fitted = &self.solved.fitted;
+        let cube = patterns::cube(&fitted.w(), fitted.shifts());
+        let blocks = columns(cube.dim().0, PATTERN);
+        let (most, lasting) = (blocks.iter().map(ExactSizeIterator::len).max().unwrap_or(0), fitted.shifts());
+        let caption =
+            if most > 1 { format!("A pixel shows the mean of up to {most}×1 cells.") } else { String::new() };
+        for q in 0..shown {
+            if q == OPEN {
+                page.fold(&format!("Patterns {} to {shown}", q + 1));
+            }
+            let values = means(&cube.slice(s![.., q, ..]).mapv(|v| v.f64()), &blocks).mapv(|v| v as f32);
+            let high = values.iter().copied().fold(0.0, f32::max);
+            let labels = (self.rows, &*format!("{lasting} {}", self.cols));
+            let title = format!("Pattern {}", q + 1);
+            let picture = matrix(&title, values.view(), (0.0, high), false, labels, "", &caption);
+            page.figure(&format!("pattern-{:02}", q + 1), picture, "");
+        }
+        if shown > OPEN {
+            page.unfold();
+        }
     }
 
     /// W, m×k, of a convolutive model the sums over each pattern.

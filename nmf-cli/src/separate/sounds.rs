@@ -48,12 +48,12 @@ impl Cut {
         }
         let kept = self.len as f64 / f64::from(self.rate);
         let part = if kept + 0.05 < seconds {
-            format!("the first {kept:.0} s of {seconds:.0} s")
+            format!("the first {kept:.1} s of {seconds:.1} s")
         } else {
             format!("{seconds:.1} s")
         };
         let mixed = if channels > 1 { "the mean of its channels, " } else { "" };
-        format!("{part}, {mixed}{} Hz, 16 bits, so that the page stays small", grouped(u64::from(self.rate)))
+        format!("{part}, {mixed}{} Hz, 16 bits", grouped(u64::from(self.rate)))
     }
 
     /// The samples of a sound from its beginning.
@@ -96,6 +96,9 @@ pub(super) fn section(page: &mut Page, mixture: &mut Mixture, output: &Output, f
         text.push_str(&format!(
             " All are played at {level:.2} of their level, as one of them is too loud for 16 bits."
         ));
+    }
+    if cut.mono {
+        text.push_str(" They are cut down as said beside each, so that the page stays small; -o writes them whole.");
     }
     page.section("Sounds", &text);
     let caption = cut.told(seconds, channels);
@@ -146,7 +149,7 @@ mod tests {
         assert!(some.told(30.0, 2).starts_with("30.0 s, the mean of its channels, 22,050 Hz"));
         let long = Cut::of(3, 600 * 44_100, 2, 44_100);
         assert!(long.len * 3 * BYTES <= MOST);
-        assert!(long.told(600.0, 2).starts_with("the first 91 s of 600 s, the mean"), "{}", long.told(600.0, 2));
+        assert!(long.told(600.0, 2).starts_with("the first 90.7 s of 600.0 s, the mean"), "{}", long.told(600.0, 2));
         // a low rate is kept
         assert_eq!(Cut::of(9, 16_000 * 600, 1, 16_000).rate, 16_000);
     }
