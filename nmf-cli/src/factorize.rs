@@ -28,7 +28,8 @@ use std::time::Instant;
         nmf-cli factorize x.npy -k 10 --solver mu --init random --seed 3 --tol 0 --max-iter 100 --json\n  \
         nmf-cli factorize gaps.csv -k 5 --mask known.csv -o model\n  \
         nmf-cli factorize spectrogram.npy -k 30 --shifts 12 --loss is -o model\n  \
-        nmf-cli factorize huge.npz -k 200 --max-iter 5000 --checkpoint huge.ckpt --resume -o model\n\n\
+        nmf-cli factorize huge.npz -k 200 --max-iter 5000 --checkpoint huge.ckpt --resume -o model\n  \
+        nmf-cli factorize table.csv -k 5 --report table.html --plots pictures\n\n\
         With --shifts L, X ≈ Σ W[:,:,τ]·(H moved τ columns to the right), τ = 0 to L−1: W[:,q,:] is a pattern of L columns of X, and \
         row q of H says where it begins and how strong it is.\n\n\
         The objective is the plain sum over the entries: fro ½Σ(x−v)², kl Σ(x ln(x/v) − x + v), is Σ(x/v − ln(x/v) − 1). With \

@@ -15,7 +15,7 @@ const TOLD: usize = 400;
 /// high; `unit` names the numbers; `labels` name rows and columns; `caption` says how cells became pixels ("a pixel shows the mean of 12×7 cells").
 ///
 /// Pixels are square unless the picture would be too narrow or too flat. NaN is drawn as nothing; values beyond the range get the
-/// colour of its end. Up to 400 values can be read under the pointer, with their row and column from 0.
+/// colour of its end. Up to 400 values can be read under the pointer, with the row and column of the pixel from 0.
 pub(crate) fn matrix(
     title: &str,
     values: ArrayView2<'_, f32>,
@@ -50,7 +50,7 @@ pub(crate) fn matrix(
         for ((i, j), v) in values.indexed_iter() {
             let what = if v.is_nan() { "unknown".into() } else { number(f64::from(*v)) };
             let place = (left + cell.0 * j as f64, top + cell.1 * i as f64);
-            page.rect(place, cell, "touch", &format!("row {i}, column {j}: {what}"));
+            page.rect(place, cell, "touch", &format!("pixel in row {i}, column {j}: {what}"));
         }
     }
     page.upwards((MARGIN + 4.0, top + tall / 2.0), Anchor::Middle, "", rows);

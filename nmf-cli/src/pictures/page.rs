@@ -199,7 +199,7 @@ impl Page {
 
     /// The SVG, as high as what has been drawn.
     pub(super) fn finish(self) -> String {
-        let (w, h, title, body) = (At(self.width), At(self.y + 10.0), &self.title, &self.body);
+        let (w, h, title, body) = (At(self.width), At((self.y + 10.0).ceil()), &self.title, &self.body);
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"{w}\" height=\"{h}\" role=\"img\" style=\"max-width:100%;height:auto\">\n\
              <title>{title}</title>\n<style>{LIGHT}{DARK}</style>\n<rect class=\"paper\" width=\"{w}\" height=\"{h}\"/>\n{body}</svg>\n"

@@ -107,7 +107,7 @@ fn report_gallery() -> Vec<(&'static str, String)> {
     let falling = |from: f64| Series::new("f64 <&>", (0..200).map(|i| (f64::from(i), from / f64::from(i + 1))));
     let held_out = Series {
         name: "held-out error".into(),
-        points: (1..=12).map(|k| f64::from(k)).map(|k| (k, 9.0 / k, Some((8.0 / k, 11.0 / k)))).collect(),
+        points: (1..=12).map(f64::from).map(|k| (k, 9.0 / k, Some((8.0 / k, 11.0 / k)))).collect(),
     };
     let gaps = Series::new("gaps", [(0.0, 1.0), (1.0, f64::NAN), (2.0, 0.0), (3.0, 1e-9), (4.0, 1e3)]);
     let odd =
@@ -135,7 +135,7 @@ fn report_gallery() -> Vec<(&'static str, String)> {
         ("lines", lines("Objective", "iteration", "objective", &[falling(1e4), falling(2e4)], &[], false)),
         ("lines log", lines("Objective", "iteration", "objective", &[falling(1e4)], &[], true)),
         ("lines bands", lines("Ranks", "k", "error", &[held_out], &marks, false)),
-        ("lines gaps", lines("Gaps", "x", "y", &[gaps.clone()], &[], true)),
+        ("lines gaps", lines("Gaps", "x", "y", std::slice::from_ref(&gaps), &[], true)),
         ("lines gaps linear", lines("Gaps", "x", "y", &[gaps], &[], false)),
         ("lines odd", lines("", "", "", &[odd], &[], true)),
         ("lines many", lines("Many", "x", "y", &many, &[], false)),
@@ -233,8 +233,8 @@ fn charts_show_names_bands_gaps_and_texts_under_the_pointer() {
     has(
         "matrix",
         &[
-            "<title>row 0, column 0: unknown</title>",
-            "<title>row 1, column 2: −38</title>",
+            "<title>pixel in row 0, column 0: unknown</title>",
+            "<title>pixel in row 1, column 2: −38</title>",
             "counts",
             "A pixel is a cell.",
         ],
@@ -246,7 +246,7 @@ fn charts_show_names_bands_gaps_and_texts_under_the_pointer() {
     );
     has("strips", &["&lt;a&gt;: at most 1, at column 1", "maximum"]);
     has("strips long", &["largest of 8 or 9 neighbours", "at column 4999"]);
-    has("losses", &["line c2 strong", "line c0 faint", "half the data costs 0.306853, one of twice the data 0.193147"]);
+    has("losses", &["line c2 strong", "line c0 faint", "Thick: is.", "half the data costs 0.306853", "0.193147"]);
     has("losses other", &["beta:0.5", "line c3 strong"]);
 }
 

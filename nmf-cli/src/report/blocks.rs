@@ -95,8 +95,8 @@ impl Blocks {
     }
 }
 
-/// The means of some rows of a matrix.
-fn means(a: &Array2<f64>, ranges: &[Range<usize>]) -> Array2<f64> {
+/// The means of some rows of a matrix, a row each.
+pub(super) fn means(a: &Array2<f64>, ranges: &[Range<usize>]) -> Array2<f64> {
     let mut out = Array2::zeros((ranges.len(), a.ncols()));
     for (mut row, range) in out.outer_iter_mut().zip(ranges) {
         if let Some(mean) = a.slice(s![range.clone(), ..]).mean_axis(Axis(0)) {
@@ -257,7 +257,7 @@ mod tests {
     fn what_is_unknown_is_left_out() {
         let (x, w, h) = factors();
         let v = w.dot(&h);
-        let known = |i: usize, j: usize| (i / 40 + j / 40) % 2 == 0;
+        let known = |i: usize, j: usize| (i / 40 + j / 40).is_multiple_of(2);
         let weights = Array2::from_shape_fn(x.dim(), |(i, j)| if known(i, j) { 0.5 } else { 0.0 });
         let holes = ndarray::Zip::from(&x).and(&weights).map_collect(|x, w| if *w == 0.0 { f64::NAN } else { *x });
         let sparse = Sparse::csr_from_dense(x.view(), 0.0);

@@ -1,11 +1,11 @@
 //! What a report shows of the matrices: X, W·H and the residual from afar, and the components one by one.
 
 use super::Page;
-use super::blocks::Blocks;
+use super::blocks::{Blocks, means};
 use crate::failure::Failure;
 use crate::known::Known;
 use crate::patterns;
-use crate::pictures::{bars, matrix, strips};
+use crate::pictures::{bars, columns, matrix, strips};
 use crate::solve::Solved;
 use crate::text::{grouped, number};
 use ndarray::{Array2, ArrayView1, ArrayView2, s};
@@ -16,6 +16,8 @@ use nmf_io::Table;
 const MOST: usize = 40;
 /// Components of which more are folded away.
 const OPEN: usize = 12;
+/// Rows of the picture of a pattern.
+const PATTERN: usize = 120;
 /// Columns shown of a component, and rows.
 const TOP: usize = 8;
 const TOP_ROWS: usize = 3;
@@ -75,11 +77,7 @@ impl<T: Element> Model<'_, T> {
         let order = format!("{} and {} in the order of the file.", capital(self.rows), self.cols);
         let (high, largest) = range(blocks.x.iter().chain(&blocks.model).copied());
         let beyond = |high: f32, largest: f32| match largest > high {
-            true => format!(
-                " The colours end at {}; the largest pixel is {}.",
-                number(f64::from(high)),
-                number(f64::from(largest))
-            ),
+            true => format!(" The colours end at {}; the largest pixel is {}.", brief(high), brief(largest)),
             false => String::new(),
         };
         let common = beyond(high, largest);
@@ -103,14 +101,10 @@ impl<T: Element> Model<'_, T> {
         let which = match shared {
             true => " The colours end where those of X do.".to_string(),
             false => {
-                format!(" The colours end at {}, those of X at {}.", number(f64::from(own)), number(f64::from(high)))
+                format!(" The colours end at {}, those of X at {}.", brief(own), brief(high))
             }
         };
-        let over = if largest > end {
-            format!(" The largest pixel is {}.", number(f64::from(largest)))
-        } else {
-            String::new()
-        };
+        let over = if largest > end { format!(" The largest pixel is {}.", brief(largest)) } else { String::new() };
         let picture = if blocks.exact() {
             let caption = format!(
                 "x − v of each cell: red where the data are above the model, blue where they are below.{which}{over}{unknown}"
@@ -137,17 +131,17 @@ impl<T: Element> Model<'_, T> {
         let (k, n) = fitted.h().dim();
         let shown = k.min(MOST);
         let only = if k > shown { format!(" The first {shown} of {k} are shown one by one.") } else { String::new() };
-        let lasting = match fitted.shifts() {
-            1 => String::new(),
+        let text = match fitted.shifts() {
+            1 => format!(
+                "Row q of H is component q over the {}, column q of W how much of it is in each of the {}.{only}",
+                self.cols, self.rows
+            ),
             l => format!(
-                " Component q is a pattern of {l} {}, which H lets begin and W fills; W is shown summed over the pattern.",
+                "Component q is a pattern of {l} {}, W[:, q, :]; row q of H says where it begins and how strong it is.{only}",
                 self.cols
             ),
         };
-        page.section(
-            "Components",
-            &format!("Row q of H is component q over the {}, column q of W how much of it is in each of the {}.{lasting}{only}", self.cols, self.rows),
-        );
+        page.section("Components", &text);
         let h = fitted.h().mapv(|v| v.f64() as f32);
         let w = self.summed();
         self.table_of(page, &w, &h, shown);
@@ -178,6 +172,8 @@ impl<T: Element> Model<'_, T> {
             if shown > OPEN {
                 page.unfold();
             }
+        } else {
+            self.patterns(page, shown);
         }
         if self.table.col_names.is_none() || n > FEW {
             let name = |j: usize| self.column(j);
@@ -187,8 +183,33 @@ impl<T: Element> Model<'_, T> {
         }
         let name = |i: usize| self.row(i);
         let title = format!("Weights over the {}", self.rows);
-        let caption = format!("Columns of W over the {} in the order of the file, counted from 0.", self.rows);
+        let what = if fitted.shifts() == 1 { "Columns of W" } else { "Patterns, summed over what they last," };
+        let caption = format!("{what} over the {} in the order of the file, counted from 0.", self.rows);
         page.figure("weights", strips(&title, w.t().slice(s![..shown, ..]), &names, self.rows, &name, &caption), "");
+    }
+
+    /// The patterns of a convolutive model as pictures, rows downwards.
+    fn patterns(&self, page: &mut Page, shown: usize) {
+        let fitted = &self.solved.fitted;
+        let cube = patterns::cube(&fitted.w(), fitted.shifts());
+        let blocks = columns(cube.dim().0, PATTERN);
+        let (most, lasting) = (blocks.iter().map(ExactSizeIterator::len).max().unwrap_or(0), fitted.shifts());
+        let caption =
+            if most > 1 { format!("A pixel shows the mean of up to {most}×1 cells.") } else { String::new() };
+        for q in 0..shown {
+            if q == OPEN {
+                page.fold(&format!("Patterns {} to {shown}", q + 1));
+            }
+            let values = means(&cube.slice(s![.., q, ..]).mapv(|v| v.f64()), &blocks).mapv(|v| v as f32);
+            let high = values.iter().copied().fold(0.0, f32::max);
+            let labels = (self.rows, &*format!("{lasting} {}", self.cols));
+            let title = format!("Pattern {}", q + 1);
+            let picture = matrix(&title, values.view(), (0.0, high), false, labels, "", &caption);
+            page.figure(&format!("pattern-{:02}", q + 1), picture, "");
+        }
+        if shown > OPEN {
+            page.unfold();
+        }
     }
 
     /// W, m×k, of a convolutive model the sums over each pattern.
@@ -254,6 +275,11 @@ pub(crate) fn range(values: impl Iterator<Item = f32>) -> (f32, f32) {
         true => (quantile, largest),
         false => (if largest > 0.0 { largest } else { 1.0 }, largest),
     }
+}
+
+/// A number in three digits.
+fn brief(v: f32) -> String {
+    number(format!("{v:.2e}").parse().unwrap_or(f64::from(v)))
 }
 
 fn capital(word: &str) -> String {

@@ -4,7 +4,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Names under which Chromium is installed.
+/// Names under which Chromium is installed; the environment variable CHROMIUM may name another place.
 const NAMES: [&str; 5] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
 /// A page around the page: it measures what only a browser knows, and writes it down where `--dump-dom` finds it.
@@ -58,10 +58,13 @@ pub(crate) struct Screen {
 
 /// The program.
 fn chromium() -> PathBuf {
+    if let Some(named) = std::env::var_os("CHROMIUM") {
+        return named.into();
+    }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let all = NAMES.iter().flat_map(|name| std::env::split_paths(&path).map(move |dir| dir.join(name)));
     all.into_iter().find(|p| p.is_file()).expect(
-        "no Chromium on the PATH: reports are tested in a real browser; on Debian and Ubuntu install the package `chromium` (test.sh does)",
+        "no Chromium on the PATH nor in the variable CHROMIUM: reports are tested in a real browser; on Debian and Ubuntu install the package `chromium` (test.sh does)",
     )
 }
 
