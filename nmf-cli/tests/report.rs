@@ -138,10 +138,13 @@ fn names_cannot_do_anything() {
         "</svg></style><b onclick=x>",
         "a&amp;b\u{202e}",
         "x' y",
+        "WWWWWWWWWWWWWWWWWWWWWWWWWWWWWW",
+        "アフリカアフリカアフリカアフリカアフリカアフリカ",
     ];
     let mut csv = format!("name,{}\n", evil.map(|e| format!("\"{e}\"")).join(","));
     for (i, e) in evil.iter().enumerate() {
-        csv += &format!("\"{e}\",{},{},{},{},{}\n", i + 1, 7 - i, (i * i) % 5, 3, i % 2);
+        let row: Vec<String> = (0..evil.len()).map(|j| (1 + (3 * i + j * j) % 7).to_string()).collect();
+        csv += &format!("\"{e}\",{}\n", row.join(","));
     }
     let name = "a'b <i>&x;.csv";
     place.write(name, csv);

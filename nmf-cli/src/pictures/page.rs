@@ -246,5 +246,27 @@ pub(super) fn short(s: &str, most: usize) -> String {
 
 /// About how wide a text of ordinary size is; no font is at hand to measure with.
 pub(super) fn width(s: &str) -> f64 {
-    s.chars().map(|c| if u32::from(c) >= 0x1100 { 13.0 } else { 7.6 }).sum()
+    s.chars().map(letter).sum()
+}
+
+fn letter(c: char) -> f64 {
+    match c {
+        'm' | 'w' | 'M' | 'W' | '@' | '%' => 12.7,
+        c if u32::from(c) >= 0x1100 => 13.0,
+        c if c.is_uppercase() => 9.6,
+        _ => 7.6,
+    }
+}
+
+/// As much of a text as fits into a room.
+pub(super) fn within(s: &str, room: f64) -> String {
+    if width(s) <= room {
+        return s.to_string();
+    }
+    let mut left = room - letter('…');
+    let fits = |c: &char| {
+        left -= letter(*c);
+        left >= 0.0
+    };
+    s.chars().take_while(fits).chain(['…']).collect()
 }

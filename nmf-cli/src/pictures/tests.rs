@@ -242,7 +242,13 @@ fn charts_show_names_bands_gaps_and_texts_under_the_pointer() {
     assert!(!gallery["matrix big"].contains("row 0"));
     has(
         "bars",
-        &["onion: 3", "a word that is far too long for its place: 1.5", "&lt;&amp;&gt;: 0", "a word that is far …"],
+        &[
+            "onion: 3",
+            "a word that is far too long for its place: 1.5",
+            "&lt;&amp;&gt;: 0",
+            "a word that is fa…",
+            ">none<",
+        ],
     );
     has("strips", &["&lt;a&gt;: at most 1, at column 1", "maximum"]);
     has("strips long", &["largest of 8 or 9 neighbours", "at column 4999"]);
