@@ -225,7 +225,7 @@ fn two_microphones_are_reported_without_an_output_folder() {
     let input = data("sounds/two_talkers/anechoic/mixture.flac");
     let ran = place.run(&format!("separate {} --method gmm --sources 2 --report r.html", input.display())).ok();
     assert!(ran.stdout.contains("the sources were not written"), "{}", ran.stdout);
-    let figures = ["histogram", "log-likelihood", "delays", "mask-source1", "mask-source2", "spectrograms"];
+    let figures = ["histogram", "log_likelihood", "delays", "mask_source1", "mask_source2", "spectrograms"];
     check(&place.path("r.html"), &figures, 8_000_000);
     assert_eq!(measure(&place.path("r.html"), PHONE)["sounds"].as_array().unwrap().len(), 3);
     assert_eq!(place.list(), ["r.html"]);

@@ -37,7 +37,7 @@ mod summary;
 
 pub use recommend::Recommendation;
 
-use crate::{Backend, Element, Error, MatrixRef, Nmf, Result, Side, Snapshot};
+use crate::{Backend, Element, Error, Init, MatrixRef, Nmf, Problem, Result, Side, Snapshot};
 use ndarray::Array2;
 use std::fmt;
 
@@ -217,8 +217,8 @@ impl<T: Element> Survey<T> {
         self
     }
 
-    /// Share of the entries in each of these sets, at most 1/folds. Of a sparse X whose zeros count, at most as many as twice its
-    /// stored entries.
+    /// Share of the entries in each of these sets, at most 1/folds. Of a sparse X whose zeros count, at most as many as it
+    /// stores, and two million.
     #[must_use]
     pub fn held_out(mut self, share: f64) -> Self {
         self.share = share;
@@ -259,8 +259,16 @@ impl<T: Element> Survey<T> {
         run::run(self, workers, x.into(), archive, watch)
     }
 
-    /// Refuses settings that cannot be honoured.
-    fn check(&self) -> Result<()> {
+    /// Refuses, before any work, settings that cannot be honoured for X on this backend.
+    pub fn check<B: Backend<Elem = T>>(&self, b: &B, problem: &Problem<'_, T>) -> Result<()> {
+        self.check_numbers()?;
+        for k in &self.ranks {
+            self.nmf.clone().with_rank(*k).init(Init::Random).check(b, problem)?;
+        }
+        Ok(())
+    }
+
+    fn check_numbers(&self) -> Result<()> {
         let refuse = |name, value: String, expected| Err(Error::Parameter { name, value, expected });
         if self.ranks.is_empty() || self.ranks.windows(2).any(|p| p[0] >= p[1]) {
             return refuse("ranks", format!("{:?}", self.ranks), "at least one, each larger than the one before");

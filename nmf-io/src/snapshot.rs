@@ -57,6 +57,11 @@ impl SnapshotFile {
         Ok(SnapshotFile { path })
     }
 
+    /// The same without touching the disk: for reading, and in folders whose leftovers are removed by other means.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        SnapshotFile { path: path.into() }
+    }
+
     /// Its name.
     pub fn path(&self) -> &Path {
         &self.path

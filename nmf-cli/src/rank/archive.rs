@@ -1,7 +1,7 @@
 //! Finished runs of a survey on disk, so that a survey that was killed continues.
 //!
 //! `settings.json`, `run_k5_3.npz` (a run; removed once its rank is complete), `k5.npz` (a rank: all runs together), `fold_2.npz` (a
-//! fold, as far as it is done). Every file is written beside its name and moved there: what is there is complete.
+//! fold, as far as it is done), `lock` (held while a survey works there). Every file is written beside its name and moved there: what is there is complete.
 
 use super::settings::Settings;
 use crate::failure::Failure;
@@ -30,30 +30,33 @@ impl Folder {
     pub(super) fn open(dir: &Path, settings: &Settings, restarts: usize, fresh: bool) -> Result<Folder, Failure> {
         fs::create_dir_all(dir).map_err(|e| cannot_write(dir, &e))?;
         let lock = lock(dir)?;
+        if fresh {
+            clear(dir)?;
+        }
+        sweep(dir)?;
         let path = dir.join("settings.json");
-        match fs::read_to_string(&path) {
-            Ok(text) => {
-                let older: Map<String, Value> = serde_json::from_str(&text).map_err(|e| {
-                    Failure::file(&path, format!("not the settings of a survey ({e}); --fresh starts anew"))
-                })?;
-                match settings.differ(&older) {
-                    _ if fresh => clear(dir)?,
-                    Some(why) => {
-                        return Err(Failure::usage(format!(
-                            "{}: holds runs of another survey: {why}; --fresh starts anew, another -o keeps both",
-                            dir.display()
-                        )));
-                    }
-                    None => {}
-                }
+        let mut settings = settings.clone();
+        if holds_runs(dir)? {
+            let text = fs::read_to_string(&path).map_err(|e| {
+                Failure::file(
+                    dir,
+                    format!("there are runs, but no settings.json that says of what ({e}); --fresh starts anew"),
+                )
+            })?;
+            let older: Map<String, Value> = serde_json::from_str(&text).map_err(|e| {
+                Failure::file(&path, format!("not the settings of a survey ({e}); --fresh starts anew"))
+            })?;
+            if let Some(why) = settings.differ(&older) {
+                return Err(Failure::usage(format!(
+                    "{}: holds runs of another survey: {why}; --fresh starts anew, another -o keeps both",
+                    dir.display()
+                )));
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(Failure::file(&path, e)),
+            settings.keep_longer(&older);
         }
         let mut out = nmf_io::Staging::new(dir)?;
-        out.bytes("settings.json", format!("{:#}\n", Value::Object(settings.0.clone())).as_bytes())?;
+        out.bytes("settings.json", format!("{:#}\n", Value::Object(settings.0)).as_bytes())?;
         out.commit()?;
-        sweep(dir)?;
         Ok(Folder { dir: dir.into(), _lock: lock, restarts, failure: Mutex::new(None) })
     }
 
@@ -103,26 +106,35 @@ fn is_ours(name: &str) -> bool {
     }
 }
 
-/// Removes the runs of an older survey.
+/// Names of files in the folder.
+fn names(dir: &Path) -> Result<Vec<String>, Failure> {
+    let entries = fs::read_dir(dir).map_err(|e| cannot_write(dir, &e))?;
+    Ok(entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect())
+}
+
+fn holds_runs(dir: &Path) -> Result<bool, Failure> {
+    Ok(names(dir)?.iter().any(|name| is_ours(name) && name.ends_with(".npz")))
+}
+
+/// Removes the runs of an older survey; what says of what they are goes last.
 fn clear(dir: &Path) -> Result<(), Failure> {
-    for entry in fs::read_dir(dir).map_err(|e| cannot_write(dir, &e))?.flatten() {
-        if entry.file_name().to_str().is_some_and(is_ours) {
-            fs::remove_file(entry.path()).map_err(|e| cannot_write(&entry.path(), &e))?;
-        }
+    let mut ours: Vec<String> = names(dir)?.into_iter().filter(|name| is_ours(name)).collect();
+    ours.sort_by_key(|name| !name.ends_with(".npz"));
+    for name in ours {
+        let path = dir.join(name);
+        fs::remove_file(&path).map_err(|e| cannot_write(&path, &e))?;
     }
     Ok(())
 }
 
 /// Removes what a killed survey was writing, and runs whose rank is complete.
 fn sweep(dir: &Path) -> Result<(), Failure> {
-    for entry in fs::read_dir(dir).map_err(|e| cannot_write(dir, &e))?.flatten() {
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
+    for name in names(dir)? {
         let run_of = name.strip_prefix("run_k").and_then(|rest| rest.split_once('_')).map(|(k, _)| k);
-        let done = is_ours(name) && run_of.is_some_and(|k| dir.join(format!("k{k}.npz")).exists());
-        if done || nmf_io::is_temporary(name) {
+        let done = is_ours(&name) && run_of.is_some_and(|k| dir.join(format!("k{k}.npz")).exists());
+        if done || nmf_io::is_temporary(&name) {
             // another process may have removed it: then it is gone as well
-            let _ = fs::remove_file(entry.path());
+            let _ = fs::remove_file(dir.join(&name));
         }
     }
     Ok(())
@@ -134,13 +146,13 @@ impl<T: Element> Archive<T> for Folder {
         if !path.exists() {
             return Ok(None);
         }
-        let read = SnapshotFile::new(&path).and_then(|file| file.read());
+        let read = SnapshotFile::at(&path).read();
         read.map(Some).map_err(|e| self.fail(Failure::from(e).with("; --fresh starts anew")))
     }
 
     fn keep(&self, key: Key, state: Snapshot<T>) -> Result<()> {
         let path = self.path(&format!("{key}.npz"));
-        SnapshotFile::new(path).and_then(|file| file.write(&state)).map_err(|e| self.fail(e.into()))?;
+        SnapshotFile::at(path).write(&state).map_err(|e| self.fail(e.into()))?;
         if let Key::Rank(k) = key {
             for restart in 0..self.restarts {
                 // one that stays is swept away by the next start

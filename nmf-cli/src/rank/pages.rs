@@ -8,6 +8,7 @@ use crate::text::{grouped, number, seconds};
 use ndarray::Array2;
 use nmf_core::Element;
 use nmf_core::rank::Surveyed;
+use serde_json::Value;
 
 /// Pixels of a consensus map to a side; of more items, means of neighbours are drawn.
 const PIXELS: usize = 240;
@@ -218,26 +219,27 @@ pub(super) fn report<T: Element>(o: &Output<'_, T>, threads: usize) -> Result<Pa
     page.section("What the loss counts", "");
     page.figure("loss", losses(&o.args.loss), "");
     page.section("Settings", "");
-    let mut settings = vec![
-        ("input".to_string(), file),
-        ("loss".into(), o.args.loss.to_string()),
-        ("starts at every k".into(), o.args.restarts.to_string()),
-        (
-            "held out".into(),
-            match o.args.folds {
-                0 => "nothing".into(),
-                f => format!("{f} times {:.3} % of the known entries", 100.0 * o.found.share),
-            },
-        ),
-        ("clustered".into(), o.side().into()),
-        ("seed".into(), o.args.seed.to_string()),
-        ("iterations at most".into(), o.args.max_iter.to_string()),
-        ("tolerance".into(), o.args.tol.to_string()),
-        ("backend".into(), format!("{}, {}, {} at a time", o.cost.backend, o.cost.precision, o.cost.threads)),
-    ];
+    let mut settings = vec![("input".to_string(), file)];
+    for (name, value) in &o.settings.0 {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) if text.is_empty() => continue,
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        settings.push((name.trim_start_matches('-').to_string(), text));
+    }
+    if o.args.folds > 0 {
+        settings.push(("held out in each fold".into(), format!("{:.3} % of the entries", 100.0 * o.found.share)));
+    }
     if let Some(b) = o.bootstrap {
         settings.push(("bootstrap".into(), format!("{} resamples of the rows", b.resamples)));
     }
+    settings.push((
+        "best start".into(),
+        format!("seed {}", o.args.seed.wrapping_add(o.recommended().map_or(0, |s| s.best as u64))),
+    ));
+    settings.push(("at a time".into(), format!("{} runs", o.cost.threads)));
     page.settings(&settings);
     Ok(page)
 }

@@ -9,8 +9,13 @@ use serde_json::{Map, Value, json};
 pub(super) struct Settings(pub(super) Map<String, Value>);
 
 impl Settings {
-    pub(super) fn new<T: Element>(args: &RankArgs, problem: &Problem<'_, T>, backend: &str) -> Settings {
+    pub(super) fn new<T: Element>(
+        args: &RankArgs,
+        problem: &Problem<'_, T>,
+        (backend, adapter): (&str, &str),
+    ) -> Settings {
         let (rows, cols) = problem.dim();
+        let options = args.method.to_json();
         let side = args.cluster.map(|c| if c == super::Clustered::Rows { "rows" } else { "cols" });
         let pairs = [
             ("version", json!(env!("CARGO_PKG_VERSION"))),
@@ -23,14 +28,27 @@ impl Settings {
             ("--holdout", json!((args.folds > 0).then(|| args.share()))),
             ("--cluster", json!(side)),
             ("--loss", json!(args.loss.to_string())),
-            ("--solver and its options", json!(format!("{:?}", args.method))),
+            ("--solver", json!(args.method.kind().to_string())),
+            ("the solver's options", json!((!options.is_empty()).then_some(options))),
             ("--seed", json!(args.seed)),
             ("--max-iter", json!(args.max_iter)),
             ("--tol", json!(args.tol)),
-            ("the penalties", json!([args.l1_w, args.l2_w, args.l1_h, args.l2_h])),
+            ("--l1-w", json!(args.l1_w)),
+            ("--l2-w", json!(args.l2_w)),
+            ("--l1-h", json!(args.l1_h)),
+            ("--l2-h", json!(args.l2_h)),
             ("--backend", json!(backend)),
+            ("--adapter", json!(adapter)),
         ];
         Settings(pairs.into_iter().map(|(k, v)| (k.to_string(), v)).collect())
+    }
+
+    /// Takes over the longer list of ranks: what is kept of its end is still of use to those who ask for it again.
+    pub(super) fn keep_longer(&mut self, older: &Map<String, Value>) {
+        let count = |v: Option<&Value>| v.and_then(Value::as_array).map_or(0, Vec::len);
+        if let Some(ranks) = older.get("--ranks").filter(|r| count(Some(r)) > count(self.0.get("--ranks"))) {
+            self.0.insert("--ranks".into(), ranks.clone());
+        }
     }
 
     /// Why runs made under `older` settings are of no use under these: the first setting that differs, and both values.

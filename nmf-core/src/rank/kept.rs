@@ -28,7 +28,9 @@ pub(super) struct Kept<T> {
 /// A fold, as far as the survey came.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fold<T> {
-    /// Held-out error per entry of every rank done, in the order of the ranks.
+    /// The ranks that are done.
+    pub(super) ranks: Vec<usize>,
+    /// Held-out error per entry of each.
     pub(super) errors: Vec<f64>,
     /// W (m×k) and H (k×n) of the last of them, from which the next rank starts.
     pub(super) last: Option<(Array2<T>, Array2<T>)>,
@@ -36,7 +38,14 @@ pub(super) struct Fold<T> {
 
 impl<T> Default for Fold<T> {
     fn default() -> Self {
-        Fold { errors: Vec::new(), last: None }
+        Fold { ranks: Vec::new(), errors: Vec::new(), last: None }
+    }
+}
+
+impl<T> Fold<T> {
+    /// Whether it belongs to a survey of these ranks: each rank starts from the one before, so that one list must begin with the other.
+    pub(super) fn fits(&self, ranks: &[usize]) -> bool {
+        self.ranks.iter().zip(ranks).all(|(a, b)| a == b)
     }
 }
 
@@ -93,7 +102,7 @@ impl<T: Element> State<T> for Fold<T> {
     fn snapshot(&self) -> Snapshot<T> {
         let mut to = Snapshot::new();
         to.put_numbers("errors", self.errors.clone());
-        to.put_counts("k", self.last.iter().map(|(w, _)| w.ncols() as u64).collect::<Vec<_>>());
+        to.put_counts("ranks", counts(&self.ranks));
         if let Some((w, h)) = &self.last {
             put_factors(&mut to, w, h);
         }
@@ -101,11 +110,10 @@ impl<T: Element> State<T> for Fold<T> {
     }
 
     fn restore(_: Key, from: &Snapshot<T>, dim: (usize, usize)) -> Result<Self> {
-        let last = match from.counts("k")? {
-            [] => None,
-            _ => Some(factors(from, from.index("k")?, dim)?),
-        };
-        Ok(Fold { errors: from.numbers("errors")?.to_vec(), last })
+        let errors = from.numbers("errors")?.to_vec();
+        let ranks = indices(from, "ranks", errors.len(), usize::MAX)?;
+        let last = ranks.last().map(|k| factors(from, *k, dim)).transpose()?;
+        Ok(Fold { ranks, errors, last })
     }
 }
 

@@ -7,7 +7,8 @@ use super::Surveyed;
 pub struct Recommendation {
     /// The rank.
     pub rank: usize,
-    /// Lowest and highest rank that the data do not tell from the best one: those whose held-out error is within one standard error.
+    /// Lowest and highest rank that the data do not tell from the best one: those whose held-out error is within one standard error;
+    /// without folds those whose dispersion is within 0.01 of the highest; without both all ranks.
     pub interval: (usize, usize),
     /// Why, in one sentence.
     pub reason: String,
@@ -47,7 +48,12 @@ fn by_held_out<T>(all: &[Surveyed<T>]) -> Option<Recommendation> {
         (_, true) => {
             reason.push_str(&format!("; it is still falling at the largest rank tried, {low}: try larger ones"))
         }
-        (_, false) => reason.push_str(if first.k == best.k { " and rises beyond" } else { "" }),
+        (_, false) if first.k != best.k => {}
+        (_, false) if last.k > best.k => reason.push_str(&format!("; up to k = {} it is hardly higher", last.k)),
+        (_, false) => reason.push_str(" and rises beyond"),
+    }
+    if k > 1 && judged.len() > 1 && judged.first().is_some_and(|s| s.k == k) {
+        reason.push_str("; it is the smallest rank tried: try smaller ones");
     }
     Some(Recommendation { rank: k, interval: (first.k.min(best.k), last.k.max(best.k)), reason })
 }

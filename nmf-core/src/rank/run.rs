@@ -1,6 +1,6 @@
 //! Who does what when: units of work over workers, results gathered in a fixed order.
 
-use super::held_out::{Chain, Rest};
+use super::held_out::{Chain, Rest, range};
 use super::kept::{Fold, Kept, State, load};
 use super::recommend::{mean_and_error, recommend};
 use super::speckle::{Rows, speckles};
@@ -60,15 +60,12 @@ pub(super) fn run<T: Element, B: Backend<Elem = T>>(
     archive: &dyn Archive<T>,
     watch: &dyn Watch,
 ) -> Result<Option<Found<T>>> {
-    survey.check()?;
     let Some(first) = workers.first_mut() else {
         return Err(Error::Parameter { name: "workers", value: "none".into(), expected: "at least one backend" });
     };
     let weighted = survey.nmf.weighted(&x)?;
     let problem = survey.nmf.problem(x.reborrow(), weighted.as_ref())?;
-    for k in &survey.ranks {
-        survey.nmf.clone().with_rank(*k).init(Init::Random).check(first, &problem)?;
-    }
+    survey.check(first, &problem)?;
     let (m, n) = problem.dim();
     let side = survey.cluster.unwrap_or(if m < n { Side::Rows } else { Side::Cols });
 
@@ -78,7 +75,8 @@ pub(super) fn run<T: Element, B: Backend<Elem = T>>(
     let mut jobs = Vec::new();
     let mut folds = BTreeMap::new();
     for fold in 0..survey.folds {
-        let state: Fold<T> = load(archive, Key::Fold(fold), (m, n))?.unwrap_or_default();
+        let kept: Option<Fold<T>> = load(archive, Key::Fold(fold), (m, n))?;
+        let state = kept.filter(|f| f.fits(&survey.ranks)).unwrap_or_default();
         if state.errors.len() < survey.ranks.len() {
             jobs.push(Job::Fold(fold));
         }
@@ -110,6 +108,10 @@ pub(super) fn run<T: Element, B: Backend<Elem = T>>(
         Some(rows) => speckles(rows, share, survey.folds, survey.nmf.seed_of()),
         None => Vec::new(),
     };
+    if let Some(empty) = held.iter().position(Vec::is_empty).filter(|_| folding) {
+        let few = "has too few known entries for these folds: take fewer folds, a larger share, or 0 folds";
+        return Err(Error::Unsupported(format!("no entry fell into fold {empty} of {}: X {few}", survey.folds)));
+    }
     let any_run = jobs.iter().any(|j| matches!(j, Job::Run { .. }));
     let data = if any_run { Some(problem.upload(first)?) } else { None };
     first.finish()?;
@@ -192,12 +194,16 @@ fn tell_what_is_done<T: Element>(
     }
 }
 
+/// Entries of a sparse X whose zeros count that are left out of a fold at most.
+const MOST_LEFT_OUT: f64 = 2e6;
+
 /// The share that is held out. Where a sparse X has zeros that count, the few entries left out cost as much as stored ones.
 fn share<T: Element>(survey: &Survey<T>, problem: &Problem<'_, T>) -> f64 {
     let stats = problem.stats();
     let all = stats.rows as f64 * stats.cols as f64;
     let zeros = matches!(problem.x(), MatrixRef::Sparse(_)) && problem.observed() == Observed::All;
-    if zeros { survey.share.min(2.0 * stats.stored as f64 / all) } else { survey.share }
+    let most = (stats.stored as f64).min(MOST_LEFT_OUT);
+    if zeros { survey.share.min(most / all) } else { survey.share }
 }
 
 /// Lets the workers do the jobs; `false` if somebody asked to stop.
@@ -254,8 +260,8 @@ fn one<T: Element, B: Backend<Elem = T>>(
         Job::Fold(fold) => {
             let (Some(rows), Some(held)) = (&shared.rows, shared.held.get(fold)) else { return Ok(None) };
             let rest = Rest::new(rows, held);
-            let (x, mean) = (shared.problem.x(), shared.problem.mean());
-            let chain = Chain { survey, x: x.reborrow(), rest: &rest, held, mean, fold, watch: shared };
+            let (x, range) = (shared.problem.x(), range(shared.problem.mean(), shared.problem.stats().max));
+            let chain = Chain { survey, x: x.reborrow(), rest: &rest, held, range, fold, watch: shared };
             let mut state = lock(&shared.folds).get(&fold).cloned().unwrap_or_default();
             let from = state.clone();
             let complete = chain.run(b, Some(from), &mut |now| {
@@ -270,7 +276,8 @@ fn one<T: Element, B: Backend<Elem = T>>(
             let nmf =
                 survey.nmf.clone().with_rank(k).init(Init::Random).seed(seed).restarts(1).trace_every(0).kkt(false);
             let mut look = |_: &Progress| if shared.stopping() { Flow::Stop } else { Flow::Continue };
-            let fitted = nmf.fit_uploaded(b, data, shared.problem, 0.0, &mut look)?;
+            let within = |e| Error::Within { what: format!("at k = {k}, start {restart}"), source: Box::new(e) };
+            let fitted = nmf.fit_uploaded(b, data, shared.problem, 0.0, &mut look).map_err(within)?;
             if shared.stopping() {
                 return Ok(None);
             }
