@@ -175,10 +175,9 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
     origin: Origin<'_, B::Elem>,
     plan: &Plan,
     observer: &mut dyn Observer,
-    keeper: Option<&mut dyn Keeper<B::Elem>>,
+    mut keeper: Option<&mut dyn Keeper<B::Elem>>,
 ) -> Result<Run<B::Elem>> {
     plan.stop.check()?;
-    let mut keeper = keeper;
     let units = problem.units();
     let (rows, cols) = problem.dim();
     let (penalty_w, penalty_h) = (plan.rule_w.penalty, plan.rule_h.penalty);
