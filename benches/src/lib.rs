@@ -5,6 +5,11 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+/// That of `docs/ranks.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/ranks.md")]
+struct Ranks;
+
 use ndarray::Array2;
 use nmf_core::{Element, Sparse};
 use rand::{Rng, SeedableRng};

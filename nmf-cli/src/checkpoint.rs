@@ -27,6 +27,11 @@ pub(crate) struct CheckpointOptions {
 }
 
 impl CheckpointOptions {
+    /// The file, if there is to be one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.checkpoint.as_deref()
+    }
+
     /// The file and what is to be done with it; refuses, before any work, what cannot be done.
     pub(crate) fn open(&self, global: &Global) -> Result<Option<Checkpoint>, Failure> {
         let Some(path) = &self.checkpoint else { return Ok(None) };
@@ -65,7 +70,11 @@ impl Checkpoint {
         if !self.resume {
             return Ok(None);
         }
-        let snapshot = self.file.read::<T>()?;
+        let snapshot = self.file.read::<T>().map_err(|e| {
+            Failure::from(e).prefixed("--resume").with(
+                "; a checkpoint of this input in this precision is needed: name another --checkpoint to begin anew",
+            )
+        })?;
         let place = snapshot.restart().and_then(|r| Ok((r, snapshot.iteration()?)));
         let (restart, iteration) = place.map_err(|e| self.blame(&e))?;
         global.note(format!("{}: resumed at iteration {iteration} of restart {}", self.path().display(), restart + 1));

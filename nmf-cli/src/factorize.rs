@@ -4,7 +4,7 @@ use crate::args::Global;
 use crate::checkpoint::CheckpointOptions;
 use crate::failure::Failure;
 use crate::fit_options::FitOptions;
-use crate::input::InputOptions;
+use crate::input::{InputOptions, keep_apart};
 use crate::known::{Known, KnownOptions};
 use crate::model;
 use crate::report::{Model, Page, ReportOptions, fit};
@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use nmf_core::{Element, Norm};
 use nmf_io::Table;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Options of `factorize`.
@@ -110,6 +110,13 @@ pub(crate) fn run(args: &FactorizeArgs, global: &Global) -> Result<(), Failure> 
         // where nothing can be written, say so before the work, not after it
         nmf_io::Staging::new(dir)?;
     }
+    let factors = args.output.as_ref().map(|dir| (dir.join("W.npy"), dir.join("H.npy")));
+    let mut files: Vec<(&str, &Path)> = vec![("the input", &args.input)];
+    files.extend(args.report.report.iter().map(|p| ("--report", p.as_path())));
+    files.extend(args.checkpoint.file().map(|p| ("--checkpoint", p)));
+    files.extend(args.output.iter().map(|p| ("-o", p.as_path())));
+    files.extend(factors.iter().flat_map(|(w, h)| [("W.npy of -o", w.as_path()), ("H.npy of -o", h.as_path())]));
+    keep_apart(&files)?;
     args.report.check_beside(args.output.as_deref())?;
     let checkpoint = args.checkpoint.open(global)?;
     let clock = Instant::now();

@@ -129,6 +129,24 @@ fn raise<T: Element>(table: Table<T>, floor: f64, path: &Path, stored_only: bool
     Ok(Table { matrix, ..table })
 }
 
+/// Refuses paths that name the same file, which would replace one by the other: each with what it is.
+pub(crate) fn keep_apart(files: &[(&str, &Path)]) -> Result<(), Failure> {
+    // a file that is not there yet is known by its folder and its name
+    let real = |path: &Path| {
+        let folder = path.parent().filter(|p| *p != Path::new("")).unwrap_or(Path::new("."));
+        std::fs::canonicalize(path).ok().or_else(|| Some(std::fs::canonicalize(folder).ok()?.join(path.file_name()?)))
+    };
+    for (i, (what, path)) in files.iter().enumerate() {
+        for (other, second) in &files[i + 1..] {
+            if real(path).is_some_and(|p| Some(p) == real(second)) {
+                let message = format!("{what} and {other} are the same file, of which one would replace the other");
+                return Err(Failure::file(second, message));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Refuses an output in a folder that does not exist, before the work instead of after it.
 pub(crate) fn check_output_folder(output: &Path) -> Result<(), Failure> {
     match output.parent() {

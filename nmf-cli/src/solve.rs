@@ -120,7 +120,7 @@ pub(crate) fn solve<B: Backend>(
         global.warn(w);
     }
     let start = fitted.trace().first().map_or(f64::INFINITY, |p| p.objective);
-    if !kind.is_monotone() && fitted.objective() > start {
+    if !kind.is_monotone() && fitted.objective() > start * (1.0 + 1e-6) {
         let advice = if kind == SolverKind::Gd { "take a smaller --step" } else { "take another --solver or start" };
         let (end, start) = (number(fitted.objective()), number(start));
         global.warn(format!("the objective ended at {end}, above its start {start}: {advice}"));

@@ -161,7 +161,7 @@ pub(super) fn report<T: Element>(o: &Output<'_, T>, threads: usize) -> Result<Pa
     let ranks: Vec<usize> = o.found.ranks.iter().map(|s| s.k).collect();
     page.tiles(&[
         ("recommended k", recommended.rank.to_string()),
-        ("not told apart", if low == high { low.to_string() } else { format!("{low} to {high}") }),
+        ("as good", if low == high { low.to_string() } else { format!("{low} to {high}") }),
         ("ranks tried", format!("{} to {}", ranks.first().unwrap_or(&0), ranks.last().unwrap_or(&0))),
         ("matrix", format!("{}×{}", grouped(m as u64), grouped(n as u64))),
         ("loss", o.args.loss.to_string()),

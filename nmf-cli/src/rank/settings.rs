@@ -16,7 +16,12 @@ impl Settings {
     ) -> Settings {
         let (rows, cols) = problem.dim();
         let options = args.method.to_json();
-        let side = args.cluster.map(|c| if c == super::Clustered::Rows { "rows" } else { "cols" });
+        let side = match args.cluster {
+            Some(super::Clustered::Rows) => "rows",
+            Some(super::Clustered::Cols) => "cols",
+            None if rows < cols => "rows",
+            None => "cols",
+        };
         let pairs = [
             ("version", json!(env!("CARGO_PKG_VERSION"))),
             ("--precision", json!(T::NAME)),

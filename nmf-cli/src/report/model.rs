@@ -75,7 +75,11 @@ impl<T: Element> Model<'_, T> {
             format!("A pixel shows the mean of {}.", blocks.size())
         };
         let order = format!("{} and {} in the order of the file.", capital(self.rows), self.cols);
-        let (high, largest) = range(blocks.x.iter().chain(&blocks.model).copied());
+        // of unknown cells the model may be anything
+        let (high, largest) = match blocks.gaps {
+            true => range(blocks.x.iter().copied()),
+            false => range(blocks.x.iter().chain(&blocks.model).copied()),
+        };
         let beyond = |high: f32, largest: f32| match largest > high {
             true => format!(" The colours end at {}; the largest pixel is {}.", brief(high), brief(largest)),
             false => String::new(),

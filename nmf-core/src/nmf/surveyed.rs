@@ -35,7 +35,7 @@ impl<T: Element> Nmf<T> {
     pub(crate) fn for_masks(mut self, sums: bool) -> Self {
         let knows = match self.solver {
             SolverKind::Mu | SolverKind::Mue => true,
-            SolverKind::Newton => !sums,
+            SolverKind::Newton | SolverKind::Gd => !sums,
             _ => false,
         };
         if !knows {

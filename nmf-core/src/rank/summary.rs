@@ -2,7 +2,7 @@
 
 use super::kept::Kept;
 use super::{MOST_ITEMS, Surveyed};
-use crate::stability::{agreement, consensus, match_runs, memberships};
+use crate::stability::{Agreement, agreement, assign, consensus, match_runs, memberships};
 use crate::{Element, Problem, Side};
 use ndarray::{Array2, ArrayView2, Axis};
 
@@ -18,6 +18,19 @@ fn sides<T>(run: &Kept<T>, side: Side) -> (ArrayView2<'_, T>, ArrayView2<'_, T>)
 pub(super) fn items(n: usize) -> Vec<usize> {
     let shown = n.min(MOST_ITEMS);
     (0..shown).map(|i| (i as u128 * n as u128 / shown as u128) as usize).collect()
+}
+
+/// Gives each cluster the number of the component of the best run that most of its items belong to, as far as each has one of its own.
+fn numbered_by(labels: &[u32], mut agree: Agreement, k: usize) -> Agreement {
+    let mut shared = Array2::<f64>::zeros((k, k));
+    for (cluster, label) in agree.clusters.iter().zip(labels) {
+        if let Some(count) = shared.get_mut((*cluster, *label as usize)) {
+            *count += 1.0;
+        }
+    }
+    let number = assign(shared.view());
+    agree.clusters.iter_mut().for_each(|c| *c = number.get(*c).copied().unwrap_or(*c));
+    agree
 }
 
 /// Of all runs at one rank, in the order of their numbers; `None` for no runs.
@@ -41,7 +54,7 @@ pub(super) fn summarize<T: Element>(
         })
         .collect();
     let shared = consensus(&labels);
-    let agree = telling.then(|| agreement(shared.view(), k));
+    let agree = telling.then(|| numbered_by(&labels[best], agreement(shared.view(), k), k));
     let matched = (runs.len() > 1).then(|| {
         let bases: Vec<ArrayView2<'_, T>> = runs.iter().map(|run| sides(run, side).1).collect();
         match_runs(&bases, best)
