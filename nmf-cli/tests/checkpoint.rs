@@ -206,8 +206,10 @@ fn what_cannot_be_resumed_is_refused_with_both_values() {
     changed[at] ^= 0x10;
     place.write("a.ckpt", changed);
     place.run(&format!("{run} --resume")).fails(2, &["a.ckpt"]);
-    place.run(&run.replace("a.ckpt", "x.csv")).fails(2, &["x.csv", "remove it or name another"]);
-    place.run(&format!("{} --resume", run.replace("a.ckpt", "x.csv"))).fails(2, &["x.csv", "zip archive"]);
+    place.write("other.csv", "1,2\n");
+    place.run(&run.replace("a.ckpt", "other.csv")).fails(2, &["other.csv", "remove it or name another"]);
+    place.run(&format!("{} --resume", run.replace("a.ckpt", "other.csv"))).fails(2, &["other.csv", "zip archive"]);
+    place.run(&run.replace("a.ckpt", "x.csv")).fails(2, &["the input and --checkpoint are the same file"]);
 }
 
 #[test]
