@@ -164,6 +164,9 @@ impl RankArgs {
     }
 
     fn check(&self) -> Result<(), Failure> {
+        if self.restarts > 1_000_000 || self.folds > 10_000 {
+            return Err(Failure::usage("--restarts takes at most 1,000,000, --folds at most 10,000"));
+        }
         if self.restarts == 0 {
             return Err(Failure::usage("--restarts 0 is not accepted: at least one start at every k"));
         }

@@ -242,7 +242,8 @@ impl<T: Element> Survey<T> {
         self.ranks.len() * (self.restarts + self.folds)
     }
 
-    /// Surveys X (m×n), one run at a time on each worker.
+    /// Surveys X (m×n), one run at a time on each worker. All workers use what the first has uploaded: several threads of one CPU may, several
+    /// GPUs may not.
     pub fn run<'a, B: Backend<Elem = T>>(&self, workers: &mut [B], x: impl Into<MatrixRef<'a, T>>) -> Result<Found<T>> {
         let found = self.run_kept(workers, x, &Nothing, &Nothing)?;
         found.ok_or_else(|| Error::Unsupported("the survey was stopped".into()))
@@ -275,6 +276,13 @@ impl<T: Element> Survey<T> {
         }
         if self.restarts == 0 {
             return refuse("restarts", "0".into(), "at least 1");
+        }
+        if self.restarts > 1_000_000 || self.folds > 10_000 {
+            return refuse(
+                "restarts and folds",
+                format!("{} and {}", self.restarts, self.folds),
+                "at most 1000000 and 10000",
+            );
         }
         if self.folds == 1 {
             return refuse("folds", "1".into(), "0 (nothing is held out), or at least 2");

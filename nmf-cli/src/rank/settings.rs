@@ -25,7 +25,13 @@ impl Settings {
         let pairs = [
             ("version", json!(env!("CARGO_PKG_VERSION"))),
             ("--precision", json!(T::NAME)),
-            ("--stored-only, --mask or --weights", json!(format!("{:?}", problem.observed()).to_lowercase())),
+            (
+                "--stored-only, --mask or --weights",
+                json!(
+                    format!("{:?}, {} stored entries", args.input_options.observed(), problem.stats().stored)
+                        .to_lowercase()
+                ),
+            ),
             ("the matrix or its weights", json!(format!("{rows}×{cols}, {:016x}", problem.fingerprint()))),
             ("--ranks", json!(args.ranks.0)),
             ("--restarts", json!(args.restarts)),

@@ -6,7 +6,8 @@ use super::speckle::{Entry, Rows};
 use super::{Survey, Watch};
 use crate::init::uniform;
 use crate::{
-    Backend, Element, Error, Fitted, Flow, Init, Loss, Matrix, MatrixRef, Nmf, Observed, Progress, Result, Sparse,
+    Backend, Element, Error, Fitted, Flow, Init, Loss, Matrix, MatrixRef, Nmf, Observed, Problem, Progress, Result,
+    Sparse,
 };
 use ndarray::{Array2, ArrayView2, concatenate, s};
 
@@ -16,10 +17,26 @@ const RANDOM_STARTS: u64 = 2;
 /// chance would otherwise cost without limit, and one such entry would decide.
 const FLOOR: f64 = 1e-3;
 
-/// The range in which a model is judged, for X of this mean and largest entry. Beyond the largest entry there is nothing to predict, and
-/// a row that has lost nearly all its entries to a fold may be given anything: one entry would decide again.
-pub(super) fn range(mean: f64, largest: f64) -> (f64, f64) {
-    (FLOOR * mean, largest.max(FLOOR * mean))
+/// And a model this many times above the largest known entry of the row, or of the column, is judged as if it were there: weights that few
+/// entries determine may be anything, and one such entry would decide again.
+const CEILING: f64 = 3.0;
+
+/// Largest known entry of every row and of every column.
+fn largest<T: Element>(problem: &Problem<'_, T>) -> (Vec<f64>, Vec<f64>) {
+    let (m, n) = problem.dim();
+    let (mut rows, mut cols) = (vec![0.0f64; m], vec![0.0f64; n]);
+    let mut see = |i: usize, j: usize, v: f64| {
+        rows[i] = rows[i].max(v);
+        cols[j] = cols[j].max(v);
+    };
+    match (problem.x(), problem.weights()) {
+        (MatrixRef::Dense(x), Some(MatrixRef::Dense(w))) => {
+            let known = x.indexed_iter().zip(w).filter(|(_, w)| **w > T::zero());
+            known.for_each(|(((i, j), v), _)| see(i, j, v.f64()));
+        }
+        (x, _) => x.for_each(|i, j, v| see(i, j, v.f64())),
+    }
+    (rows, cols)
 }
 
 /// What is left to learn from once a fold is held out.
@@ -84,8 +101,8 @@ pub(super) struct Chain<'a, T: Element> {
     pub(super) x: MatrixRef<'a, T>,
     pub(super) rest: &'a Rest<T>,
     pub(super) held: &'a [Entry],
-    /// What a model is held to be at least and at most where it is judged.
-    pub(super) range: (f64, f64),
+    /// Mean of the known entries of X.
+    pub(super) mean: f64,
     pub(super) fold: usize,
     pub(super) watch: &'a dyn Watch,
 }
@@ -132,6 +149,7 @@ impl<T: Element> Chain<'_, T> {
         let weighted = base.weighted(&x).map_err(|e| self.named(remaining[0], e))?;
         let problem = base.problem(x.reborrow(), weighted.as_ref()).map_err(|e| self.named(remaining[0], e))?;
         let data = problem.upload(b)?;
+        let most = largest(&problem);
         for &k in remaining {
             let base = base.clone().with_rank(k).restarts(1).trace_every(0).kkt(false);
             let mut starts: Vec<Nmf<T>> = (0..RANDOM_STARTS)
@@ -154,7 +172,7 @@ impl<T: Element> Chain<'_, T> {
                 }
             }
             let Some(best) = best else { return Ok(false) };
-            let error = held_out_error(base.loss_ref(), self.held, best.w(), best.h(), self.range);
+            let error = held_out_error(base.loss_ref(), self.held, best.w(), best.h(), FLOOR * self.mean, &most);
             fold.ranks.push(k);
             fold.errors.push(error);
             fold.last = Some(best.into_factors());
@@ -175,20 +193,23 @@ fn widened<T: Element>(f: &Array2<T>, k: usize, seed: u64, which: u64) -> Array2
     concatenate(ndarray::Axis(1), &[old, new.view()]).unwrap_or_else(|_| f.clone())
 }
 
-/// Σ ω·d(x, v) / Σ ω over held-out entries, v = w·h brought into the range.
+/// Σ ω·d(x, v) / Σ ω over held-out entries, v = w·h, but at least `least` and at most
+/// [`CEILING`] times the largest known entry of its row or column (`most`).
 fn held_out_error<T: Element>(
     loss: &Loss,
     held: &[Entry],
     w: ArrayView2<'_, T>,
     h: ArrayView2<'_, T>,
-    (least, most): (f64, f64),
+    least: f64,
+    most: &(Vec<f64>, Vec<f64>),
 ) -> f64 {
     let h = h.t();
     let (mut sum, mut total) = (0.0, 0.0);
     for e in held {
         let pairs = w.row(e.row as usize).into_iter().zip(h.row(e.col as usize));
         let v: f64 = pairs.map(|(a, b)| a.f64() * b.f64()).sum();
-        sum += e.weight * loss.value(e.value, v.clamp(least, most));
+        let ceiling = CEILING * most.0[e.row as usize].min(most.1[e.col as usize]);
+        sum += e.weight * loss.value(e.value, v.min(ceiling).max(least));
         total += e.weight;
     }
     if total > 0.0 { sum / total } else { f64::NAN }

@@ -6,7 +6,7 @@
 //! N, D and the divergence are those of X' (all entries) minus those of Z (stored entries only). `Backend::terms` adds such sums up.
 
 use crate::backend::{Accumulate, Info, Observed, Op, Side, Support, Ticket};
-use crate::{Backend, Error, Extrapolation, Loss, MatrixRef, Penalty, Result, Rule, Sparse, Weight};
+use crate::{Backend, Element, Error, Extrapolation, Loss, MatrixRef, Penalty, Result, Rule, Sparse, Weight};
 use ndarray::{Array2, ArrayView2};
 use std::collections::HashMap;
 
@@ -22,6 +22,12 @@ pub(super) struct LeftOut<'a, B: Backend> {
 pub(super) struct Data<D> {
     rest: D,
     left_out: D,
+}
+
+/// How much of the entries left out is taken out of the sums: all but a thousand roundings. A denominator that consists of them alone (a
+/// component of one column, whose entry is left out) would otherwise come out at or below zero, and its factor without bounds.
+fn taken<T: Element>() -> f64 {
+    1.0 - 1024.0 * T::EPS
 }
 
 /// A sum, and what is to be subtracted from it.
@@ -45,7 +51,7 @@ impl<'a, B: Backend> LeftOut<'a, B> {
         let mut out: Vec<f64> = Vec::with_capacity(values.len());
         for (v, minus) in values.into_iter().zip(self.tickets.remove(t).unwrap_or_default()) {
             match (out.last_mut(), minus) {
-                (Some(last), true) => *last -= v,
+                (Some(last), true) => *last -= v * taken::<B::Elem>(),
                 _ => out.push(v),
             }
         }
@@ -136,7 +142,7 @@ impl<B: Backend> Backend for LeftOut<'_, B> {
         acc: &mut B::Terms,
     ) -> Result<()> {
         self.inner.terms(loss, &x.rest, side, f, other, alpha, how, acc)?;
-        self.inner.terms(loss, &x.left_out, side, f, other, -alpha, Accumulate::Add, acc)
+        self.inner.terms(loss, &x.left_out, side, f, other, -alpha * taken::<B::Elem>(), Accumulate::Add, acc)
     }
 
     fn apply(&mut self, t: &B::Terms, f: &mut B::Factor, rule: &Rule) -> Result<()> {

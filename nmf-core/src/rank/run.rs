@@ -1,6 +1,6 @@
 //! Who does what when: units of work over workers, results gathered in a fixed order.
 
-use super::held_out::{Chain, Rest, range};
+use super::held_out::{Chain, Rest};
 use super::kept::{Fold, Kept, State, load};
 use super::recommend::{mean_and_error, recommend};
 use super::speckle::{Rows, speckles};
@@ -101,7 +101,7 @@ pub(super) fn run<T: Element, B: Backend<Elem = T>>(
     }
     tell_what_is_done(survey, watch, &folds, &runs);
 
-    let uses_zeros = problem.observed() == Observed::All;
+    let uses_zeros = leaves_out(&problem);
     let rows = folding.then(|| Rows::new(problem.x(), problem.weights(), uses_zeros));
     let share = share(survey, &problem);
     let held = match &rows {
@@ -194,6 +194,16 @@ fn tell_what_is_done<T: Element>(
     }
 }
 
+/// Whether zeros that a sparse X does not store may be held out.
+fn leaves_out<T: Element>(problem: &Problem<'_, T>) -> bool {
+    let stats = problem.stats();
+    let gaps = stats.stored < stats.rows as u64 * stats.cols as u64;
+    matches!(problem.x(), MatrixRef::Sparse(_)) && problem.observed() == Observed::All && gaps
+}
+
+/// Takes in what a worker has done.
+type Gather<'g, T, D> = &'g mut dyn FnMut(Done<T>, &Shared<'_, '_, T, D>) -> Result<()>;
+
 /// Entries of a sparse X whose zeros count that are left out of a fold at most.
 const MOST_LEFT_OUT: f64 = 2e6;
 
@@ -201,9 +211,8 @@ const MOST_LEFT_OUT: f64 = 2e6;
 fn share<T: Element>(survey: &Survey<T>, problem: &Problem<'_, T>) -> f64 {
     let stats = problem.stats();
     let all = stats.rows as f64 * stats.cols as f64;
-    let zeros = matches!(problem.x(), MatrixRef::Sparse(_)) && problem.observed() == Observed::All;
     let most = (stats.stored as f64).min(MOST_LEFT_OUT);
-    if zeros { survey.share.min(most / all) } else { survey.share }
+    if leaves_out(problem) { survey.share.min(most / all) } else { survey.share }
 }
 
 /// Lets the workers do the jobs; `false` if somebody asked to stop.
@@ -211,7 +220,7 @@ fn work<T: Element, B: Backend<Elem = T>>(
     workers: &mut [B],
     jobs: &[Job],
     shared: &Shared<'_, '_, T, B::Data>,
-    gather: &mut dyn FnMut(Done<T>, &Shared<'_, '_, T, B::Data>) -> Result<()>,
+    gather: Gather<'_, T, B::Data>,
 ) -> Result<bool> {
     let next = AtomicUsize::new(0);
     let mut outcome = Ok(());
@@ -260,8 +269,8 @@ fn one<T: Element, B: Backend<Elem = T>>(
         Job::Fold(fold) => {
             let (Some(rows), Some(held)) = (&shared.rows, shared.held.get(fold)) else { return Ok(None) };
             let rest = Rest::new(rows, held);
-            let (x, range) = (shared.problem.x(), range(shared.problem.mean(), shared.problem.stats().max));
-            let chain = Chain { survey, x: x.reborrow(), rest: &rest, held, range, fold, watch: shared };
+            let (x, mean) = (shared.problem.x(), shared.problem.mean());
+            let chain = Chain { survey, x: x.reborrow(), rest: &rest, held, mean, fold, watch: shared };
             let mut state = lock(&shared.folds).get(&fold).cloned().unwrap_or_default();
             let from = state.clone();
             let complete = chain.run(b, Some(from), &mut |now| {

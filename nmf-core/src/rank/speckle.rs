@@ -117,7 +117,7 @@ pub(super) fn speckles<T: Element>(rows: &Rows<'_, T>, share: f64, folds: usize,
         let (count, mut t) = (rows.candidates(i), 0usize);
         loop {
             // gaps between successes of probability `all` are geometric
-            let gap = ((1.0 - unit(&mut rng)).ln() / (1.0 - all).ln()).floor();
+            let gap = ((1.0 - unit(&mut rng)).ln() / (-all).ln_1p()).floor();
             t = t.saturating_add(gap.min(usize::MAX as f64) as usize);
             if t >= count {
                 break;
