@@ -15,9 +15,10 @@
 //! use nmf_core::{Loss, Nmf, rank::Survey};
 //! use nmf_cpu::Cpu;
 //!
-//! // two groups of rows that share nothing
+//! // two groups of rows that share nothing, and counts that scatter around that
 //! let x = ndarray::Array2::from_shape_fn((30, 24), |(i, j)| {
-//!     if (i < 15) == (j < 12) { 1.0 + ((7 * i + 3 * j) % 5) as f64 } else { 0.1 }
+//!     let scatter = (i * i * 131 + j * j * 57 + i * j * 29) % 101;
+//!     if (i < 15) == (j < 12) { 4.0 + scatter as f64 / 25.0 } else { 0.1 }
 //! });
 //! let survey = Survey::new(Nmf::new(1).loss(Loss::KL), [1, 2, 3]).restarts(5).folds(5);
 //! let mut workers = [Cpu::<f64>::with_threads(1)?, Cpu::with_threads(1)?];
