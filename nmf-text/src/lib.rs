@@ -5,8 +5,10 @@
 //! [`TextModel`] keeps what is needed to count new documents the same way. [`topics`] reads the factors of
 //! a document–term matrix, [`agreement`] compares topics with labels.
 //!
-//! The English stop words are the list of the Glasgow Information Retrieval Group
-//! (<http://ir.dcs.gla.ac.uk/resources/linguistic_utils/stop_words>) in the form scikit-learn has it.
+//! A [`Language`] splits Japanese and Chinese, brings its stop words and its stemmer. The English stop words are the list
+//! of the Glasgow Information Retrieval Group
+//! (<http://ir.dcs.gla.ac.uk/resources/linguistic_utils/stop_words>) in the form scikit-learn has it, the others those of
+//! <https://github.com/stopwords-iso>; to the Japanese ones words were added. `NOTICES.md` says where dictionaries come from.
 //!
 //! ```
 //! use nmf_text::{Document, TextOptions, VectorizerBuilder};
@@ -26,9 +28,11 @@ mod counts;
 mod decode;
 mod error;
 mod interner;
+mod language;
 mod message;
 mod model;
 mod options;
+mod terms;
 mod tokens;
 pub mod topics;
 mod vectorize;
@@ -36,6 +40,7 @@ mod vectorize;
 pub use corpus::{Document, Format, ReadOptions, ReadReport, detect_format, read_documents};
 pub use counts::{Corpus, Stats, tfidf};
 pub use error::{Error, Result};
+pub use language::Language;
 pub use model::{MODEL_VERSION, TextModel};
 pub use options::{Df, StopWords, Strip, TextOptions};
 pub use tokens::{DEFAULT_PATTERN, Tokenizer};

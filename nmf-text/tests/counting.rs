@@ -1,6 +1,8 @@
 //! Vocabulary, bounds, tf-idf and saved models. Values from scikit-learn are those of version 1.9.
 
-use nmf_text::{Corpus, Df, Document, Error, StopWords, TextModel, TextOptions, Vectorizer, VectorizerBuilder};
+use nmf_text::{
+    Corpus, Df, Document, Error, Language, StopWords, TextModel, TextOptions, Vectorizer, VectorizerBuilder,
+};
 use std::collections::HashSet;
 
 const DOCS: [&str; 4] = ["the cat sat on the mat", "The dog sat", "a cat and a dog", "!"];
@@ -90,14 +92,14 @@ fn stop_words() {
     let list = StopWords::List(HashSet::from(["CAT".to_string(), "sat".to_string()]));
     let c = count(&DOCS, TextOptions { stop_words: list, ..Default::default() }).unwrap();
     assert_eq!((c.vocabulary.join(" ").as_str(), c.stats.stop_words, c.stats.words), ("and dog mat on the", 4, 5));
-    let c = count(&DOCS, TextOptions { stop_words: StopWords::English, ..Default::default() }).unwrap();
+    let c = count(&DOCS, TextOptions { stop_words: StopWords::Of(Language::English), ..Default::default() }).unwrap();
     assert_eq!(c.vocabulary, ["cat", "dog", "mat", "sat"]);
 }
 
 #[test]
 fn an_empty_vocabulary_says_why() {
     let why = |options| count(&["aa bb", "aa the"], options).unwrap_err().to_string();
-    let stop_words = StopWords::English;
+    let stop_words = StopWords::Of(Language::English);
     let e = why(TextOptions { stop_words, min_df: Df::Count(2), max_df: Df::Share(0.5), ..Default::default() });
     assert!(e.contains("2 documents hold 4 tokens; 1 of them are stop words (--stop-words)"), "{e}");
     assert!(e.contains("1 different words are in more documents than --max-df 0.5"), "{e}");
@@ -145,7 +147,7 @@ fn models_come_back() {
     assert_eq!(TextModel::from_json(&plain.to_json()).unwrap(), plain);
 
     for (field, value) in [
-        ("version", serde_json::json!(2)),
+        ("version", serde_json::json!(3)),
         ("vocabulary", serde_json::json!(["a", "a", "b", "c", "d"])),
         ("vocabulary", serde_json::json!([])),
         ("vocabulary", serde_json::json!([1])),
@@ -174,7 +176,8 @@ fn models_come_back() {
 #[test]
 fn a_given_vocabulary_keeps_its_order() {
     let vocabulary: Vec<String> = ["dog", "the", "cat"].map(String::from).into();
-    let options = TextOptions { stop_words: StopWords::English, min_df: Df::Count(9), ..Default::default() };
+    let options =
+        TextOptions { stop_words: StopWords::Of(Language::English), min_df: Df::Count(9), ..Default::default() };
     let v = Vectorizer::from_vocabulary(&vocabulary, None, options).unwrap();
     let c = v.transform(&documents(&DOCS)).unwrap();
     assert_eq!(rows(&c), [[0.0, 2.0, 1.0], [1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0; 3]]);
