@@ -122,6 +122,22 @@ impl Terms {
         met
     }
 
+    /// Hands over each word of a normalized text: as it stands there, its stem, and whether the word before stands next
+    /// to it, with a blank, a line end or a hyphen between at most.
+    pub(crate) fn each_neighbour(&mut self, text: &str, mut visit: impl FnMut(&str, &str, bool)) {
+        let mut stems = self.stems.take();
+        let mut end = None;
+        self.each_word(text, |word| {
+            let start = word.as_ptr() as usize - text.as_ptr() as usize;
+            let between = end.and_then(|end| text.get(end..start));
+            let next =
+                |gap: &str| gap == "-" || (gap.chars().all(char::is_whitespace) && gap.matches('\n').count() < 2);
+            visit(word, stems.as_mut().map_or(word, |s| s.of(word)), between.is_some_and(next));
+            end = Some(start + word.len());
+        });
+        self.stems = stems;
+    }
+
     /// Hands over what was gathered: every word, and every run of up to `ngrams` words, which is written with one
     /// blank between words; true for words.
     pub(crate) fn each_term(&self, mut visit: impl FnMut(&str, bool)) {
