@@ -1,6 +1,7 @@
 //! `factorize`: X ≈ W·H for a matrix from a file.
 
 use crate::args::Global;
+use crate::checkpoint::CheckpointOptions;
 use crate::failure::Failure;
 use crate::fit_options::FitOptions;
 use crate::input::InputOptions;
@@ -26,12 +27,19 @@ use std::time::Instant;
     after_help = "Examples:\n  nmf-cli factorize counts.mtx.gz -k 20 --loss kl -o model\n  \
         nmf-cli factorize x.npy -k 10 --solver mu --init random --seed 3 --tol 0 --max-iter 100 --json\n  \
         nmf-cli factorize gaps.csv -k 5 --mask known.csv -o model\n  \
-        nmf-cli factorize spectrogram.npy -k 30 --shifts 12 --loss is -o model\n\n\
+        nmf-cli factorize spectrogram.npy -k 30 --shifts 12 --loss is -o model\n  \
+        nmf-cli factorize huge.npz -k 200 --max-iter 5000 --checkpoint huge.ckpt --resume -o model\n  \
+        nmf-cli factorize table.csv -k 5 --report table.html --plots pictures\n\n\
         With --shifts L, X ≈ Σ W[:,:,τ]·(H moved τ columns to the right), τ = 0 to L−1: W[:,q,:] is a pattern of L columns of X, and \
         row q of H says where it begins and how strong it is.\n\n\
         The objective is the plain sum over the entries: fro ½Σ(x−v)², kl Σ(x ln(x/v) − x + v), is Σ(x/v − ln(x/v) − 1). With \
         --mask the sums (and the squared error Σ(x−v)²) run over the known entries, with --weights each entry's term is \
-        multiplied by its weight."
+        multiplied by its weight.\n\n\
+        --checkpoint FILE makes a long factorization safe: killed at any moment, the same command with --resume goes on from the last \
+        checkpoint and ends at the same result, to the last bit. The input and all options must be the same, and so must the machine; \
+        --max-iter and --time-limit may be raised as long as no earlier restart ended by them, and --threads, --normalize and -o are \
+        free. A finished factorization leaves FILE where it is: --resume then answers at once, or does the iterations that a larger \
+        --max-iter asks for."
 )]
 pub(crate) struct FactorizeArgs {
     /// X, m×n: .npy, .npz (an array or scipy.sparse), .mtx, .mtx.gz, .csv, .tsv, or a 10x folder
@@ -58,6 +66,9 @@ pub(crate) struct FactorizeArgs {
     /// A page about the result.
     #[command(flatten)]
     pub(crate) report: ReportOptions,
+    /// What is kept on the way.
+    #[command(flatten)]
+    pub(crate) checkpoint: CheckpointOptions,
 }
 
 /// What to normalize.
@@ -100,6 +111,7 @@ pub(crate) fn run(args: &FactorizeArgs, global: &Global) -> Result<(), Failure> 
         nmf_io::Staging::new(dir)?;
     }
     args.report.check_beside(args.output.as_deref())?;
+    let checkpoint = args.checkpoint.open(global)?;
     let clock = Instant::now();
     let (loaded, _) = args.input_options.load(&args.input, precision, global)?;
     args.fit.check_shifts(&args.input, loaded.dim().1)?;
@@ -115,6 +127,7 @@ pub(crate) fn run(args: &FactorizeArgs, global: &Global) -> Result<(), Failure> 
             normalize: args.normalize.norm(),
             source: &args.input,
             load_seconds,
+            checkpoint: checkpoint.as_ref(),
             global,
         };
         let solved = solve(b, table.matrix.view(), &job, other)?;

@@ -87,7 +87,11 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(e: Error) -> Failure {
-        match e {
+        let inner = match &e {
+            Error::Within { source, .. } => &**source,
+            e => e,
+        };
+        match inner {
             Error::Device(_) | Error::OutOfMemory { .. } | Error::Diverged { .. } => Failure::work(e.to_string()),
             _ => Failure::usage(as_typed(&e.to_string())),
         }

@@ -16,8 +16,9 @@ use crate::session::{self, Engine};
 use crate::text;
 use archive::Folder;
 use clap::{Args, ValueEnum};
-use nmf_core::rank::{Archive, Nothing, Survey, Unit, Watch};
-use nmf_core::{Backend, Flow, Loss, Side};
+use nmf_core::rank::{Archive, Nothing, Survey, Surveyed, Unit, Watch};
+use nmf_core::stability::{Bootstrap, bootstrap};
+use nmf_core::{Backend, Flow, Loss, MatrixRef, Nmf, Side};
 use nmf_io::Table;
 use settings::Settings;
 use std::path::PathBuf;
@@ -33,9 +34,10 @@ use std::time::Instant;
     after_help = "Examples:\n  nmf-cli rank counts.mtx --ranks 2..12 --loss kl -o survey --report survey.html\n  \
         nmf-cli rank genes.tsv --ranks 2..8 --restarts 30 --cluster cols -o survey\n  \
         nmf-cli rank ratings.mtx --ranks 2,5,10,20 --stored-only --bootstrap 50 -o survey\n\n\
-        With -o, every finished run is kept in DIR/survey: the same command continues where it was stopped or killed, and a longer \
-        --ranks adds to what is there. Results do not depend on that, nor on --threads.\n\n\
-        The recommended k is the smallest whose held-out error is within one standard error of the lowest."
+        With -o, every finished run is kept in DIR/survey: the same command continues where it was stopped or killed, and a --ranks \
+        that goes on where it ended adds to what is there. Results do not depend on that, nor on --threads.\n\n\
+        The recommended k is the smallest whose held-out error is within one standard error of the lowest. Where --solver does not know \
+        unknown entries (the HALS family and least squares), what is held out is fitted by one that does (mue, mu or newton)."
 )]
 pub(crate) struct RankArgs {
     /// X, m×n, in any format that factorize reads
@@ -52,8 +54,8 @@ pub(crate) struct RankArgs {
     /// Sets of entries that are held out in turn; 0: none
     #[arg(long, default_value_t = 5, value_name = "F")]
     pub(crate) folds: usize,
-    /// Share of the known entries in each of these sets, at most 1/F [default: 0.1; of a sparse matrix at most twice as many entries as
-    /// it stores]
+    /// Share of the known entries in each of these sets, at most 1/F [default: 0.1; of a sparse matrix whose zeros count at most as many entries as
+    /// it stores, and two million]
     #[arg(long, value_name = "SHARE")]
     pub(crate) holdout: Option<f64>,
     /// What the consensus clusters: rows (by W) or columns (by H) [default: the shorter side]
@@ -163,6 +165,11 @@ impl RankArgs {
         if self.restarts == 0 {
             return Err(Failure::usage("--restarts 0 is not accepted: at least one start at every k"));
         }
+        if self.bootstrap == 1 {
+            return Err(Failure::usage(
+                "--bootstrap 1 is not accepted: one resample has no spread; at least 2, better 50",
+            ));
+        }
         match (self.folds, self.holdout) {
             (1, _) => return Err(Failure::usage("--folds 1 is not accepted: 0 (nothing is held out), or at least 2")),
             (0, Some(_)) => {
@@ -237,15 +244,15 @@ pub(crate) fn run(args: &RankArgs, global: &Global) -> Result<(), Failure> {
     let threads = session::threads(global).min(units);
     let survey = Job { args, fit: &fit, known: &known, load_seconds, global };
     match engine {
-        Engine::CpuF32(_) => {
+        Engine::CpuF32(mut cpu) => {
             let mut workers = session::single_threaded::<f32>(threads)?;
-            survey.run(&mut workers, &loaded.into_f32())
+            survey.run(&mut workers, Some(&mut cpu), &loaded.into_f32())
         }
-        Engine::CpuF64(_) => {
+        Engine::CpuF64(mut cpu) => {
             let mut workers = session::single_threaded::<f64>(threads)?;
-            survey.run(&mut workers, &loaded.into_f64())
+            survey.run(&mut workers, Some(&mut cpu), &loaded.into_f64())
         }
-        Engine::Gpu(mut gpu) => survey.run(std::slice::from_mut(&mut *gpu), &loaded.into_f32()),
+        Engine::Gpu(mut gpu) => survey.run(std::slice::from_mut(&mut *gpu), None, &loaded.into_f32()),
     }
 }
 
@@ -258,10 +265,19 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn run<B: Backend>(&self, workers: &mut [B], table: &Table<B::Elem>) -> Result<(), Failure> {
+    fn blame(&self, e: nmf_core::Error) -> Failure {
+        match (&e, &self.args.output) {
+            (nmf_core::Error::Archive(what), Some(dir)) => {
+                Failure::file(&dir.join("survey"), format!("{what}; --fresh starts anew"))
+            }
+            _ => self.known.blame(&self.args.input, e),
+        }
+    }
+
+    /// On workers of one thread each; resamples, which are one after the other, on `many`.
+    fn run<B: Backend>(&self, workers: &mut [B], many: Option<&mut B>, table: &Table<B::Elem>) -> Result<(), Failure> {
         let (args, global) = (self.args, self.global);
         let x = table.matrix.view();
-        let info = workers.first().map(Backend::info);
         let nmf = self.fit.build::<B::Elem>(x.dim(), self.known)?.nmf.kkt(false);
         let mut survey = Survey::new(nmf.clone(), args.ranks.0.iter().copied())
             .restarts(args.restarts)
@@ -270,9 +286,16 @@ impl Job<'_> {
         if let Some(side) = args.cluster {
             survey = survey.cluster(if side == Clustered::Rows { Side::Rows } else { Side::Cols });
         }
-        let settings = Settings::new(args, &x, self.known, info.as_ref().map_or("", |i| i.name.as_str()));
+        let weighted = nmf.weighted(&x).map_err(|e| self.blame(e))?;
+        let problem = nmf.problem(x.reborrow(), weighted.as_ref()).map_err(|e| self.blame(e))?;
+        let Some(worker) = workers.first() else { return Err(Failure::work("there is no backend to work on")) };
+        survey.check(worker, &problem).map_err(|e| self.blame(e))?;
+        let info = worker.info();
+        // the adapter of a CPU is its threads, on which nothing depends
+        let adapter = if info.name == "cpu" { "" } else { info.adapter.as_str() };
+        let settings = Settings::new(args, &problem, (&info.name, adapter));
         let folder = match &args.output {
-            Some(dir) => Some(Folder::open(&dir.join("survey"), &settings, args.fresh)?),
+            Some(dir) => Some(Folder::open(&dir.join("survey"), &settings, args.restarts, args.fresh)?),
             None => None,
         };
         let archive: &dyn Archive<B::Elem> = match &folder {
@@ -286,9 +309,9 @@ impl Job<'_> {
             interruptible: &interruptible,
         };
         let clock = Instant::now();
-        let found = survey.run_kept(workers, x.reborrow(), archive, &watch).map_err(|e| {
-            folder.as_ref().and_then(Folder::failure).unwrap_or_else(|| self.known.blame(&args.input, e))
-        })?;
+        let found = survey
+            .run_kept(workers, x.reborrow(), archive, &watch)
+            .map_err(|e| folder.as_ref().and_then(Folder::failure).unwrap_or_else(|| self.blame(e)))?;
         let finished = watch.finished.load(Ordering::Relaxed);
         drop(watch);
         let Some(found) = found else {
@@ -302,47 +325,79 @@ impl Job<'_> {
         let mut cost = Cost {
             load_seconds: self.load_seconds,
             seconds: clock.elapsed().as_secs_f64(),
-            backend: info.as_ref().map_or(String::new(), |i| i.name.clone()),
-            adapter: info.map_or(String::new(), |i| i.adapter),
+            backend: info.name.clone(),
+            adapter: adapter.to_string(),
             precision: <B::Elem as nmf_core::Element>::NAME,
             threads: workers.len(),
         };
-        let bootstrap = match args.bootstrap {
-            0 => None,
-            resamples => {
-                let best = found.ranks.iter().find(|s| s.k == found.recommended.rank);
-                let Some((best, b)) = best.zip(workers.first_mut()) else {
-                    return Err(Failure::work("the recommended rank has no factors to resample"));
+        // a failure here must not cost the survey: it is told once everything else is saved
+        let bootstrap = match found.ranks.iter().find(|s| s.k == found.recommended.rank) {
+            Some(best) if args.bootstrap > 0 && !interruptible.stopping() => {
+                let b = match many {
+                    Some(b) => Some(b),
+                    None => workers.first_mut(),
                 };
-                let counter = Counter::new(global, "resampling", resamples);
-                // resamples start where the data's own fit ended: what stops early has no time to move
-                let start = nmf.clone().with_rank(best.k).start(best.w.clone(), best.h.clone()).tol(args.tol * 0.01);
-                let fitted = start.clone().max_iter(0).fit(b, x.reborrow())?;
-                let mut look = |done: usize| {
-                    counter.step(&format!("{done} of {resamples}"));
-                    if interruptible.stopping() { Flow::Stop } else { Flow::Continue }
-                };
-                Some(nmf_core::stability::bootstrap(b, x.reborrow(), &start, &fitted, resamples, args.seed, &mut look)?)
+                b.map(|b| self.resample(b, &x, &nmf, best, &interruptible))
             }
+            _ => None,
+        };
+        let (bootstrap, failed) = match bootstrap.transpose() {
+            Ok(done) => (done, None),
+            Err(e) => (None, Some(e)),
         };
         cost.seconds = clock.elapsed().as_secs_f64();
-        let output = files::Output { args, table, found: &found, bootstrap: bootstrap.as_ref(), cost: &cost };
-        let json = output.json(&settings);
+        let output = files::Output {
+            args,
+            table,
+            known: self.known,
+            found: &found,
+            bootstrap: bootstrap.as_ref(),
+            cost: &cost,
+            settings: &settings,
+        };
+        let json = output.json();
         if let Some(dir) = &args.output {
             output.save(dir, &json)?;
         }
         if args.report.wanted() {
-            args.report.write(pages::report(&output))?;
+            args.report.write(pages::report(&output, session::threads(global))?)?;
         }
         if global.json {
             text::print_json(&json)?;
         } else {
             text::print(&output.text())?;
         }
-        if interruptible.stopping() {
-            return Err(Failure::interrupted("stopped while resampling; what there is was saved"));
+        let resampled = bootstrap.as_ref().map_or(0, |b| b.resamples);
+        match failed {
+            Some(e) => Err(Failure::from(e).prefixed("--bootstrap")),
+            None if resampled < args.bootstrap => Err(Failure::interrupted(format!(
+                "stopped after {resampled} of {} resamples; the survey is complete{}",
+                args.bootstrap,
+                if args.output.is_some() { " and saved" } else { "" }
+            ))),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// The bootstrap at the recommended rank.
+    fn resample<B: Backend>(
+        &self,
+        b: &mut B,
+        x: &MatrixRef<'_, B::Elem>,
+        nmf: &Nmf<B::Elem>,
+        best: &Surveyed<B::Elem>,
+        interruptible: &Interruptible,
+    ) -> nmf_core::Result<Bootstrap> {
+        let resamples = self.args.bootstrap;
+        let counter = Counter::new(self.global, "resampling", resamples);
+        // resamples start where the data's own fit ended: what stops early has no time to move
+        let start = nmf.clone().with_rank(best.k).start(best.w.clone(), best.h.clone()).tol(self.args.tol * 0.01);
+        let fitted = start.clone().max_iter(0).fit(b, x.reborrow())?;
+        let mut look = |done: usize| {
+            counter.step(&format!("{done} of {resamples}"));
+            if interruptible.stopping() { Flow::Stop } else { Flow::Continue }
+        };
+        bootstrap(b, x.reborrow(), &start, &fitted, resamples, self.args.seed, &mut look)
     }
 }
 

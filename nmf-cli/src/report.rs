@@ -8,7 +8,8 @@ mod png;
 mod typed;
 
 pub(crate) use html::Page;
-pub(crate) use model::Model;
+pub(crate) use model::{Model, range, seen_from_afar};
+pub(crate) use typed::shell_line;
 
 use crate::failure::Failure;
 use clap::Args;

@@ -60,6 +60,7 @@ pub(crate) fn run(global: &Global) -> Result<(), Failure> {
             normalize: None,
             source: Path::new("the built-in sample"),
             load_seconds: 0.0,
+            checkpoint: None,
             global,
         };
         let mut solved = solve(b, table.matrix.view(), &job, None)?;

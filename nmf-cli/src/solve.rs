@@ -13,6 +13,7 @@
 //! ```
 
 use crate::args::Global;
+use crate::checkpoint::Checkpoint;
 use crate::cross_check;
 use crate::failure::Failure;
 use crate::fit_json::Report;
@@ -23,8 +24,8 @@ use crate::progress::{Interruptible, Watch};
 use crate::session::Engine;
 use crate::squared_error::{squared_error, weighted_squared_error};
 use crate::text::number;
-use nmf_core::{Backend, Element, Error, Fitted, MatrixRef, Norm, SolverKind, Stopped};
-use std::path::Path;
+use nmf_core::{Backend, Element, Error, Fitted, Keeper, MatrixRef, Norm, SolverKind, Stopped};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// A factorization to do.
@@ -39,6 +40,8 @@ pub(crate) struct Job<'a> {
     pub(crate) source: &'a Path,
     /// Seconds it took to read X.
     pub(crate) load_seconds: f64,
+    /// Where its state is kept on the way.
+    pub(crate) checkpoint: Option<&'a Checkpoint>,
     /// The global options.
     pub(crate) global: &'a Global,
 }
@@ -49,6 +52,8 @@ pub(crate) struct Solved<T: Element> {
     pub(crate) fitted: Fitted<T>,
     /// What `fit.json` says.
     pub(crate) report: Report,
+    /// The file from which an interrupted one can go on.
+    pub(crate) checkpoint: Option<PathBuf>,
     /// Keeps Ctrl-C from ending the program before everything is saved.
     pub(crate) interruptible: Interruptible,
 }
@@ -61,7 +66,12 @@ impl<T: Element> Solved<T> {
                 Some(dir) => format!("what there is was saved in {}", dir.display()),
                 None => "nothing was saved, for want of -o DIR".into(),
             };
-            return Err(Failure::interrupted(format!("stopped after iteration {}; {saved}", self.report.iterations)));
+            let resume = match &self.checkpoint {
+                Some(file) => format!("; --resume goes on from {}", file.display()),
+                None => String::new(),
+            };
+            let iterations = self.report.iterations;
+            return Err(Failure::interrupted(format!("stopped after iteration {iterations}; {saved}{resume}")));
         }
         match self.report.cross_check {
             Some(c) if !c.agree => Err(Failure::work(format!(
@@ -95,13 +105,17 @@ pub(crate) fn solve<B: Backend>(
     let interruptible = Interruptible::new();
     let size = patterns::size(job.fit.rank, job.fit.shifts);
     global.detail(format!("factoring {}×{} at {size} by {kind}; Ctrl-C stops and saves", dim.0, dim.1));
+    let resume = job.checkpoint.map(|c| c.read::<B::Elem>(global)).transpose()?.flatten();
     let mut watch = Watch::new(global, "factoring", Some(&interruptible));
-    let fitted = nmf.fit_uploaded(b, &data, &problem, prepare, &mut watch).map_err(|e| match e {
-        Error::Diverged { .. } if kind == SolverKind::Gd => blame(e).with("; or a smaller --step"),
-        e => blame(e),
-    })?;
-    drop(watch);
-    drop(data);
+    let mut writer = job.checkpoint.map(|c| c.writer(global));
+    let keeper = writer.as_mut().map(|w| w as &mut dyn Keeper<B::Elem>);
+    let fitted =
+        nmf.fit_kept(b, &data, &problem, prepare, &mut watch, keeper, resume.as_ref()).map_err(|e| match e {
+            Error::Snapshot { .. } => job.checkpoint.map_or_else(|| Failure::from(e.clone()), |c| c.blame(&e)),
+            Error::Diverged { .. } if kind == SolverKind::Gd => blame(e).with("; or a smaller --step"),
+            e => blame(e),
+        })?;
+    drop((watch, data, resume));
     for w in fitted.warnings() {
         global.warn(w);
     }
@@ -140,5 +154,6 @@ pub(crate) fn solve<B: Backend>(
     report.method = job.fit.method.clone();
     report.counted(job.known);
     report.cross_check = check;
-    Ok(Solved { fitted, report, interruptible })
+    let checkpoint = job.checkpoint.map(|c| c.path().to_path_buf());
+    Ok(Solved { fitted, report, checkpoint, interruptible })
 }

@@ -6,6 +6,7 @@ mod relevance;
 mod report;
 
 use crate::args::Global;
+use crate::checkpoint::CheckpointOptions;
 use crate::failure::Failure;
 use crate::fit_options::FitOptions;
 use crate::known::Known;
@@ -60,6 +61,9 @@ pub(crate) struct TopicsArgs {
     /// A page about the result.
     #[command(flatten)]
     pub(crate) report: ReportOptions,
+    /// What is kept on the way.
+    #[command(flatten)]
+    pub(crate) checkpoint: CheckpointOptions,
 }
 
 /// From files to counts.
@@ -150,6 +154,7 @@ pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
         nmf_io::Staging::new(dir)?;
     }
     args.report.check_beside(args.output.as_deref())?;
+    let checkpoint = args.checkpoint.open(global)?;
     let clock = Instant::now();
     let wheel = spinner(global, format!("reading {} and counting words", args.corpus.display()));
     let (corpus, read) = nmf_text::read_corpus(&args.corpus, &args.words.reading(), &counting)?;
@@ -165,7 +170,15 @@ pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
     let known = Known::default();
     let mut engine = Engine::open(global, &session::work(&loaded, &fit, &known))?;
     on_engine!(&mut engine, loaded, |b, table| {
-        let job = Job { fit: &fit, known: &known, normalize: None, source: &args.corpus, load_seconds, global };
+        let job = Job {
+            fit: &fit,
+            known: &known,
+            normalize: None,
+            source: &args.corpus,
+            load_seconds,
+            checkpoint: checkpoint.as_ref(),
+            global,
+        };
         let solved = solve(b, table.matrix.view(), &job, None)?;
         let topics = Topics::of(&solved, &table, &about, args.top, args.words_by)?;
         if let Some(dir) = &args.output {

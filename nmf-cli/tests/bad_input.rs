@@ -141,9 +141,7 @@ fn options_that_make_no_sense() {
         ("--threads 0", vec!["--threads"]),
         ("--precision f64 --backend gpu", vec!["f64"]),
         ("--header --no-header", vec!["--no-header"]),
-        // rooms of later versions: refused, not ignored
-        ("--checkpoint c", vec!["--checkpoint"]),
-        ("--report r.html", vec!["--report"]),
+        ("--report r.pdf", vec!["--report", ".html"]),
     ] {
         let line = format!("factorize x.csv -k 2 -o out {options}");
         let ran = if options.contains("gpu") { place.run_anywhere(&line) } else { place.run(&line) };

@@ -101,7 +101,7 @@ fn a_planted_rank_is_recommended_with_everything_that_was_promised() {
     assert_eq!(clusters.lines().count(), 31);
     assert!(clusters.starts_with("column\tk2\tk3\tk4\tk5\n"));
     let page = std::fs::read_to_string(place.path("out.html")).unwrap();
-    for word in ["held-out", "consensus at k = 3", "recommended k", "nmf-cli"] {
+    for word in ["held-out", "Consensus at k = 3", "recommended k", "nmf-cli"] {
         assert!(page.contains(word), "{word}");
     }
     // the same start gives the same error elsewhere
@@ -191,7 +191,7 @@ fn runs_of_another_survey_are_refused_by_name() {
     let survey = |rest: &str| place.run(&format!("rank {rest} -o out"));
     survey("x.npy --ranks 2..3 --restarts 2 --folds 2").ok();
     for (rest, words) in [
-        ("y.npy --ranks 2..3 --restarts 2 --folds 2", ["the matrix", "--fresh"]),
+        ("y.npy --ranks 2..3 --restarts 2 --folds 2", ["the matrix or its weights", "--fresh"]),
         ("x.npy --ranks 2..3 --restarts 3 --folds 2", ["--restarts is 3, there it was 2", "--fresh"]),
         ("x.npy --ranks 3..4 --restarts 2 --folds 2", ["--ranks is [3,4], there it was [2,3]", "another -o"]),
         ("x.npy --ranks 2..3 --restarts 2 --folds 2 --loss kl", ["--loss is \"kl\"", "survey"]),
@@ -216,6 +216,59 @@ fn runs_of_another_survey_are_refused_by_name() {
     survey("x.npy --ranks 3..4 --restarts 2 --folds 2").fails(2, &["k3.npz"]);
     std::fs::write(place.path("out/survey/settings.json"), "{").unwrap();
     survey("x.npy --ranks 3..4 --restarts 2 --folds 2").fails(2, &["settings.json", "--fresh"]);
+    std::fs::remove_file(place.path("out/survey/settings.json")).unwrap();
+    survey("x.npy --ranks 3..4 --restarts 2 --folds 2").fails(2, &["settings.json", "--fresh"]);
+    survey("x.npy --ranks 3..4 --restarts 2 --folds 2 --fresh").ok();
+    survey("x.npy --ranks 3..4 --restarts 2 --folds 2").ok();
+}
+
+#[test]
+fn lists_of_ranks_may_grow_and_shrink_at_their_end_only() {
+    let place = Place::new();
+    place.matrix("x.npy", &groups(24, 18));
+    // numbers of many digits among the settings: read back, they are the same
+    let survey = |ranks: &str| {
+        place.run(&format!(
+            "rank x.npy --ranks {ranks} --restarts 2 --folds 11 --tol 0.00012345678901234567 -o out --json"
+        ))
+    };
+    let long = survey("1..5").ok().json();
+    let short = survey("1..3").ok().json();
+    assert_eq!(short["ranks"].as_array().unwrap()[..], long["ranks"].as_array().unwrap()[..3]);
+    // what an older survey wrote for ranks that are not asked for any more is gone
+    assert!(!place.path("out/consensus_k4.npy").exists() && place.path("out/consensus_k3.svg").exists());
+    survey("1,2,3,5,6").fails(2, &["--ranks is [1,2,3,5,6], there it was [1,2,3,4,5]"]);
+    let again = survey("1..5").ok().json();
+    assert_eq!(again["ranks"], long["ranks"]);
+}
+
+#[test]
+fn the_next_command_repeats_the_best_run() {
+    let place = Place::new();
+    let x = groups(30, 20);
+    place.write("x y.csv", csv(&x));
+    let ran = {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin("nmf-cli"));
+        let words = ["--backend", "cpu", "-q", "rank", "x y.csv", "--ranks", "2..4", "--restarts", "5", "--transpose"];
+        command.current_dir(place.path("")).args(words).args(["--l1-w", "0.5", "--loss", "kl", "-o", "out"]);
+        common::Ran::new(command.output().unwrap()).ok()
+    };
+    let next = ran.stdout.lines().find_map(|l| l.strip_prefix("next").map(str::trim)).unwrap();
+    assert!(next.starts_with("nmf-cli factorize 'x y.csv' -k ") && next.ends_with(" -o model"), "{next}");
+    let program = assert_cmd::cargo::cargo_bin("nmf-cli");
+    let line = next.replacen("nmf-cli", &format!("'{}' --backend cpu -q", program.display()), 1);
+    assert!(
+        Command::new("sh")
+            .arg("-c")
+            .arg(&line)
+            .current_dir(place.path(""))
+            .stdout(Stdio::null())
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(dense(&place.path("model/H.npy")), dense(&place.path("out/H.npy")));
+    assert_eq!(dense(&place.path("model/W.npy")), dense(&place.path("out/W.npy")));
 }
 
 #[test]
@@ -229,15 +282,18 @@ fn what_cannot_be_honoured_is_refused() {
         ("--ranks 2..3 --folds 1", "--folds 1"),
         ("--ranks 2..3 --folds 0 --holdout 0.1", "--folds 0"),
         ("--ranks 2..3 --folds 4 --holdout 0.3", "at most 0.2500"),
-        ("--ranks 2..3 --fresh", "--output"),
+        ("--ranks 2..3 --bootstrap 1", "--bootstrap 1"),
         ("--ranks 2..3 --loss is --floor 0", "--floor"),
         ("--ranks 2..3 --solver newton", "kl"),
         ("--ranks 2..3 --sparseness-w 0.5", "folds"),
         ("--ranks 2..3 --report r.txt", ".html"),
     ] {
-        place.run(&format!("rank x.npy {words}")).fails(2, &[said]);
+        place.run(&format!("rank x.npy {words} -o out")).fails(2, &[said]);
     }
     assert_eq!(place.list(), ["x.npy"]);
+    place.run("rank x.npy --ranks 2..3 --fresh").fails(2, &["--output"]);
+    place.write("tiny.csv", "1,2\n3,4\n");
+    place.run("rank tiny.csv --ranks 1..2 -o out").fails(2, &["too few known entries"]);
     place.write("bad.csv", "1,2\n3,-4\n");
     place.run("rank bad.csv --ranks 1..2 -o out").fails(2, &["bad.csv", "negative"]);
 }

@@ -50,7 +50,7 @@ fn points(loss: &Loss) -> String {
         .join(" ")
 }
 
-fn picture() -> Result<String, std::fmt::Error> {
+pub(crate) fn picture() -> Result<String, std::fmt::Error> {
     let mut s = String::new();
     writeln!(
         s,

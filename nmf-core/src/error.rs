@@ -118,6 +118,14 @@ pub enum Error {
     /// The device or its driver failed; what was computed since the last read is lost.
     #[error("device error: {0}")]
     Device(String),
+    /// One of many factorizations failed.
+    #[error("{what}: {source}")]
+    Within {
+        /// Which.
+        what: String,
+        /// How.
+        source: Box<Error>,
+    },
     /// Finished work could not be kept or read back.
     #[error("{0}")]
     Archive(String),

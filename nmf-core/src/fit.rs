@@ -7,7 +7,7 @@
 mod recorder;
 mod state;
 
-use crate::observer::{Flow, Observer, Progress, Silent};
+use crate::observer::{Flow, Observer, Progress};
 use crate::penalty::Rule;
 use crate::snapshot::{Keeper, Snapshot};
 use crate::solver::{Measure, Model, Solver, TermsH};
@@ -150,10 +150,10 @@ pub fn fit<B: Backend, S: Solver<B> + ?Sized>(
     plan: &Plan,
     observer: &mut dyn Observer,
 ) -> Result<Run<B::Elem>> {
-    fit_kept(b, data, problem, solver, Origin::Start(start), plan, observer, &mut Silent)
+    fit_kept(b, data, problem, solver, Origin::Start(start), plan, observer, None)
 }
 
-/// The same from anywhere; snapshots of the run go to `keeper`.
+/// The same from anywhere; snapshots of the run go to `keeper`, if there is one.
 pub(crate) fn fit_kept<B: Backend, S: Solver<B> + ?Sized>(
     b: &mut B,
     data: &B::Data,
@@ -162,7 +162,7 @@ pub(crate) fn fit_kept<B: Backend, S: Solver<B> + ?Sized>(
     origin: Origin<'_, B::Elem>,
     plan: &Plan,
     observer: &mut dyn Observer,
-    keeper: &mut dyn Keeper<B::Elem>,
+    keeper: Option<&mut dyn Keeper<B::Elem>>,
 ) -> Result<Run<B::Elem>> {
     b.scope(|b| run(b, data, problem, solver, origin, plan, observer, keeper))
 }
@@ -175,7 +175,7 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
     origin: Origin<'_, B::Elem>,
     plan: &Plan,
     observer: &mut dyn Observer,
-    keeper: &mut dyn Keeper<B::Elem>,
+    mut keeper: Option<&mut dyn Keeper<B::Elem>>,
 ) -> Result<Run<B::Elem>> {
     plan.stop.check()?;
     let units = problem.units();
@@ -287,14 +287,16 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
         if observer.progress(&progress) == Flow::Stop {
             break Stopped::Interrupted;
         }
-        if keeper.due(&progress) {
+        if let Some(keeper) = keeper.as_deref_mut()
+            && keeper.due(&progress)
+        {
             at.keep(b, &m, solver, keeper)?;
             unsaved = false;
         }
     };
     b.finish()?;
     let last = plan.restart.0 + 1 >= plan.restart.1 || stopped == Stopped::Interrupted;
-    if unsaved && last {
+    if let Some(keeper) = keeper.filter(|_| unsaved && last) {
         at.keep(b, &m, solver, keeper)?;
     }
     let (iterations, seconds, mut rec) = (at.iterations, at.clock.seconds(), at.rec);

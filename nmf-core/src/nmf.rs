@@ -14,11 +14,10 @@ use crate::fit::{Origin, Plan, Start, fit_kept};
 use crate::init::Init;
 use crate::observer::{Flow, Observer, Progress, Silent};
 use crate::penalty::Ridge;
+use crate::snapshot::{Keeper, Snapshot};
 use crate::solver::{MuExponent, SolverKind, SolverOptions};
 use crate::stop::{Stop, Stopped};
-use crate::{
-    Backend, Element, Error, Loss, Matrix, MatrixRef, Observed, Penalty, Problem, Result, Rule, Snapshot, Weighted,
-};
+use crate::{Backend, Element, Error, Loss, Matrix, MatrixRef, Observed, Penalty, Problem, Result, Rule, Weighted};
 use kept::{Book, Page, Past};
 use ndarray::{Array2, s};
 use std::sync::Arc;
@@ -316,13 +315,9 @@ impl<T: Element> Nmf<T> {
                 interrupted |= flow == Flow::Stop;
                 flow
             };
-            let run = match book.as_deref_mut() {
-                Some(book) => {
-                    let mut page = Page { book, past: past.to_snapshot() };
-                    fit_kept(b, data, problem, &mut *solver, origin, &plan, &mut watch, &mut page)?
-                }
-                None => fit_kept(b, data, problem, &mut *solver, origin, &plan, &mut watch, &mut Silent)?,
-            };
+            let mut page = book.as_deref_mut().map(|book| Page { book, past: past.to_snapshot() });
+            let keeper = page.as_mut().map(|page| page as &mut dyn Keeper<T>);
+            let run = fit_kept(b, data, problem, &mut *solver, origin, &plan, &mut watch, keeper)?;
             past.push(run);
             if interrupted {
                 break;

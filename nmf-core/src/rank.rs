@@ -28,6 +28,7 @@
 //! ```
 
 mod held_out;
+mod kept;
 mod left_out;
 mod recommend;
 mod run;
@@ -36,8 +37,9 @@ mod summary;
 
 pub use recommend::Recommendation;
 
-use crate::{Backend, Element, Error, MatrixRef, Nmf, Result, Side};
+use crate::{Backend, Element, Error, Init, MatrixRef, Nmf, Problem, Result, Side, Snapshot};
 use ndarray::Array2;
+use std::fmt;
 
 /// What to survey, and how closely.
 #[derive(Debug, Clone)]
@@ -67,40 +69,6 @@ pub enum Unit {
         /// Which fold, from 0.
         fold: usize,
     },
-}
-
-/// A finished [`Unit::Run`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct Kept<T> {
-    /// Rank.
-    pub k: usize,
-    /// Which start.
-    pub restart: usize,
-    /// Divergence plus penalties.
-    pub objective: f64,
-    /// Σ d(x, v).
-    pub divergence: f64,
-    /// ‖X − WH‖² over the entries that count, with their weights.
-    pub squared_error: f64,
-    /// W, m×k.
-    pub w: Array2<T>,
-    /// H, k×n.
-    pub h: Array2<T>,
-}
-
-/// A fold, as far as the survey came.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Fold<T> {
-    /// Held-out error per entry of every rank done, in the order of the ranks.
-    pub errors: Vec<f64>,
-    /// W (m×k) and H (k×n) of the last of them, from which the next rank starts.
-    pub last: Option<(Array2<T>, Array2<T>)>,
-}
-
-impl<T> Default for Fold<T> {
-    fn default() -> Self {
-        Fold { errors: Vec::new(), last: None }
-    }
 }
 
 /// What was found at one rank.
@@ -134,7 +102,9 @@ pub struct Surveyed<T> {
     pub stability: Vec<f64>,
     /// Of every component of the best run: mean silhouette of its cluster of bases.
     pub silhouettes: Vec<f64>,
-    /// Rows or columns of X that were clustered: all, or [`MOST_ITEMS`] evenly spread ones.
+    /// Rows (by W) or columns (by H) of X were clustered.
+    pub clustered: Side,
+    /// Those that were: all, or [`MOST_ITEMS`] evenly spread ones.
     pub items: Vec<usize>,
     /// Share of the runs in which two items are in one cluster (items × items).
     pub consensus: Array2<f64>,
@@ -149,7 +119,7 @@ pub struct Surveyed<T> {
 }
 
 /// Items that are clustered at most: the consensus has as many rows and columns.
-pub const MOST_ITEMS: usize = 2000;
+pub const MOST_ITEMS: usize = 1000;
 
 /// A survey done.
 #[derive(Debug, Clone)]
@@ -160,26 +130,43 @@ pub struct Found<T> {
     pub elbow: Option<usize>,
     /// Which rank to take.
     pub recommended: Recommendation,
-    /// Rows (W) or columns (H) of X were clustered.
-    pub clustered: Side,
     /// Share of the entries held out in each fold; smaller than asked for where a sparse X has too few stored entries.
     pub share: f64,
 }
 
-/// Where finished work is kept, so that it is not done again.
-pub trait Archive<T>: Sync {
-    /// A run that is done.
-    fn run(&self, k: usize, restart: usize) -> Result<Option<Kept<T>>>;
-    /// Keeps a run.
-    fn keep_run(&self, run: &Kept<T>) -> Result<()>;
+/// What of a survey is kept, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// A finished run.
+    Run {
+        /// Rank.
+        k: usize,
+        /// Which start, from 0.
+        restart: usize,
+    },
     /// A fold, as far as it is done.
-    fn fold(&self, fold: usize) -> Result<Option<Fold<T>>>;
-    /// Keeps a fold.
-    fn keep_fold(&self, fold: usize, state: &Fold<T>) -> Result<()>;
-    /// What all runs of a rank came to (without what the folds say).
-    fn rank(&self, k: usize) -> Result<Option<Surveyed<T>>>;
-    /// Keeps it; the rank's runs are no longer needed.
-    fn keep_rank(&self, rank: &Surveyed<T>) -> Result<()>;
+    Fold(usize),
+    /// What all runs of a rank came to; the runs are then no longer needed.
+    Rank(usize),
+}
+
+impl fmt::Display for Key {
+    /// A name that is fit for a file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Key::Run { k, restart } => write!(f, "run_k{k}_{restart}"),
+            Key::Fold(fold) => write!(f, "fold_{fold}"),
+            Key::Rank(k) => write!(f, "k{k}"),
+        }
+    }
+}
+
+/// Where finished work is kept, so that it is not done again. Called from all workers.
+pub trait Archive<T>: Sync {
+    /// What was kept under this name.
+    fn load(&self, key: Key) -> Result<Option<Snapshot<T>>>;
+    /// Keeps this, replacing what was there.
+    fn keep(&self, key: Key, state: Snapshot<T>) -> Result<()>;
 }
 
 /// Keeps nothing.
@@ -187,22 +174,10 @@ pub trait Archive<T>: Sync {
 pub struct Nothing;
 
 impl<T> Archive<T> for Nothing {
-    fn run(&self, _: usize, _: usize) -> Result<Option<Kept<T>>> {
+    fn load(&self, _: Key) -> Result<Option<Snapshot<T>>> {
         Ok(None)
     }
-    fn keep_run(&self, _: &Kept<T>) -> Result<()> {
-        Ok(())
-    }
-    fn fold(&self, _: usize) -> Result<Option<Fold<T>>> {
-        Ok(None)
-    }
-    fn keep_fold(&self, _: usize, _: &Fold<T>) -> Result<()> {
-        Ok(())
-    }
-    fn rank(&self, _: usize) -> Result<Option<Surveyed<T>>> {
-        Ok(None)
-    }
-    fn keep_rank(&self, _: &Surveyed<T>) -> Result<()> {
+    fn keep(&self, _: Key, _: Snapshot<T>) -> Result<()> {
         Ok(())
     }
 }
@@ -242,8 +217,8 @@ impl<T: Element> Survey<T> {
         self
     }
 
-    /// Share of the entries in each of these sets, at most 1/folds. Of a sparse X whose zeros count, at most as many as twice its
-    /// stored entries.
+    /// Share of the entries in each of these sets, at most 1/folds. Of a sparse X whose zeros count, at most as many as it
+    /// stores, and two million.
     #[must_use]
     pub fn held_out(mut self, share: f64) -> Self {
         self.share = share;
@@ -284,8 +259,16 @@ impl<T: Element> Survey<T> {
         run::run(self, workers, x.into(), archive, watch)
     }
 
-    /// Refuses settings that cannot be honoured.
-    fn check(&self) -> Result<()> {
+    /// Refuses, before any work, settings that cannot be honoured for X on this backend.
+    pub fn check<B: Backend<Elem = T>>(&self, b: &B, problem: &Problem<'_, T>) -> Result<()> {
+        self.check_numbers()?;
+        for k in &self.ranks {
+            self.nmf.clone().with_rank(*k).init(Init::Random).check(b, problem)?;
+        }
+        Ok(())
+    }
+
+    fn check_numbers(&self) -> Result<()> {
         let refuse = |name, value: String, expected| Err(Error::Parameter { name, value, expected });
         if self.ranks.is_empty() || self.ranks.windows(2).any(|p| p[0] >= p[1]) {
             return refuse("ranks", format!("{:?}", self.ranks), "at least one, each larger than the one before");

@@ -3,7 +3,7 @@
 //! [`crate::Nmf::fit_kept`] hands [`Snapshot`]s to a [`Keeper`] and goes on from one. A resumed factorization takes the same path to
 //! the last bit: a snapshot holds the numbers as they are on the device, and everything that a solver, the loop and the restarts carry along.
 
-use crate::{Element, Error, Progress, Result, Silent};
+use crate::{Element, Error, Progress, Result};
 use ndarray::{ArcArray2, Array2, ArrayView2};
 use std::collections::BTreeMap;
 
@@ -218,13 +218,6 @@ pub trait Keeper<T>: Send {
     /// Takes one: when [`due`](Self::due) said so, and at the end of the last run, finished or interrupted. A keeper that fails says so
     /// by its own means; the factorization goes on.
     fn keep(&mut self, snapshot: Snapshot<T>);
-}
-
-impl<T> Keeper<T> for Silent {
-    fn due(&mut self, _: &Progress) -> bool {
-        false
-    }
-    fn keep(&mut self, _: Snapshot<T>) {}
 }
 
 #[cfg(test)]

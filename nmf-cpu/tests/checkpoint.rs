@@ -38,7 +38,7 @@ fn process<T: Real>(
     let weighted = nmf.weighted(&view)?;
     let problem = nmf.problem(view.reborrow(), weighted.as_ref())?;
     let data = problem.upload(&mut b)?;
-    let fitted = nmf.fit_kept(&mut b, &data, &problem, 0.0, observer, &mut all, resume)?;
+    let fitted = nmf.fit_kept(&mut b, &data, &problem, 0.0, observer, Some(&mut all), resume)?;
     Ok((fitted, all.kept))
 }
 

@@ -1,8 +1,8 @@
 //! Surveys over ranks: planted ranks are found, layouts agree, interrupted surveys end as if they had not been.
 
 use ndarray::Array2;
-use nmf_core::rank::{Archive, Fold, Found, Kept, Survey, Surveyed, Unit, Watch};
-use nmf_core::{Loss, MatrixRef, Nmf, Observed, Result, Side, Sparse};
+use nmf_core::rank::{Archive, Found, Key, Survey, Surveyed, Unit, Watch};
+use nmf_core::{Loss, MatrixRef, Nmf, Observed, Result, Side, Snapshot, Sparse};
 use nmf_cpu::Cpu;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -127,38 +127,21 @@ fn exact_data_are_predicted_with_masks_weights_and_stored_entries() {
 /// An archive in memory that stops the survey after some units, and counts what is done.
 #[derive(Default)]
 struct Memory {
-    runs: Mutex<BTreeMap<(usize, usize), Kept<f32>>>,
-    folds: Mutex<BTreeMap<usize, Fold<f32>>>,
-    ranks: Mutex<BTreeMap<usize, Surveyed<f32>>>,
+    kept: Mutex<BTreeMap<Key, Snapshot<f32>>>,
     left: AtomicUsize,
     computed: AtomicUsize,
 }
 
 impl Archive<f32> for Memory {
-    fn run(&self, k: usize, restart: usize) -> Result<Option<Kept<f32>>> {
-        Ok(self.runs.lock().unwrap().get(&(k, restart)).cloned())
+    fn load(&self, key: Key) -> Result<Option<Snapshot<f32>>> {
+        Ok(self.kept.lock().unwrap().get(&key).cloned())
     }
-    fn keep_run(&self, run: &Kept<f32>) -> Result<()> {
-        self.computed.fetch_add(1, Ordering::Relaxed);
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).ok();
-        self.runs.lock().unwrap().insert((run.k, run.restart), run.clone());
-        Ok(())
-    }
-    fn fold(&self, fold: usize) -> Result<Option<Fold<f32>>> {
-        Ok(self.folds.lock().unwrap().get(&fold).cloned())
-    }
-    fn keep_fold(&self, fold: usize, state: &Fold<f32>) -> Result<()> {
-        self.computed.fetch_add(1, Ordering::Relaxed);
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).ok();
-        self.folds.lock().unwrap().insert(fold, state.clone());
-        Ok(())
-    }
-    fn rank(&self, k: usize) -> Result<Option<Surveyed<f32>>> {
-        Ok(self.ranks.lock().unwrap().get(&k).cloned())
-    }
-    fn keep_rank(&self, rank: &Surveyed<f32>) -> Result<()> {
-        self.ranks.lock().unwrap().insert(rank.k, rank.clone());
-        self.runs.lock().unwrap().retain(|(k, _), _| *k != rank.k);
+    fn keep(&self, key: Key, state: Snapshot<f32>) -> Result<()> {
+        if !matches!(key, Key::Rank(_)) {
+            self.computed.fetch_add(1, Ordering::Relaxed);
+            self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).ok();
+        }
+        self.kept.lock().unwrap().insert(key, state);
         Ok(())
     }
 }
@@ -197,6 +180,22 @@ fn a_stopped_survey_continues_to_the_same_result_and_does_nothing_twice() {
     let found = longer.run_kept(&mut workers(), &x, &memory, &memory).unwrap().unwrap();
     assert_eq!(memory.computed.load(Ordering::Relaxed), 5);
     assert_eq!(found.ranks, longer.run(&mut workers(), &x).unwrap().ranks);
+}
+
+#[test]
+fn kept_states_that_do_not_fit_are_named() {
+    let x = planted(&Loss::FRO, (20, 12), 2, 2);
+    let survey = Survey::new(Nmf::new(1).max_iter(20), 1..=2).restarts(2).folds(2);
+    for (key, entry) in [(Key::Rank(2), "order"), (Key::Rank(1), "W"), (Key::Fold(0), "errors"), (Key::Rank(2), "best")]
+    {
+        let memory = Memory { left: AtomicUsize::new(usize::MAX), ..Memory::default() };
+        survey.run_kept(&mut workers(), &x, &memory, &memory).unwrap();
+        let mut kept = memory.kept.lock().unwrap();
+        kept.get_mut(&key).unwrap().put_counts(entry, [77]);
+        drop(kept);
+        let said = survey.run_kept(&mut workers(), &x, &memory, &memory).err().unwrap().to_string();
+        assert!(said.starts_with(&format!("{key}: ")) && said.contains(entry), "{said}");
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Matrices in and out: NumPy's `.npy` and `.npz` (dense and SciPy's sparse), Matrix Market, 10x Genomics
-//! folders, CSV and TSV; and outputs that appear whole or not at all.
+//! folders, CSV and TSV; outputs that appear whole or not at all; and snapshots of a factorization ([`SnapshotFile`]).
 //!
 //! [`read`] tells the formats apart by content, then by name, and keeps the input's precision unless told
 //! otherwise. Negative, missing (NaN) and infinite values are read as they are: whether they can be factored
@@ -18,11 +18,11 @@
 //! # }
 //! ```
 
-mod bundle;
 mod error;
 mod mtx;
 mod npy;
 mod npz;
+mod snapshot;
 mod source;
 mod sparse;
 mod staging;
@@ -31,9 +31,9 @@ mod tenx;
 mod text;
 mod write;
 
-pub use bundle::{Bundle, Put, Views, write_bundle};
 pub use error::{Error, Result};
 pub use npy::write_npy_to;
+pub use snapshot::SnapshotFile;
 pub use staging::{Staging, is_temporary};
 pub use table::{Loaded, Precision, ReadOptions, Table, TableRef};
 pub use write::{check_output_name, write, write_npy};

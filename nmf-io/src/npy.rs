@@ -95,6 +95,12 @@ impl Header {
         if self.kind == TypeChar::Float && self.size == 8 { Precision::F64 } else { Precision::F32 }
     }
 
+    /// Whether these are numbers of this type, such as `f4`, `u8` or `S` of any length, as NumPy writes it without the byte order.
+    pub(crate) fn is(&self, kind: &str) -> bool {
+        let (letter, size) = kind.split_at(1);
+        self.kind.to_str() == letter && (size.is_empty() || size == self.size.to_string())
+    }
+
     fn index(&self, linear: u64) -> (u64, u64) {
         match self.shape[..] {
             [rows, cols] if rows > 0 && cols > 0 => {
@@ -183,6 +189,10 @@ impl Header {
         let mut raw = vec![0; bytes];
         if fill(r, &mut raw).map_err(|e| place.read(e))? < bytes {
             return Err(place.error("truncated"));
+        }
+        // also makes an archive check the member's checksum
+        if fill(r, &mut [0]).map_err(|e| place.read(e))? != 0 {
+            return Err(place.error("more data follow than its type has"));
         }
         // UCS-4 of an ASCII word is the word with zeros between, whatever the byte order.
         raw.retain(|&b| b != 0);

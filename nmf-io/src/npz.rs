@@ -1,12 +1,10 @@
 //! NumPy's `.npz` archives: one array, or a sparse matrix as `scipy.sparse.save_npz` lays it out.
 
-use crate::bundle::{Put, Views};
 use crate::error::{Error, Result};
 use crate::npy::{self, Header, Place};
 use crate::source::DEFLATE_MOST;
 use crate::sparse::{self, Coo, check_dim, check_rows};
 use crate::table::{Loaded, Precision, ReadOptions, Table};
-use ndarray::Array2;
 use nmf_core::{Element, MatrixRef, Sparse, SparseView};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
@@ -22,15 +20,15 @@ pub(crate) struct Archive<'p> {
     path: &'p Path,
     zip: ZipArchive<BufReader<File>>,
     length: u64,
-    names: Vec<String>,
+    pub(crate) names: Vec<String>,
 }
 
 /// What is said of a member while it is open.
-struct Member<'a, R> {
-    header: Header,
-    reader: R,
-    most: u64,
-    place: Place<'a>,
+pub(crate) struct Member<'a, R> {
+    pub(crate) header: Header,
+    pub(crate) reader: R,
+    pub(crate) most: u64,
+    pub(crate) place: Place<'a>,
 }
 
 impl<'p> Archive<'p> {
@@ -50,15 +48,11 @@ impl<'p> Archive<'p> {
         Ok(Archive { path, zip, length, names })
     }
 
-    pub(crate) fn path(&self) -> &'p Path {
-        self.path
-    }
-
     pub(crate) fn has(&self, name: &str) -> bool {
         self.names.iter().any(|n| n == name)
     }
 
-    fn member<'a>(&'a mut self, name: &'a str) -> Result<Member<'a, impl io::Read + 'a>> {
+    pub(crate) fn member<'a>(&'a mut self, name: &'a str) -> Result<Member<'a, impl io::Read + 'a>> {
         let place = Place { path: self.path, member: Some(name) };
         let file = npyz::npz::file_name_from_array_name(name);
         let mut reader = self.zip.by_name(&file).map_err(|e| match e {
@@ -72,14 +66,6 @@ impl<'p> Archive<'p> {
         let most = reader.size().min(packed.saturating_mul(DEFLATE_MOST));
         let header = Header::read(&mut reader, place)?;
         Ok(Member { header, reader, most, place })
-    }
-
-    pub(crate) fn dense<T: Element>(&mut self, name: &str) -> Result<Array2<T>> {
-        let Member { header, mut reader, most, place } = self.member(name)?;
-        let matrix = npy::dense(&header, &mut reader, most, place)?;
-        // the checksum is compared at the end of a member
-        io::copy(&mut reader, &mut io::sink()).map_err(|e| place.error(format!("damaged ({e})")))?;
-        Ok(matrix)
     }
 
     fn indices<U: TryFrom<u64>>(&mut self, name: &str, max: u64) -> Result<Vec<U>> {
@@ -240,27 +226,14 @@ pub(crate) fn write<T: Element>(file: &mut File, matrix: &MatrixRef<'_, T>) -> i
     })
 }
 
-/// Writes matrices under names, as they are.
-pub(crate) fn write_members(file: &mut File, fill: impl FnOnce(Put<'_>) -> io::Result<()>) -> io::Result<()> {
-    archive(file, |zip| {
-        fill(&mut |name, matrix| {
-            let len = match &matrix {
-                Views::F32(a) => a.len(),
-                Views::F64(a) => a.len(),
-            };
-            begin_by(zip, name, len as u64 * 8, CompressionMethod::Stored)?;
-            match matrix {
-                Views::F32(a) => npy::write_npy_to(&mut *zip, a),
-                Views::F64(a) => npy::write_npy_to(&mut *zip, a),
-            }
-        })
-    })
-}
+/// An archive that is being written.
+pub(crate) type Writer<'a, 'f> = ZipWriter<&'a mut Held<BufWriter<&'f mut File>>>;
 
-type Zip<'a, 'f> = ZipWriter<&'a mut Held<BufWriter<&'f mut File>>>;
-
-/// Lets `fill` write an archive.
-fn archive<'f>(file: &'f mut File, fill: impl FnOnce(&mut Zip<'_, 'f>) -> io::Result<()>) -> io::Result<()> {
+/// Writes an archive whose members `fill` writes.
+pub(crate) fn archive<'f>(
+    file: &'f mut File,
+    fill: impl FnOnce(&mut Writer<'_, 'f>) -> io::Result<()>,
+) -> io::Result<()> {
     let mut held = Held { file: BufWriter::with_capacity(128 << 10, file), error: None };
     let mut zip = ZipWriter::new(&mut held);
     let written = fill(&mut zip);
@@ -272,7 +245,7 @@ fn archive<'f>(file: &'f mut File, fill: impl FnOnce(&mut Zip<'_, 'f>) -> io::Re
 
 /// Keeps the first error of writing and takes everything that follows for written: a `ZipWriter` that meets
 /// an error would report it on stderr when dropped.
-struct Held<W> {
+pub(crate) struct Held<W> {
     file: W,
     error: Option<io::Error>,
 }
@@ -306,10 +279,11 @@ impl<W: Write + io::Seek> io::Seek for Held<W> {
 }
 
 fn begin(zip: &mut ZipWriter<impl io::Write + io::Seek>, name: &str, bytes: u64) -> io::Result<()> {
-    begin_by(zip, name, bytes, CompressionMethod::Deflated)
+    begin_as(zip, name, bytes, CompressionMethod::Deflated)
 }
 
-fn begin_by(
+/// Begins a member whose values take at most so many bytes.
+pub(crate) fn begin_as(
     zip: &mut ZipWriter<impl io::Write + io::Seek>,
     name: &str,
     bytes: u64,

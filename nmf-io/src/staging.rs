@@ -126,7 +126,29 @@ pub(crate) fn write_file(path: &Path, fill: impl FnOnce(&mut File) -> io::Result
 
 /// Whether a file of this name is an output on its way: what a killed program leaves behind, if no other is at work there.
 pub fn is_temporary(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(".partial")
+    name.starts_with('.') && name.ends_with(PARTIAL)
+}
+
+/// Makes sure that `path` can be written or replaced, and removes what processes left that were killed while they wrote it.
+pub(crate) fn prepare(path: &Path) -> Result<()> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    remove_leftovers(&target).map_err(|e| Error::write(path, e))?;
+    Pending::write(path, |_| Ok(())).map(drop)
+}
+
+/// Removes temporary files for `target` that no process holds a lock on.
+fn remove_leftovers(target: &Path) -> io::Result<()> {
+    let prefix = temporary_prefix(target)?;
+    for entry in fs::read_dir(parent(target))? {
+        let Ok(entry) = entry else { continue };
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let numbers = name.strip_prefix(&prefix).and_then(|n| n.strip_suffix(PARTIAL));
+        let ours = numbers.is_some_and(|n| n.split('-').all(|n| n.parse::<u64>().is_ok()));
+        if ours && File::open(entry.path()).is_ok_and(|f| f.try_lock().is_ok()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
 }
 
 /// A file that is written, but not yet under its name. Dropped, it is gone.
@@ -208,19 +230,31 @@ fn check_replaceable(m: &fs::Metadata) -> io::Result<()> {
 fn create(target: &Path) -> io::Result<(File, PathBuf)> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let folder = existing(&parent(target));
-    let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy().into_owned();
+    let prefix = temporary_prefix(target)?;
     loop {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        // Names may already be as long as the file system allows.
-        let short: String = name.chars().take(40).collect();
-        let temporary = folder.join(format!(".{short}.{}-{count}.partial", std::process::id()));
+        let temporary = folder.join(format!("{prefix}{}-{count}{PARTIAL}", std::process::id()));
         match OpenOptions::new().write(true).create_new(true).open(&temporary) {
-            Ok(file) => return Ok((file, temporary)),
+            Ok(file) => {
+                // Tells others that somebody is still writing; where the system has no locks, nobody clears up.
+                let _ = file.try_lock();
+                return Ok((file, temporary));
+            }
             // Left by a process that was killed and had the same number.
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) => return Err(e),
         }
     }
+}
+
+/// The end of the name of a temporary file.
+const PARTIAL: &str = ".partial";
+
+/// The beginning of the names of the temporary files for `target`: a dot and its name, which may already be as long as the file system
+/// allows.
+fn temporary_prefix(target: &Path) -> io::Result<String> {
+    let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
+    Ok(format!(".{}.", name.chars().take(40).collect::<String>()))
 }
 
 fn parent(path: &Path) -> PathBuf {

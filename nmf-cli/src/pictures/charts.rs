@@ -1,7 +1,7 @@
 //! Curves and histograms.
 
 use super::components::colour;
-use super::page::{Anchor, At, COLOURS, MARGIN, Page, short, width};
+use super::page::{Anchor, At, COLOURS, MARGIN, Page, width, within};
 use super::scale::{Frame, Scale, left_of, number};
 use std::fmt::Write;
 
@@ -219,7 +219,7 @@ fn legend(page: &mut Page, parts: &[(usize, (f64, f64, f64))], names: &[String])
 pub(super) fn entries(page: &mut Page, list: impl Iterator<Item = (usize, String)>) {
     let (mut x, mut y) = (MARGIN, page.y + 8.0);
     for (q, text) in list {
-        let text = short(&text, 48);
+        let text = within(&text, page.width - 70.0);
         let wide = width(&text) + 34.0;
         if x > MARGIN && x + wide > page.width {
             (x, y) = (MARGIN, y + 18.0);

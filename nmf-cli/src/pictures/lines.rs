@@ -10,13 +10,16 @@ use std::fmt::Write;
 const MARKED: usize = 60;
 const HEIGHT: f64 = 260.0;
 
+/// x, y, and the band around y.
+pub(crate) type Point = (f64, f64, Option<(f64, f64)>);
+
 /// One line of a chart: points (x, y, optional band low..high), in order of x; not-finite y are gaps.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Series {
     /// What the legend and the hover texts call it.
     pub(crate) name: String,
     /// x, y and what lies around y.
-    pub(crate) points: Vec<(f64, f64, Option<(f64, f64)>)>,
+    pub(crate) points: Vec<Point>,
 }
 
 impl Series {
@@ -45,7 +48,7 @@ pub(crate) fn lines(
     if series.len() > 1 {
         entries(&mut page, series.iter().enumerate().map(|(i, s)| (i, s.name.clone())));
     }
-    let shown = |p: &(f64, f64, Option<(f64, f64)>)| p.0.is_finite() && p.1.is_finite() && !(log_y && p.1 <= 0.0);
+    let shown = |p: &Point| p.0.is_finite() && p.1.is_finite() && !(log_y && p.1 <= 0.0);
     let all = || series.iter().flat_map(|s| s.points.iter().filter(|p| shown(p)));
     let bands = || all().filter_map(|p| p.2).flat_map(|(low, high)| [low, high]);
     let fits = |v: &f64| v.is_finite() && !(log_y && *v <= 0.0);
@@ -114,9 +117,8 @@ fn frame(page: &Page, x: (f64, f64), (low, high): (f64, f64), log: bool) -> Fram
 }
 
 /// The area between the bands of consecutive points.
-fn band(page: &mut Page, frame: &Frame, run: &[(f64, f64, Option<(f64, f64)>)], i: usize) {
-    let within =
-        |p: &(f64, f64, Option<(f64, f64)>)| p.2.is_some_and(|(a, b)| a.is_finite() && b.is_finite() && b >= a);
+fn band(page: &mut Page, frame: &Frame, run: &[Point], i: usize) {
+    let within = |p: &Point| p.2.is_some_and(|(a, b)| a.is_finite() && b.is_finite() && b >= a);
     for run in run.split(|p| !within(p)).filter(|run| run.len() > 1) {
         let mut d = String::new();
         let sides = run.iter().map(|p| (p.0, p.2.map_or(p.1, |b| b.1)));
@@ -133,13 +135,7 @@ fn band(page: &mut Page, frame: &Frame, run: &[(f64, f64, Option<(f64, f64)>)], 
 }
 
 /// Marks, or places that only the pointer finds, with the numbers of their points.
-fn points(
-    page: &mut Page,
-    frame: &Frame,
-    s: &Series,
-    i: usize,
-    shown: impl Fn(&(f64, f64, Option<(f64, f64)>)) -> bool,
-) {
+fn points(page: &mut Page, frame: &Frame, s: &Series, i: usize, shown: impl Fn(&Point) -> bool) {
     let drawn: Vec<_> = s.points.iter().filter(|p| shown(p)).collect();
     let marked = drawn.len() <= MARKED;
     let step = drawn.len().div_ceil(MARKED).max(1);

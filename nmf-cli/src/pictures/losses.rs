@@ -48,7 +48,7 @@ pub(crate) fn losses(chosen: &Loss) -> String {
     page.y = below;
     page.text((frame.x.at(1.0), frame.y.at(0.55)), Anchor::Middle, "quiet", "y = 1: no loss");
     page.caption(&format!(
-        "The thick line is {chosen}: a model of half the data costs {}, one of twice the data {}.",
+        "Thick: {chosen}. A model of half the data costs {}, one of twice the data {}.",
         number(half),
         number(double)
     ));

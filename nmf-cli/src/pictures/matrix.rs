@@ -1,13 +1,13 @@
 //! Matrices as pictures.
 
-use super::page::{Anchor, MARGIN, NARROW, Page};
+use super::page::{Anchor, MARGIN, NARROW, Page, width};
 use super::raster::{Colours, Raster};
 use super::sample::colour_bar;
-use super::scale::number;
+use super::scale::{number, ticks};
 use ndarray::ArrayView2;
 
-/// Room of the picture itself.
-const MOST: (f64, f64) = (356.0, 400.0);
+/// Height of the picture itself, at most.
+const TALL: f64 = 380.0;
 /// Cells up to which each has a text of its own.
 const TOLD: usize = 400;
 
@@ -15,7 +15,7 @@ const TOLD: usize = 400;
 /// high; `unit` names the numbers; `labels` name rows and columns; `caption` says how cells became pixels ("a pixel shows the mean of 12×7 cells").
 ///
 /// Pixels are square unless the picture would be too narrow or too flat. NaN is drawn as nothing; values beyond the range get the
-/// colour of its end. Up to 400 values can be read under the pointer.
+/// colour of its end. Up to 400 values can be read under the pointer, with the row and column of the pixel from 0.
 pub(crate) fn matrix(
     title: &str,
     values: ArrayView2<'_, f32>,
@@ -35,9 +35,11 @@ pub(crate) fn matrix(
     };
     let colours = if diverging { Colours::Diverging } else { Colours::Rising };
     let shares = values.mapv(|v| ((f64::from(v) - low) / (high - low)) as f32);
-    let square = (MOST.0 / n.max(1) as f64).min(MOST.1 / m.max(1) as f64).min(40.0);
-    let (wide, tall) = ((square * n as f64).clamp(160.0, MOST.0), (square * m as f64).clamp(90.0, MOST.1));
     let (left, top) = (MARGIN + 26.0, page.y);
+    let numbers = ticks(low, high, 5).iter().map(|t| width(&t.1)).fold(width(unit) - 21.0, f64::max);
+    let room = (NARROW - left - numbers - 41.0).max(160.0);
+    let square = (room / n.max(1) as f64).min(TALL / m.max(1) as f64).min(40.0);
+    let (wide, tall) = ((square * n as f64).clamp(160.0, room), (square * m as f64).clamp(90.0, TALL));
     page.rect((left, top), (wide, tall), "void", "");
     if m > 0 && n > 0 {
         page.image((left, top), (wide, tall), &Raster::of(shares.view(), colours), "");
@@ -48,7 +50,7 @@ pub(crate) fn matrix(
         for ((i, j), v) in values.indexed_iter() {
             let what = if v.is_nan() { "unknown".into() } else { number(f64::from(*v)) };
             let place = (left + cell.0 * j as f64, top + cell.1 * i as f64);
-            page.rect(place, cell, "touch", &format!("row {}, column {}: {what}", i + 1, j + 1));
+            page.rect(place, cell, "touch", &format!("pixel in row {i}, column {j}: {what}"));
         }
     }
     page.upwards((MARGIN + 4.0, top + tall / 2.0), Anchor::Middle, "", rows);

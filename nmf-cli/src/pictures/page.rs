@@ -6,7 +6,7 @@ use std::fmt::{Display, Write};
 /// Width of pictures with much in them, in the units of their shapes.
 pub(super) const WIDTH: f64 = 680.0;
 /// Width of charts: two stand side by side on a desk, one fills a phone.
-pub(super) const NARROW: f64 = 480.0;
+pub(super) const NARROW: f64 = 440.0;
 /// Width of small pictures that come by the dozen.
 pub(super) const CARD: f64 = 340.0;
 /// Left edge of titles and captions.
@@ -199,7 +199,7 @@ impl Page {
 
     /// The SVG, as high as what has been drawn.
     pub(super) fn finish(self) -> String {
-        let (w, h, title, body) = (At(self.width), At(self.y + 10.0), &self.title, &self.body);
+        let (w, h, title, body) = (At(self.width), At((self.y + 10.0).ceil()), &self.title, &self.body);
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\" width=\"{w}\" height=\"{h}\" role=\"img\" style=\"max-width:100%;height:auto\">\n\
              <title>{title}</title>\n<style>{LIGHT}{DARK}</style>\n<rect class=\"paper\" width=\"{w}\" height=\"{h}\"/>\n{body}</svg>\n"
@@ -246,5 +246,27 @@ pub(super) fn short(s: &str, most: usize) -> String {
 
 /// About how wide a text of ordinary size is; no font is at hand to measure with.
 pub(super) fn width(s: &str) -> f64 {
-    s.chars().map(|c| if u32::from(c) >= 0x1100 { 13.0 } else { 7.6 }).sum()
+    s.chars().map(letter).sum()
+}
+
+fn letter(c: char) -> f64 {
+    match c {
+        'm' | 'w' | 'M' | 'W' | '@' | '%' => 12.7,
+        c if u32::from(c) >= 0x1100 => 13.0,
+        c if c.is_uppercase() => 9.6,
+        _ => 7.6,
+    }
+}
+
+/// As much of a text as fits into a room.
+pub(super) fn within(s: &str, room: f64) -> String {
+    if width(s) <= room {
+        return s.to_string();
+    }
+    let mut left = room - letter('…');
+    let fits = |c: &char| {
+        left -= letter(*c);
+        left >= 0.0
+    };
+    s.chars().take_while(fits).chain(['…']).collect()
 }

@@ -1,7 +1,7 @@
 //! Rows of numbers as strips below each other.
 
 use super::components::{colour, outline, three_digits};
-use super::page::{Anchor, MARGIN, NARROW, Page, short, width};
+use super::page::{Anchor, MARGIN, NARROW, Page, width, within};
 use super::sample::{columns, peak};
 use super::scale::{Frame, Scale, number};
 use ndarray::{ArrayView2, Axis};
@@ -28,7 +28,7 @@ pub(crate) fn strips(
         9..=16 => 30.0,
         _ => 22.0,
     };
-    let names: Vec<String> = names.iter().map(|name| short(name, 16)).collect();
+    let names: Vec<String> = names.iter().map(|name| within(name, 130.0)).collect();
     let left = MARGIN + 10.0 + names.iter().map(|name| width(name)).fold(0.0, f64::max);
     let wide = page.width - left - 76.0;
     page.y += 14.0;

@@ -102,6 +102,72 @@ fn gallery() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// Those of reports.
+fn report_gallery() -> Vec<(&'static str, String)> {
+    let falling = |from: f64| Series::new("f64 <&>", (0..200).map(|i| (f64::from(i), from / f64::from(i + 1))));
+    let held_out = Series {
+        name: "held-out error".into(),
+        points: (1..=12).map(f64::from).map(|k| (k, 9.0 / k, Some((8.0 / k, 11.0 / k)))).collect(),
+    };
+    let gaps = Series::new("gaps", [(0.0, 1.0), (1.0, f64::NAN), (2.0, 0.0), (3.0, 1e-9), (4.0, 1e3)]);
+    let odd =
+        Series { name: String::new(), points: vec![(1.0, 1.0, Some((f64::NEG_INFINITY, 2.0))), (f64::NAN, 1.0, None)] };
+    let many: Vec<Series> =
+        (0..20).map(|i| Series::new(format!("a rather long name {i}"), [(0.0, 1.0), (1.0, f64::from(i))])).collect();
+    let marks = [(3.0, "recommended: 3".to_string()), (f64::NAN, "nowhere".to_string())];
+    let x = Array2::from_shape_fn((12, 20), |(i, j)| if i == j { f32::NAN } else { (i * j) as f32 - 40.0 });
+    let big = Array2::from_shape_fn((240, 240), |(i, j)| ((i ^ j) % 17) as f32);
+    let names: Vec<String> = ["<a>", "b", ""].map(String::from).into();
+    let rows = array![[0.0f32, 1.0, 0.5], [0.0, 0.0, 0.0], [f32::NAN, 1e-30, 1e30]];
+    let long = Array2::from_shape_fn((3, 5000), |(q, j)| f32::from(u8::from(j == 4999 - q)));
+    let place = |j: usize| format!("column {j}");
+    let bar =
+        |list: &[(&str, f64)]| bars("words & more", &list.iter().map(|(n, v)| (n.to_string(), *v)).collect::<Vec<_>>());
+    let empty = Weights {
+        title: "",
+        shares: ndarray::ArrayView2::from_shape((0, 0), &[]).unwrap(),
+        documents: &[],
+        topics: &[],
+        groups: &[],
+        caption: "",
+    };
+    vec![
+        ("lines", lines("Objective", "iteration", "objective", &[falling(1e4), falling(2e4)], &[], false)),
+        ("lines log", lines("Objective", "iteration", "objective", &[falling(1e4)], &[], true)),
+        ("lines bands", lines("Ranks", "k", "error", &[held_out], &marks, false)),
+        ("lines gaps", lines("Gaps", "x", "y", std::slice::from_ref(&gaps), &[], true)),
+        ("lines gaps linear", lines("Gaps", "x", "y", &[gaps], &[], false)),
+        ("lines odd", lines("", "", "", &[odd], &[], true)),
+        ("lines many", lines("Many", "x", "y", &many, &[], false)),
+        ("lines none", lines("", "", "", &[], &[], true)),
+        ("lines flat", lines("", "x", "y", &[Series::new("one", [(0.0, 5.0), (1.0, 5.0)])], &[], true)),
+        ("lines huge", lines("", "x", "y", &[Series::new("one", [(0.0, -1.7e308), (1.0, 1.7e308)])], &[], false)),
+        (
+            "matrix",
+            matrix("Residual", x.view(), (-9.0, 9.0), true, ("rows", "columns"), "counts", "A pixel is a cell."),
+        ),
+        ("matrix big", matrix("X", big.view(), (0.0, 16.0), false, ("1,000 rows", "9 columns"), "", "")),
+        ("matrix none", matrix("", Array2::zeros((0, 3)).view(), (f32::NAN, 0.0), false, ("", ""), "", "")),
+        ("matrix flat", matrix("", Array2::zeros((1, 300)).view(), (2.0, 2.0), true, ("", ""), "a long unit", "")),
+        (
+            "bars",
+            bar(&[
+                ("onion", 3.0),
+                ("a word that is far too long for its place", 1.5),
+                ("<&>", 0.0),
+                ("none", f64::NAN),
+            ]),
+        ),
+        ("bars none", bar(&[])),
+        ("strips", strips("Weights", rows.view(), &names, "rows", &place, "By hand.")),
+        ("strips long", strips("Profiles", long.view(), &names, "columns", &place, "")),
+        ("strips none", strips("", Array2::zeros((0, 0)).view(), &[], "", &place, "")),
+        ("losses", losses(&nmf_core::Loss::IS)),
+        ("losses other", losses(&nmf_core::Loss::Beta(0.5))),
+        ("weights none", empty.svg()),
+    ]
+}
+
 /// Whether elements nest and attributes are quoted, as far as our own XML goes.
 fn check_xml(name: &str, svg: &str) {
     let mut open: Vec<&str> = Vec::new();
@@ -129,7 +195,7 @@ fn check_xml(name: &str, svg: &str) {
 
 #[test]
 fn every_picture_is_xml_without_numbers_that_are_none() {
-    for (name, svg) in gallery() {
+    for (name, svg) in gallery().into_iter().chain(report_gallery()) {
         check_xml(name, &svg);
         assert!(svg.starts_with("<svg ") && svg.contains("prefers-color-scheme:dark"), "{name}");
         let without_images: String = svg
@@ -144,6 +210,50 @@ fn every_picture_is_xml_without_numbers_that_are_none() {
         }
         assert!(svg.len() < 600_000, "{name}: {} bytes", svg.len());
     }
+}
+
+#[test]
+fn charts_show_names_bands_gaps_and_texts_under_the_pointer() {
+    let gallery: std::collections::HashMap<_, _> = report_gallery().into_iter().collect();
+    let has = |name: &str, words: &[&str]| {
+        for word in words {
+            assert!(gallery[name].contains(word), "{name}: {word}: {}", gallery[name]);
+        }
+    };
+    has("lines", &["f64 &lt;&amp;&gt;", "class=\"line c1\"", "class=\"touch c0\"><title>f64 &lt;&amp;&gt;: 0, 10000"]);
+    assert!(gallery["lines log"].matches("class=\"touch").count() <= 61);
+    has("lines bands", &["class=\"band c0\"", "recommended: 3", "held-out error: 1, 9 (8 to 11)"]);
+    assert_eq!(gallery["lines bands"].matches("class=\"area c0\"").count(), 12);
+    assert!(!gallery["lines bands"].contains("nowhere"));
+    // NaN and, on a logarithmic axis, 0
+    has("lines gaps", &["Gaps: 2 of 5 points", ">1e−8<"]);
+    has("lines gaps linear", &["Gaps: 1 of 5 points"]);
+    has("lines many", &["line c7\"", "line c0 broken", "a rather long name 19"]);
+    has("lines none", &["There is no point"]);
+    has(
+        "matrix",
+        &[
+            "<title>pixel in row 0, column 0: unknown</title>",
+            "<title>pixel in row 1, column 2: −38</title>",
+            "counts",
+            "A pixel is a cell.",
+        ],
+    );
+    assert!(!gallery["matrix big"].contains("row 0"));
+    has(
+        "bars",
+        &[
+            "onion: 3",
+            "a word that is far too long for its place: 1.5",
+            "&lt;&amp;&gt;: 0",
+            "a word that is fa…",
+            ">none<",
+        ],
+    );
+    has("strips", &["&lt;a&gt;: at most 1, at column 1", "maximum"]);
+    has("strips long", &["largest of 8 or 9 neighbours", "at column 4999"]);
+    has("losses", &["line c2 strong", "line c0 faint", "Thick: is.", "half the data costs 0.306853", "0.193147"]);
+    has("losses other", &["beta:0.5", "line c3 strong"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! How much of each topic is in each document.
 
 use super::components::colour;
-use super::page::{Anchor, MARGIN, Page, WIDTH, short, width};
+use super::page::{Anchor, MARGIN, Page, WIDTH, width, within};
 use ndarray::ArrayView2;
 
 /// Shares below this are left white.
@@ -34,7 +34,7 @@ impl Weights<'_> {
     pub(crate) fn svg(&self) -> String {
         let mut page = Page::new(self.title);
         let (documents, k) = self.shares.dim();
-        let topics: Vec<String> = self.topics.iter().map(|t| short(t, 26)).collect();
+        let topics: Vec<String> = self.topics.iter().map(|t| within(t, 200.0)).collect();
         let left = MARGIN + 8.0 + topics.iter().map(|t| width(t)).fold(0.0, f64::max);
         let (top, height) = (page.y + 6.0, if k > 40 { 14.0 } else { 18.0 });
         let gaps = GAP * self.groups.len().saturating_sub(1) as f64;
@@ -57,7 +57,7 @@ impl Weights<'_> {
                     page.shade(place, (cell, height), &format!("cell {}", colour(0)), share.min(1.0), &hover);
                 }
             }
-            named.push((x + wide / 2.0, wide, short(name, 26)));
+            named.push((x + wide / 2.0, wide, within(name, 200.0)));
             (x, document) = (x + wide + GAP, document + n);
         }
         let right = x - GAP;

@@ -1,14 +1,13 @@
 //! Finished runs of a survey on disk, so that a survey that was killed continues.
 //!
 //! `settings.json`, `run_k5_3.npz` (a run; removed once its rank is complete), `k5.npz` (a rank: all runs together), `fold_2.npz` (a
-//! fold, as far as it is done). Every file is written beside its name and moved there: what is there is complete.
+//! fold, as far as it is done), `lock` (held while a survey works there). Every file is written beside its name and moved there: what is there is complete.
 
 use super::settings::Settings;
 use crate::failure::Failure;
-use ndarray::{Array2, ArrayView2};
-use nmf_core::rank::{Archive, Fold, Kept, Surveyed};
-use nmf_core::{Element, Error, Result};
-use nmf_io::{Bundle, Views, write_bundle};
+use nmf_core::rank::{Archive, Key};
+use nmf_core::{Element, Error, Result, Snapshot};
+use nmf_io::SnapshotFile;
 use serde_json::{Map, Value};
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -20,40 +19,45 @@ pub(super) struct Folder {
     dir: PathBuf,
     /// Held while the survey works, so that no other works there.
     _lock: File,
+    /// Runs of every rank.
+    restarts: usize,
     /// The first thing that went wrong, in full.
     failure: Mutex<Option<Failure>>,
 }
 
 impl Folder {
     /// Opens or creates it. Runs of another survey are refused, or with `fresh` removed.
-    pub(super) fn open(dir: &Path, settings: &Settings, fresh: bool) -> Result<Folder, Failure> {
+    pub(super) fn open(dir: &Path, settings: &Settings, restarts: usize, fresh: bool) -> Result<Folder, Failure> {
         fs::create_dir_all(dir).map_err(|e| cannot_write(dir, &e))?;
         let lock = lock(dir)?;
+        if fresh {
+            clear(dir)?;
+        }
+        sweep(dir)?;
         let path = dir.join("settings.json");
-        match fs::read_to_string(&path) {
-            Ok(text) => {
-                let older: Map<String, Value> = serde_json::from_str(&text).map_err(|e| {
-                    Failure::file(&path, format!("not the settings of a survey ({e}); --fresh starts anew"))
-                })?;
-                match settings.differ(&older) {
-                    _ if fresh => clear(dir)?,
-                    Some(why) => {
-                        return Err(Failure::usage(format!(
-                            "{}: holds runs of another survey: {why}; --fresh starts anew, another -o keeps both",
-                            dir.display()
-                        )));
-                    }
-                    None => {}
-                }
+        let mut settings = settings.clone();
+        if holds_runs(dir)? {
+            let text = fs::read_to_string(&path).map_err(|e| {
+                Failure::file(
+                    dir,
+                    format!("there are runs, but no settings.json that says of what ({e}); --fresh starts anew"),
+                )
+            })?;
+            let older: Map<String, Value> = serde_json::from_str(&text).map_err(|e| {
+                Failure::file(&path, format!("not the settings of a survey ({e}); --fresh starts anew"))
+            })?;
+            if let Some(why) = settings.differ(&older) {
+                return Err(Failure::usage(format!(
+                    "{}: holds runs of another survey: {why}; --fresh starts anew, another -o keeps both",
+                    dir.display()
+                )));
             }
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(Failure::file(&path, e)),
+            settings.keep_longer(&older);
         }
         let mut out = nmf_io::Staging::new(dir)?;
-        out.bytes("settings.json", format!("{:#}\n", Value::Object(settings.0.clone())).as_bytes())?;
+        out.bytes("settings.json", format!("{:#}\n", Value::Object(settings.0)).as_bytes())?;
         out.commit()?;
-        sweep(dir)?;
-        Ok(Folder { dir: dir.into(), _lock: lock, failure: Mutex::new(None) })
+        Ok(Folder { dir: dir.into(), _lock: lock, restarts, failure: Mutex::new(None) })
     }
 
     /// Why the archive failed, if it did.
@@ -63,20 +67,6 @@ impl Folder {
 
     fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
-    }
-
-    /// Reads a file that may not be there.
-    fn load<V>(&self, name: &str, take: impl FnOnce(&mut Bundle<'_>) -> nmf_io::Result<V>) -> Result<Option<V>> {
-        let path = self.path(name);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let value = Bundle::open(&path).and_then(|mut bundle| take(&mut bundle));
-        value.map(Some).map_err(|e| self.fail(Failure::from(e).with("; --fresh starts anew")))
-    }
-
-    fn keep(&self, name: &str, fill: impl FnOnce(nmf_io::Put<'_>) -> io::Result<()>) -> Result<()> {
-        write_bundle(&self.path(name), fill).map_err(|e| self.fail(e.into()))
     }
 
     /// Remembers the first failure and makes an error of the library of it.
@@ -116,189 +106,58 @@ fn is_ours(name: &str) -> bool {
     }
 }
 
-/// Removes the runs of an older survey.
+/// Names of files in the folder.
+fn names(dir: &Path) -> Result<Vec<String>, Failure> {
+    let entries = fs::read_dir(dir).map_err(|e| cannot_write(dir, &e))?;
+    Ok(entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect())
+}
+
+fn holds_runs(dir: &Path) -> Result<bool, Failure> {
+    Ok(names(dir)?.iter().any(|name| is_ours(name) && name.ends_with(".npz")))
+}
+
+/// Removes the runs of an older survey; what says of what they are goes last.
 fn clear(dir: &Path) -> Result<(), Failure> {
-    for entry in fs::read_dir(dir).map_err(|e| cannot_write(dir, &e))?.flatten() {
-        if entry.file_name().to_str().is_some_and(is_ours) {
-            fs::remove_file(entry.path()).map_err(|e| cannot_write(&entry.path(), &e))?;
-        }
+    let mut ours: Vec<String> = names(dir)?.into_iter().filter(|name| is_ours(name)).collect();
+    ours.sort_by_key(|name| !name.ends_with(".npz"));
+    for name in ours {
+        let path = dir.join(name);
+        fs::remove_file(&path).map_err(|e| cannot_write(&path, &e))?;
     }
     Ok(())
 }
 
 /// Removes what a killed survey was writing, and runs whose rank is complete.
 fn sweep(dir: &Path) -> Result<(), Failure> {
-    for entry in fs::read_dir(dir).map_err(|e| cannot_write(dir, &e))?.flatten() {
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
+    for name in names(dir)? {
         let run_of = name.strip_prefix("run_k").and_then(|rest| rest.split_once('_')).map(|(k, _)| k);
-        let done = is_ours(name) && run_of.is_some_and(|k| dir.join(format!("k{k}.npz")).exists());
-        if done || nmf_io::is_temporary(name) {
+        let done = is_ours(&name) && run_of.is_some_and(|k| dir.join(format!("k{k}.npz")).exists());
+        if done || nmf_io::is_temporary(&name) {
             // another process may have removed it: then it is gone as well
-            let _ = fs::remove_file(entry.path());
+            let _ = fs::remove_file(dir.join(&name));
         }
     }
     Ok(())
 }
 
-fn views<T: Element>(a: ArrayView2<'_, T>, put: impl FnOnce(Views<'_>) -> io::Result<()>) -> io::Result<()> {
-    // exact either way: elements are f32 or f64
-    if size_of::<T>() == 4 {
-        put(Views::F32(a.mapv(|v| v.f64() as f32).view()))
-    } else {
-        put(Views::F64(a.mapv(|v| v.f64()).view()))
-    }
-}
-
-fn row(values: &[f64]) -> Array2<f64> {
-    Array2::from_shape_fn((1, values.len()), |(_, j)| values[j])
-}
-
-fn counts(values: &[usize]) -> Array2<f64> {
-    Array2::from_shape_fn((1, values.len()), |(_, j)| values[j] as f64)
-}
-
-/// NaN where there is none.
-fn some(v: Option<f64>) -> f64 {
-    v.unwrap_or(f64::NAN)
-}
-
-fn none(v: f64) -> Option<f64> {
-    (!v.is_nan()).then_some(v)
-}
-
-/// Numbers of a member with exactly this many.
-fn numbers<const N: usize>(bundle: &mut Bundle<'_>, name: &str) -> nmf_io::Result<[f64; N]> {
-    let all: Vec<f64> = bundle.matrix::<f64>(name)?.iter().copied().collect();
-    let found = all.len();
-    all.try_into().map_err(|_| bundle.damaged(name, &format!("{found} numbers, expected {N}")))
-}
-
-fn list(bundle: &mut Bundle<'_>, name: &str) -> nmf_io::Result<Vec<f64>> {
-    Ok(if bundle.has(name) { bundle.matrix::<f64>(name)?.iter().copied().collect() } else { Vec::new() })
-}
-
-fn indices(bundle: &mut Bundle<'_>, name: &str) -> nmf_io::Result<Vec<usize>> {
-    Ok(list(bundle, name)?.into_iter().map(|v| v as usize).collect())
-}
-
-/// The member that does not fit the others, if one does not.
-fn fits<T>(s: &Surveyed<T>) -> Option<&'static str> {
-    let n = s.items.len();
-    let within = |list: &[usize], most: usize| list.len() == n && list.iter().all(|i| *i < most);
-    let consensus = s.consensus.is_empty() || s.consensus.dim() == (n, n);
-    let tests = [
-        ("values", s.best < s.divergences.len()),
-        ("order", within(&s.order, n)),
-        ("clusters", within(&s.clusters, s.k)),
-        ("consensus", consensus),
-        ("W", s.w.ncols() == s.k),
-        ("H", s.h.nrows() == s.k),
-    ];
-    tests.into_iter().find(|(_, fine)| !fine).map(|(what, _)| what)
-}
-
 impl<T: Element> Archive<T> for Folder {
-    fn run(&self, k: usize, restart: usize) -> Result<Option<Kept<T>>> {
-        self.load(&format!("run_k{k}_{restart}.npz"), |bundle| {
-            let [objective, divergence, squared_error] = numbers(bundle, "values")?;
-            let (w, h) = (bundle.matrix("W")?, bundle.matrix("H")?);
-            Ok(Kept { k, restart, objective, divergence, squared_error, w, h })
-        })
+    fn load(&self, key: Key) -> Result<Option<Snapshot<T>>> {
+        let path = self.path(&format!("{key}.npz"));
+        if !path.exists() {
+            return Ok(None);
+        }
+        let read = SnapshotFile::at(&path).read();
+        read.map(Some).map_err(|e| self.fail(Failure::from(e).with("; --fresh starts anew")))
     }
 
-    fn keep_run(&self, run: &Kept<T>) -> Result<()> {
-        self.keep(&format!("run_k{}_{}.npz", run.k, run.restart), |put| {
-            put("values", Views::F64(row(&[run.objective, run.divergence, run.squared_error]).view()))?;
-            views(run.w.view(), |v| put("W", v))?;
-            views(run.h.view(), |v| put("H", v))
-        })
-    }
-
-    fn fold(&self, fold: usize) -> Result<Option<Fold<T>>> {
-        self.load(&format!("fold_{fold}.npz"), |bundle| {
-            let errors = list(bundle, "errors")?;
-            let last = if bundle.has("W") { Some((bundle.matrix("W")?, bundle.matrix("H")?)) } else { None };
-            Ok(Fold { errors, last })
-        })
-    }
-
-    fn keep_fold(&self, fold: usize, state: &Fold<T>) -> Result<()> {
-        self.keep(&format!("fold_{fold}.npz"), |put| {
-            put("errors", Views::F64(row(&state.errors).view()))?;
-            if let Some((w, h)) = &state.last {
-                views(w.view(), |v| put("W", v))?;
-                views(h.view(), |v| put("H", v))?;
+    fn keep(&self, key: Key, state: Snapshot<T>) -> Result<()> {
+        let path = self.path(&format!("{key}.npz"));
+        SnapshotFile::at(path).write(&state).map_err(|e| self.fail(e.into()))?;
+        if let Key::Rank(k) = key {
+            for restart in 0..self.restarts {
+                // one that stays is swept away by the next start
+                let _ = fs::remove_file(self.path(&format!("{}.npz", Key::Run { k, restart })));
             }
-            Ok(())
-        })
-    }
-
-    fn rank(&self, k: usize) -> Result<Option<Surveyed<T>>> {
-        self.load(&format!("k{k}.npz"), |bundle| {
-            let [best, objective, squared_error, explained, compresses, cophenetic, dispersion, silhouette] =
-                numbers(bundle, "values")?;
-            let surveyed = Surveyed {
-                k,
-                divergences: list(bundle, "divergences")?,
-                best: best as usize,
-                objective,
-                squared_error,
-                explained,
-                compresses: compresses == 1.0,
-                held_out: None,
-                folds: Vec::new(),
-                cophenetic: none(cophenetic),
-                dispersion: none(dispersion),
-                silhouette: none(silhouette),
-                stability: list(bundle, "stability")?,
-                silhouettes: list(bundle, "silhouettes")?,
-                items: indices(bundle, "items")?,
-                consensus: if bundle.has("consensus") { bundle.matrix("consensus")? } else { Array2::zeros((0, 0)) },
-                order: indices(bundle, "order")?,
-                clusters: indices(bundle, "clusters")?,
-                w: bundle.matrix("W")?,
-                h: bundle.matrix("H")?,
-            };
-            match fits(&surveyed) {
-                Some(what) => Err(bundle.damaged(what, "does not fit the others")),
-                None => Ok(surveyed),
-            }
-        })
-    }
-
-    fn keep_rank(&self, s: &Surveyed<T>) -> Result<()> {
-        self.keep(&format!("k{}.npz", s.k), |put| {
-            let values = [
-                s.best as f64,
-                s.objective,
-                s.squared_error,
-                s.explained,
-                f64::from(u8::from(s.compresses)),
-                some(s.cophenetic),
-                some(s.dispersion),
-                some(s.silhouette),
-            ];
-            put("values", Views::F64(row(&values).view()))?;
-            for (name, numbers) in
-                [("divergences", &s.divergences), ("stability", &s.stability), ("silhouettes", &s.silhouettes)]
-            {
-                if !numbers.is_empty() {
-                    put(name, Views::F64(row(numbers).view()))?;
-                }
-            }
-            for (name, list) in [("items", &s.items), ("order", &s.order), ("clusters", &s.clusters)] {
-                put(name, Views::F64(counts(list).view()))?;
-            }
-            if !s.consensus.is_empty() {
-                put("consensus", Views::F64(s.consensus.view()))?;
-            }
-            views(s.w.view(), |v| put("W", v))?;
-            views(s.h.view(), |v| put("H", v))
-        })?;
-        for restart in 0..s.divergences.len() {
-            // one that stays is swept away by the next start
-            let _ = fs::remove_file(self.path(&format!("run_k{}_{restart}.npz", s.k)));
         }
         Ok(())
     }

@@ -4,12 +4,14 @@ use super::settings::Settings;
 use super::{Cost, RankArgs, pages};
 use crate::failure::Failure;
 use crate::fit_json::peak_rss_mb;
+use crate::known::Known;
 use crate::text::{self, number, seconds};
 use nmf_core::rank::{Found, Surveyed};
 use nmf_core::stability::Bootstrap;
 use nmf_core::{Element, Side};
 use nmf_io::{Staging, Table};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -17,9 +19,11 @@ use std::path::Path;
 pub(super) struct Output<'a, T: Element> {
     pub(super) args: &'a RankArgs,
     pub(super) table: &'a Table<T>,
+    pub(super) known: &'a Known,
     pub(super) found: &'a Found<T>,
     pub(super) bootstrap: Option<&'a Bootstrap>,
     pub(super) cost: &'a Cost,
+    pub(super) settings: &'a Settings,
 }
 
 impl<T: Element> Output<'_, T> {
@@ -28,9 +32,14 @@ impl<T: Element> Output<'_, T> {
         self.found.ranks.iter().find(|s| s.k == self.found.recommended.rank)
     }
 
+    /// Which side of X was clustered.
+    pub(super) fn clustered(&self) -> Side {
+        self.found.ranks.first().map_or(Side::Cols, |s| s.clustered)
+    }
+
     /// Names of what was clustered, by its number where it has none.
     pub(super) fn item(&self, i: usize) -> String {
-        let names = match self.found.clustered {
+        let names = match self.clustered() {
             Side::Rows => self.table.row_names.as_ref(),
             Side::Cols => self.table.col_names.as_ref(),
         };
@@ -39,10 +48,10 @@ impl<T: Element> Output<'_, T> {
 
     /// "rows" or "columns".
     pub(super) fn side(&self) -> &'static str {
-        if self.found.clustered == Side::Rows { "rows" } else { "columns" }
+        if self.clustered() == Side::Rows { "rows" } else { "columns" }
     }
 
-    pub(super) fn json(&self, settings: &Settings) -> Value {
+    pub(super) fn json(&self) -> Value {
         let Found { ranks, elbow, recommended, share, .. } = self.found;
         let (rows, cols) = self.table.matrix.dim();
         let list: Vec<Value> = ranks
@@ -82,7 +91,8 @@ impl<T: Element> Output<'_, T> {
             "interval": [recommended.interval.0, recommended.interval.1],
             "reason": recommended.reason,
             "elbow": elbow,
-            "clustered": if self.found.clustered == Side::Rows { "rows" } else { "cols" },
+            "clustered": if self.clustered() == Side::Rows { "rows" } else { "cols" },
+            "clustered_items": ranks.first().map_or(0, |s| s.items.len()),
             "rows": rows,
             "cols": cols,
             "stored": self.table.matrix.view().stored(),
@@ -92,7 +102,7 @@ impl<T: Element> Output<'_, T> {
             "folds": self.args.folds,
             "holdout": (self.args.folds > 0).then_some(share),
             "bootstrap": bootstrap,
-            "settings": settings.0,
+            "settings": self.settings.0,
             "backend": self.cost.backend,
             "adapter": adapter,
             "precision": self.cost.precision,
@@ -160,6 +170,10 @@ impl<T: Element> Output<'_, T> {
         if let Some(remark) = self.remark() {
             let _ = write!(out, "\n{:<15}{remark}", "note");
         }
+        if let Some((shown, all)) = self.sampled() {
+            let _ =
+                write!(out, "\n{:<15}of {all} {}, {shown} evenly spread ones were clustered", "consensus", self.side());
+        }
         if let Some(b) = self.bootstrap {
             let least = b.similarity.iter().copied().fold(1.0, f64::min);
             let _ = write!(
@@ -178,7 +192,6 @@ impl<T: Element> Output<'_, T> {
             cost.threads,
             seconds(cost.load_seconds)
         );
-        let input = self.args.input.display();
         match &self.args.output {
             Some(dir) => {
                 let _ = write!(out, "\n{:<15}{}", "written to", dir.display());
@@ -188,12 +201,58 @@ impl<T: Element> Output<'_, T> {
             }
         }
         out.push_str(&self.args.report.told());
-        let _ = write!(
-            out,
-            "\n{:<15}nmf-cli factorize {input} -k {} --loss {} --restarts {} -o model",
-            "next", recommended.rank, self.args.loss, self.args.restarts
-        );
+        let _ = write!(out, "\n{:<15}{}", "next", self.next());
         out
+    }
+
+    /// How many items were clustered, and of how many, if not all.
+    fn sampled(&self) -> Option<(usize, usize)> {
+        let (m, n) = self.table.matrix.dim();
+        let all = if self.clustered() == Side::Rows { m } else { n };
+        let s = self.found.ranks.iter().find(|s| !s.consensus.is_empty())?;
+        (s.items.len() < all).then_some((s.items.len(), all))
+    }
+
+    /// The command that repeats the best run at the recommended rank and makes a model of it.
+    fn next(&self) -> String {
+        let (args, best) = (self.args, self.recommended().map_or(0, |s| s.best));
+        let mut words: Vec<String> = vec!["factorize".into(), args.input.display().to_string()];
+        let mut add = |option: &str, value: Option<String>| {
+            if let Some(value) = value {
+                words.push(option.into());
+                words.extend((!value.is_empty()).then_some(value));
+            }
+        };
+        let path = |p: &Option<std::path::PathBuf>| p.as_ref().map(|p| p.display().to_string());
+        let flag = |on: bool| on.then(String::new);
+        let input = &args.input_options;
+        add("-k", Some(self.found.recommended.rank.to_string()));
+        add("--loss", Some(args.loss.to_string()));
+        add("--solver", args.method.solver.map(|s| s.to_string()));
+        add("--init", Some("random".into()));
+        add("--seed", Some(args.seed.wrapping_add(best as u64).to_string()));
+        add("--max-iter", (args.max_iter != 200).then(|| args.max_iter.to_string()));
+        add("--tol", (args.tol != 1e-4).then(|| args.tol.to_string()));
+        for (option, value) in
+            [("--l1-w", args.l1_w), ("--l2-w", args.l2_w), ("--l1-h", args.l1_h), ("--l2-h", args.l2_h)]
+        {
+            add(option, value.map(|v| v.to_string()));
+        }
+        for (option, on) in [
+            ("--header", input.header),
+            ("--no-header", input.no_header),
+            ("--row-names", input.row_names),
+            ("--no-row-names", input.no_row_names),
+            ("--transpose", input.transpose),
+            ("--stored-only", input.stored_only),
+        ] {
+            add(option, flag(on));
+        }
+        add("--floor", input.floor.map(|v| v.to_string()));
+        add("--mask", path(&args.known.mask));
+        add("--weights", path(&args.known.weights));
+        add("-o", Some("model".into()));
+        crate::report::shell_line(&words)
     }
 
     /// rank.tsv: empty fields where there is no number.
@@ -223,7 +282,7 @@ impl<T: Element> Output<'_, T> {
     /// clusters.tsv: the cluster of every item at every k.
     fn clusters(&self) -> String {
         let ranks = || self.found.ranks.iter().filter(|s| !s.consensus.is_empty());
-        let mut out = String::from(if self.found.clustered == Side::Rows { "row" } else { "column" });
+        let mut out = String::from(if self.clustered() == Side::Rows { "row" } else { "column" });
         ranks().for_each(|s| out.push_str(&format!("\tk{}", s.k)));
         out.push('\n');
         for (at, item) in ranks().next().map(|s| s.items.as_slice()).unwrap_or_default().iter().enumerate() {
@@ -236,17 +295,24 @@ impl<T: Element> Output<'_, T> {
 
     /// Writes everything into `dir`.
     pub(super) fn save(&self, dir: &Path, json: &Value) -> Result<(), Failure> {
+        let replaces = dir.join("rank.json").exists();
         let mut out = Staging::new(dir)?;
+        let mut written = BTreeSet::new();
         out.bytes("rank.json", format!("{json:#}\n").as_bytes())?;
         out.bytes("rank.tsv", self.tsv().as_bytes())?;
         if self.found.ranks.iter().any(|s| !s.consensus.is_empty()) {
             out.bytes("clusters.tsv", self.clusters().as_bytes())?;
+            written.insert("clusters.tsv".to_string());
         }
         for s in self.found.ranks.iter().filter(|s| !s.consensus.is_empty()) {
-            out.npy(&format!("consensus_k{}.npy", s.k), s.consensus.view())?;
+            let name = format!("consensus_k{}.npy", s.k);
+            out.npy(&name, s.consensus.view())?;
+            written.insert(name);
         }
         for (name, svg) in pages::curves(self).into_iter().chain(pages::consensus(self)) {
-            out.bytes(&format!("{name}.svg"), svg.as_bytes())?;
+            let name = format!("{name}.svg");
+            out.bytes(&name, svg.as_bytes())?;
+            written.insert(name);
         }
         if let Some(best) = self.recommended() {
             out.npy("W.npy", best.w.view())?;
@@ -260,9 +326,31 @@ impl<T: Element> Output<'_, T> {
                 ("H_high.npy", &b.high),
             ] {
                 out.npy(name, values.view())?;
+                written.insert(name.to_string());
             }
         }
         out.commit()?;
+        if replaces {
+            remove_older(dir, &written)?;
+        }
         Ok(())
     }
+}
+
+/// Removes what an older survey left in its folder and this one has not written.
+fn remove_older(dir: &Path, written: &BTreeSet<String>) -> Result<(), Failure> {
+    const OWN: [&str; 7] =
+        ["clusters.tsv", "heldout.svg", "stability.svg", "H_mean.npy", "H_deviation.npy", "H_low.npy", "H_high.npy"];
+    let explain =
+        |path: &Path, e| Failure::work(format!("{}: of an older survey, cannot be removed: {e}", path.display()));
+    for entry in std::fs::read_dir(dir).map_err(|e| explain(dir, e))?.flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let map =
+            name.strip_prefix("consensus_k").and_then(|rest| rest.strip_suffix(".npy").or(rest.strip_suffix(".svg")));
+        let own = OWN.contains(&name.as_str()) || map.is_some_and(|k| k.parse::<usize>().is_ok());
+        if own && !written.contains(&name) {
+            std::fs::remove_file(entry.path()).map_err(|e| explain(&entry.path(), e))?;
+        }
+    }
+    Ok(())
 }

@@ -1,12 +1,14 @@
 //! The pictures of a survey, and its report.
 
 use super::files::Output;
-use crate::pictures::{Series, lines, matrix};
-use crate::report::Page;
-use crate::text::{grouped, seconds};
+use crate::failure::Failure;
+use crate::pictures::{Series, lines, losses, matrix};
+use crate::report::{Page, fit, range, seen_from_afar};
+use crate::text::{grouped, number, seconds};
 use ndarray::Array2;
 use nmf_core::Element;
 use nmf_core::rank::Surveyed;
+use serde_json::Value;
 
 /// Pixels of a consensus map to a side; of more items, means of neighbours are drawn.
 const PIXELS: usize = 240;
@@ -26,8 +28,7 @@ pub(super) fn curves<T: Element>(o: &Output<'_, T>) -> Vec<(String, String)> {
             Some((s.k as f64, mean, Some((mean - error, mean + error))))
         });
         let series = [Series { name: "held-out error".into(), points: points.collect() }];
-        let svg =
-            lines("held-out error over k (band: standard error)", "k", "divergence per entry", &series, &mark, false);
+        let svg = lines("Held-out error over k", "k", "divergence per entry", &series, &mark, false);
         out.push(("heldout".to_string(), svg));
     }
     let spread = |s: &Surveyed<T>| {
@@ -38,7 +39,7 @@ pub(super) fn curves<T: Element>(o: &Output<'_, T>) -> Vec<(String, String)> {
         ranks.iter().filter_map(|s| Some((s.k as f64, *s.divergences.get(s.best)?, Some(spread(s))))).collect();
     let bend = o.found.elbow.map(|k| (k as f64, format!("elbow, k = {k}"))).into_iter().collect::<Vec<_>>();
     let series = [Series { name: "error".into(), points }];
-    out.push(("error".into(), lines("error over k (band: all starts)", "k", "divergence", &series, &bend, false)));
+    out.push(("error".into(), lines("Error over k", "k", "divergence", &series, &bend, false)));
     let list: Vec<Series> = [
         ("cophenetic correlation", at(&|s| s.cophenetic)),
         ("dispersion", at(&|s| s.dispersion)),
@@ -55,7 +56,7 @@ pub(super) fn curves<T: Element>(o: &Output<'_, T>) -> Vec<(String, String)> {
     if !list.is_empty() {
         out.push((
             "stability".into(),
-            lines("agreement of the starts over k", "k", "1: all agree", &list, &mark, false),
+            lines("Agreement of the starts over k", "k", "1: all agree", &list, &mark, false),
         ));
     }
     out
@@ -81,13 +82,13 @@ fn map<T: Element>(o: &Output<'_, T>, s: &Surveyed<T>) -> String {
         let sum: f64 = rows.iter().flat_map(|i| cols.iter().map(|j| s.consensus[[*i, *j]])).sum();
         *pixel = (sum / (rows.len() * cols.len()).max(1) as f64) as f32;
     }
-    let title = format!("consensus at k = {}", s.k);
+    let title = format!("Consensus at k = {}", s.k);
     let mut caption = format!(
         "Share of {} runs in which two {} are in one cluster, in the order of average linkage.",
         s.divergences.len(),
         o.side()
     );
-    let all = if o.found.clustered == nmf_core::Side::Rows { o.table.dim().0 } else { o.table.dim().1 };
+    let all = if o.clustered() == nmf_core::Side::Rows { o.table.dim().0 } else { o.table.dim().1 };
     if n < all {
         caption.push_str(&format!(" {} of {} {}, evenly spread.", grouped(n as u64), grouped(all as u64), o.side()));
     }
@@ -97,11 +98,63 @@ fn map<T: Element>(o: &Output<'_, T>, s: &Surveyed<T>) -> String {
     matrix(&title, pixels.view(), (0.0, 1.0), false, (o.side(), o.side()), "share", &caption)
 }
 
+/// X, and W·H at some ranks: what more components add.
+fn heat_maps<T: Element>(o: &Output<'_, T>, threads: usize, page: &mut Page) -> Result<(), Failure> {
+    let ranks = &o.found.ranks;
+    let at = |share: f64| (share * (ranks.len().saturating_sub(1)) as f64).round() as usize;
+    let mut shown: Vec<usize> = [0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0].map(at).to_vec();
+    shown.extend(ranks.iter().position(|s| s.k == o.found.recommended.rank));
+    shown.sort_unstable();
+    shown.dedup();
+    let (m, n) = o.table.dim();
+    let sides = (format!("{} rows", grouped(m as u64)), format!("{} columns", grouped(n as u64)));
+    let labels = (sides.0.as_str(), sides.1.as_str());
+    let mut first: Option<f32> = None;
+    for surveyed in shown.into_iter().filter_map(|i| ranks.get(i)) {
+        let blocks = seen_from_afar(o.table, o.known, (surveyed.w.view(), surveyed.h.view()), threads)?;
+        let high = match first {
+            Some(high) => high,
+            None => {
+                let (high, largest) = range(blocks.x.iter().copied());
+                page.section(
+                    "Data and models",
+                    "X beside W·H at some of the ranks, all in the colours of X: more components show more of X, and in the end its noise.",
+                );
+                let pixel = if blocks.exact() {
+                    "A pixel is a cell.".into()
+                } else {
+                    format!("A pixel shows the mean of {}.", blocks.size())
+                };
+                let gaps = if blocks.gaps { " What is unknown is left out." } else { "" };
+                let beyond = match largest > high {
+                    true => format!(
+                        " The colours end at {}; the largest pixel is {}.",
+                        number(f64::from(high)),
+                        number(f64::from(largest))
+                    ),
+                    false => String::new(),
+                };
+                let caption = format!("{pixel} Rows and columns in the order of the file.{gaps}{beyond}");
+                page.figure("x", matrix("X", blocks.x.view(), (0.0, high), false, labels, "", &caption), "");
+                first = Some(high);
+                high
+            }
+        };
+        let title = format!("W·H at k = {}", surveyed.k);
+        page.figure(
+            &format!("model_k{}", surveyed.k),
+            matrix(&title, blocks.model.view(), (0.0, high), false, labels, "", ""),
+            "",
+        );
+    }
+    Ok(())
+}
+
 /// The report.
-pub(super) fn report<T: Element>(o: &Output<'_, T>) -> Page {
+pub(super) fn report<T: Element>(o: &Output<'_, T>, threads: usize) -> Result<Page, Failure> {
     let (m, n) = o.table.dim();
     let recommended = &o.found.recommended;
-    let file = o.args.input.file_name().map_or_else(String::new, |f| f.to_string_lossy().into_owned());
+    let file = fit::file_name(&o.args.input);
     let mut page =
         Page::new(&format!("Which rank? {file}"), &format!("k = {}: {}.", recommended.rank, recommended.reason));
     let (low, high) = recommended.interval;
@@ -123,12 +176,14 @@ pub(super) fn report<T: Element>(o: &Output<'_, T>) -> Page {
             "Scattered entries are held out, the others are factored, and the model is judged by the entries it has not seen. \
              The curve falls while components describe the data and rises when they describe noise. The recommended rank is the smallest \
              one within one standard error of the lowest.",
+            "Band: the mean over the folds ± its standard error.",
         ),
         (
             "error",
             "How well does it fit?",
             "The error of the best start falls with every component, whether it means something or not; a bend says where \
              further components gain little.",
+            "Line: the best start; band: all of them.",
         ),
         (
             "stability",
@@ -136,12 +191,13 @@ pub(super) fn report<T: Element>(o: &Output<'_, T>) -> Page {
             "Runs from different random starts are compared: by the clusters they put things in (cophenetic correlation and dispersion of the \
              consensus) and by the components themselves, matched one to one (silhouette of the clusters of components, mean cosine of the \
              least stable one). Ranks at which they agree can be trusted to be more than an accident of the start.",
+            "",
         ),
     ];
-    for (name, heading, text) in told {
+    for (name, heading, text, caption) in told {
         if let Some((_, svg)) = curves.iter().find(|(n, _)| n == name) {
             page.section(heading, text);
-            page.figure(name, svg.clone(), "");
+            page.figure(name, svg.clone(), caption);
         }
     }
     page.section("The figures", "");
@@ -159,27 +215,33 @@ pub(super) fn report<T: Element>(o: &Output<'_, T>) -> Page {
         }
     }
     model(o, &mut page);
-    let mut settings = vec![
-        ("loss".to_string(), o.args.loss.to_string()),
-        ("starts at every k".into(), o.args.restarts.to_string()),
-        (
-            "held out".into(),
-            match o.args.folds {
-                0 => "nothing".into(),
-                f => format!("{f} times {:.3} % of the known entries", 100.0 * o.found.share),
-            },
-        ),
-        ("clustered".into(), o.side().into()),
-        ("seed".into(), o.args.seed.to_string()),
-        ("iterations at most".into(), o.args.max_iter.to_string()),
-        ("tolerance".into(), o.args.tol.to_string()),
-        ("backend".into(), format!("{}, {}, {} at a time", o.cost.backend, o.cost.precision, o.cost.threads)),
-    ];
+    heat_maps(o, threads, &mut page)?;
+    page.section("What the loss counts", "");
+    page.figure("loss", losses(&o.args.loss), "");
+    page.section("Settings", "");
+    let mut settings = vec![("input".to_string(), file)];
+    for (name, value) in &o.settings.0 {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) if text.is_empty() => continue,
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        settings.push((name.trim_start_matches('-').to_string(), text));
+    }
+    if o.args.folds > 0 {
+        settings.push(("held out in each fold".into(), format!("{:.3} % of the entries", 100.0 * o.found.share)));
+    }
     if let Some(b) = o.bootstrap {
         settings.push(("bootstrap".into(), format!("{} resamples of the rows", b.resamples)));
     }
+    settings.push((
+        "best start".into(),
+        format!("seed {}", o.args.seed.wrapping_add(o.recommended().map_or(0, |s| s.best as u64))),
+    ));
+    settings.push(("at a time".into(), format!("{} runs", o.cost.threads)));
     page.settings(&settings);
-    page
+    Ok(page)
 }
 
 /// The components of the recommended rank: how stable, and how certain.

@@ -1,9 +1,7 @@
 //! What a survey was asked to do: kept beside its runs, so that another survey is not taken for its continuation.
 
 use super::RankArgs;
-use crate::fingerprint::fingerprint;
-use crate::known::Known;
-use nmf_core::{Element, MatrixRef};
+use nmf_core::{Element, Problem};
 use serde_json::{Map, Value, json};
 
 /// Everything the finished runs depend on, by the name of the option it comes from.
@@ -11,30 +9,46 @@ use serde_json::{Map, Value, json};
 pub(super) struct Settings(pub(super) Map<String, Value>);
 
 impl Settings {
-    pub(super) fn new<T: Element>(args: &RankArgs, x: &MatrixRef<'_, T>, known: &Known, backend: &str) -> Settings {
-        let (rows, cols) = x.dim();
-        let weights = known.weights.as_ref().map(|w| format!("{:016x}", fingerprint(&w.matrix::<T>().view())));
+    pub(super) fn new<T: Element>(
+        args: &RankArgs,
+        problem: &Problem<'_, T>,
+        (backend, adapter): (&str, &str),
+    ) -> Settings {
+        let (rows, cols) = problem.dim();
+        let options = args.method.to_json();
         let side = args.cluster.map(|c| if c == super::Clustered::Rows { "rows" } else { "cols" });
         let pairs = [
             ("version", json!(env!("CARGO_PKG_VERSION"))),
             ("--precision", json!(T::NAME)),
-            ("the matrix", json!(format!("{rows}×{cols}, {:016x}", fingerprint(x)))),
-            ("--mask or --weights", json!(weights)),
-            ("--stored-only", json!(known.observed() == nmf_core::Observed::Stored)),
+            ("--stored-only, --mask or --weights", json!(format!("{:?}", problem.observed()).to_lowercase())),
+            ("the matrix or its weights", json!(format!("{rows}×{cols}, {:016x}", problem.fingerprint()))),
             ("--ranks", json!(args.ranks.0)),
             ("--restarts", json!(args.restarts)),
             ("--folds", json!(args.folds)),
             ("--holdout", json!((args.folds > 0).then(|| args.share()))),
             ("--cluster", json!(side)),
             ("--loss", json!(args.loss.to_string())),
-            ("--solver and its options", json!(format!("{:?}", args.method))),
+            ("--solver", json!(args.method.kind().to_string())),
+            ("the solver's options", json!((!options.is_empty()).then_some(options))),
             ("--seed", json!(args.seed)),
             ("--max-iter", json!(args.max_iter)),
             ("--tol", json!(args.tol)),
-            ("the penalties", json!([args.l1_w, args.l2_w, args.l1_h, args.l2_h])),
+            ("--l1-w", json!(args.l1_w)),
+            ("--l2-w", json!(args.l2_w)),
+            ("--l1-h", json!(args.l1_h)),
+            ("--l2-h", json!(args.l2_h)),
             ("--backend", json!(backend)),
+            ("--adapter", json!(adapter)),
         ];
         Settings(pairs.into_iter().map(|(k, v)| (k.to_string(), v)).collect())
+    }
+
+    /// Takes over the longer list of ranks: what is kept of its end is still of use to those who ask for it again.
+    pub(super) fn keep_longer(&mut self, older: &Map<String, Value>) {
+        let count = |v: Option<&Value>| v.and_then(Value::as_array).map_or(0, Vec::len);
+        if let Some(ranks) = older.get("--ranks").filter(|r| count(Some(r)) > count(self.0.get("--ranks"))) {
+            self.0.insert("--ranks".into(), ranks.clone());
+        }
     }
 
     /// Why runs made under `older` settings are of no use under these: the first setting that differs, and both values.

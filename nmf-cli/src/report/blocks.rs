@@ -17,18 +17,18 @@ const GRAMS: usize = 1 << 24;
 const ROWS: usize = 64;
 
 /// What is seen of a factorization.
-pub(super) struct Blocks {
+pub(crate) struct Blocks {
     /// Cells of the blocks' sides.
     pub(super) rows: Vec<Range<usize>>,
     pub(super) cols: Vec<Range<usize>>,
     /// Mean of X over the known cells of each block; NaN where none is known.
-    pub(super) x: Array2<f32>,
+    pub(crate) x: Array2<f32>,
     /// Mean of W·H over all cells of each block.
-    pub(super) model: Array2<f32>,
+    pub(crate) model: Array2<f32>,
     /// x − v where a block is one cell, else the root of the mean (x − v)² over the known cells; NaN where none is known.
     pub(super) residual: Array2<f32>,
     /// Whether cells are left out of X and the residual.
-    pub(super) gaps: bool,
+    pub(crate) gaps: bool,
 }
 
 /// Sums over the known cells of blocks.
@@ -81,12 +81,12 @@ impl Blocks {
     }
 
     /// Whether a pixel is a cell.
-    pub(super) fn exact(&self) -> bool {
+    pub(crate) fn exact(&self) -> bool {
         self.rows.iter().chain(&self.cols).all(|r| r.len() == 1)
     }
 
     /// "12×7 cells": how many a pixel shows at most.
-    pub(super) fn size(&self) -> String {
+    pub(crate) fn size(&self) -> String {
         let most = |ranges: &[Range<usize>]| ranges.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
         let least = |ranges: &[Range<usize>]| ranges.iter().map(ExactSizeIterator::len).min().unwrap_or(0);
         let even = most(&self.rows) == least(&self.rows) && most(&self.cols) == least(&self.cols);
@@ -95,8 +95,8 @@ impl Blocks {
     }
 }
 
-/// The means of some rows of a matrix.
-fn means(a: &Array2<f64>, ranges: &[Range<usize>]) -> Array2<f64> {
+/// The means of some rows of a matrix, a row each.
+pub(super) fn means(a: &Array2<f64>, ranges: &[Range<usize>]) -> Array2<f64> {
     let mut out = Array2::zeros((ranges.len(), a.ncols()));
     for (mut row, range) in out.outer_iter_mut().zip(ranges) {
         if let Some(mean) = a.slice(s![range.clone(), ..]).mean_axis(Axis(0)) {
@@ -257,7 +257,7 @@ mod tests {
     fn what_is_unknown_is_left_out() {
         let (x, w, h) = factors();
         let v = w.dot(&h);
-        let known = |i: usize, j: usize| (i / 40 + j / 40) % 2 == 0;
+        let known = |i: usize, j: usize| (i / 40 + j / 40).is_multiple_of(2);
         let weights = Array2::from_shape_fn(x.dim(), |(i, j)| if known(i, j) { 0.5 } else { 0.0 });
         let holes = ndarray::Zip::from(&x).and(&weights).map_collect(|x, w| if *w == 0.0 { f64::NAN } else { *x });
         let sparse = Sparse::csr_from_dense(x.view(), 0.0);

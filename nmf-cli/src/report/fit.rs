@@ -18,12 +18,17 @@ pub(crate) fn tiles(report: &Report) -> Vec<(&'static str, String)> {
         ("relative error", number(relative_error(report))),
     ];
     if let Some(kkt) = report.kkt_residual {
-        tiles.push(("KKT residual", format!("{kkt:.1e}")));
+        tiles.push(("KKT residual", share(kkt)));
     }
     tiles.push(("iterations", report.iterations.to_string()));
     let starts = if report.objectives.len() > 1 { "time, all starts" } else { "time" };
     tiles.push((starts, seconds(report.seconds)));
     tiles
+}
+
+/// A share in two digits.
+fn share(v: f64) -> String {
+    if v >= 0.01 { format!("{v:.2}") } else { format!("{v:.1e}") }
 }
 
 /// ‖X − WH‖ over ‖X‖, both over the entries that count.
@@ -73,8 +78,9 @@ pub(crate) fn progress(page: &mut Page, report: &Report) {
     ));
     match report.kkt_residual {
         Some(r) => page.paragraph(&format!(
-            "KKT residual: {r:.1e} of its value at the start. It is ‖(min(W, ∇W), min(H, ∇H))‖, which is 0 exactly where no small change of W and H \
-             that keeps them ≥ 0 lowers the objective to first order. (A small one is a sign of such a point, not of the best one.)"
+            "KKT residual: {} times its value at the start. It is ‖(min(W, ∇W), min(H, ∇H))‖, which is 0 exactly where no small change of W and H \
+             that keeps them ≥ 0 lowers the objective to first order. (A small one is a sign of such a point, not of the best one.)",
+            share(r)
         )),
         None => page.paragraph("The KKT residual was not computed."),
     }

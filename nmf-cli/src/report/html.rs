@@ -79,7 +79,7 @@ impl Page {
 
     /// A name for a figure and its files: lower-case letters, digits and dashes, once in the page.
     fn free_name(&self, name: &str) -> String {
-        let simple = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        let simple = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c.to_ascii_lowercase() } else { '-' };
         let base: String = name.chars().map(simple).collect();
         let base = if base.is_empty() { "figure".into() } else { base };
         let taken = |name: &str| self.figures.iter().any(|(n, _)| n == name);

@@ -1,14 +1,14 @@
 //! What a report shows of the matrices: X, W·H and the residual from afar, and the components one by one.
 
 use super::Page;
-use super::blocks::Blocks;
+use super::blocks::{Blocks, means};
 use crate::failure::Failure;
 use crate::known::Known;
 use crate::patterns;
-use crate::pictures::{bars, matrix, strips};
+use crate::pictures::{bars, columns, matrix, strips};
 use crate::solve::Solved;
 use crate::text::{grouped, number};
-use ndarray::{Array2, ArrayView1, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, s};
 use nmf_core::{Element, Observed, Weighted};
 use nmf_io::Table;
 
@@ -16,6 +16,8 @@ use nmf_io::Table;
 const MOST: usize = 40;
 /// Components of which more are folded away.
 const OPEN: usize = 12;
+/// Rows of the picture of a pattern.
+const PATTERN: usize = 120;
 /// Columns shown of a component, and rows.
 const TOP: usize = 8;
 const TOP_ROWS: usize = 3;
@@ -38,6 +40,28 @@ pub(crate) struct Model<'a, T: Element> {
     pub(crate) threads: usize,
 }
 
+/// Blocks of X, of its model W·H (m×k, k×n) and of the residual, where entries count as `known` says.
+pub(crate) fn seen_from_afar<T: Element>(
+    table: &Table<T>,
+    known: &Known,
+    (w, h): (ArrayView2<'_, T>, ArrayView2<'_, T>),
+    threads: usize,
+) -> Result<Blocks, Failure> {
+    let stored_only = known.observed == Observed::Stored;
+    let weights = known.weights.as_ref().map(|w| w.matrix::<T>());
+    let x = table.matrix.view();
+    let weights = weights.as_ref().map(|w| w.view());
+    let pair = weights.as_ref().map(|w| Weighted::new(&x, w, stored_only)).transpose()?;
+    let work = || match &pair {
+        Some(pair) => Blocks::of(&pair.x(), Some(&pair.weights()), stored_only, &w, &h),
+        None => Blocks::of(&x, None, stored_only, &w, &h),
+    };
+    match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+        Ok(pool) => Ok(pool.install(work)),
+        Err(e) => Err(Failure::work(format!("cannot start {threads} threads: {e}"))),
+    }
+}
+
 impl<T: Element> Model<'_, T> {
     /// The section on X, W·H and the residual.
     pub(crate) fn heat_maps(&self, page: &mut Page) -> Result<(), Failure> {
@@ -53,11 +77,7 @@ impl<T: Element> Model<'_, T> {
         let order = format!("{} and {} in the order of the file.", capital(self.rows), self.cols);
         let (high, largest) = range(blocks.x.iter().chain(&blocks.model).copied());
         let beyond = |high: f32, largest: f32| match largest > high {
-            true => format!(
-                " The colours end at {}; the largest pixel is {}.",
-                number(f64::from(high)),
-                number(f64::from(largest))
-            ),
+            true => format!(" The colours end at {}; the largest pixel is {}.", brief(high), brief(largest)),
             false => String::new(),
         };
         let common = beyond(high, largest);
@@ -81,14 +101,10 @@ impl<T: Element> Model<'_, T> {
         let which = match shared {
             true => " The colours end where those of X do.".to_string(),
             false => {
-                format!(" The colours end at {}, those of X at {}.", number(f64::from(own)), number(f64::from(high)))
+                format!(" The colours end at {}, those of X at {}.", brief(own), brief(high))
             }
         };
-        let over = if largest > end {
-            format!(" The largest pixel is {}.", number(f64::from(largest)))
-        } else {
-            String::new()
-        };
+        let over = if largest > end { format!(" The largest pixel is {}.", brief(largest)) } else { String::new() };
         let picture = if blocks.exact() {
             let caption = format!(
                 "x − v of each cell: red where the data are above the model, blue where they are below.{which}{over}{unknown}"
@@ -106,19 +122,7 @@ impl<T: Element> Model<'_, T> {
     fn blocks(&self) -> Result<Blocks, Failure> {
         let fitted = &self.solved.fitted;
         let right = patterns::right(fitted.h(), fitted.shifts());
-        let stored_only = self.known.observed == Observed::Stored;
-        let weights = self.known.weights.as_ref().map(|w| w.matrix::<T>());
-        let x = self.table.matrix.view();
-        let weights = weights.as_ref().map(|w| w.view());
-        let pair = weights.as_ref().map(|w| Weighted::new(&x, w, stored_only)).transpose()?;
-        let work = || match &pair {
-            Some(pair) => Blocks::of(&pair.x(), Some(&pair.weights()), stored_only, &fitted.w(), &right.view()),
-            None => Blocks::of(&x, None, stored_only, &fitted.w(), &right.view()),
-        };
-        match rayon::ThreadPoolBuilder::new().num_threads(self.threads).build() {
-            Ok(pool) => Ok(pool.install(work)),
-            Err(e) => Err(Failure::work(format!("cannot start {} threads: {e}", self.threads))),
-        }
+        seen_from_afar(self.table, self.known, (fitted.w(), right.view()), self.threads)
     }
 
     /// The section on the components: how much each makes, its strongest columns, where it is strong.
@@ -127,17 +131,17 @@ impl<T: Element> Model<'_, T> {
         let (k, n) = fitted.h().dim();
         let shown = k.min(MOST);
         let only = if k > shown { format!(" The first {shown} of {k} are shown one by one.") } else { String::new() };
-        let lasting = match fitted.shifts() {
-            1 => String::new(),
+        let text = match fitted.shifts() {
+            1 => format!(
+                "Row q of H is component q over the {}, column q of W how much of it is in each of the {}.{only}",
+                self.cols, self.rows
+            ),
             l => format!(
-                " Component q is a pattern of {l} {}, which H lets begin and W fills; W is shown summed over the pattern.",
+                "Component q is a pattern of {l} {}, W[:, q, :]; row q of H says where it begins and how strong it is.{only}",
                 self.cols
             ),
         };
-        page.section(
-            "Components",
-            &format!("Row q of H is component q over the {}, column q of W how much of it is in each of the {}.{lasting}{only}", self.cols, self.rows),
-        );
+        page.section("Components", &text);
         let h = fitted.h().mapv(|v| v.f64() as f32);
         let w = self.summed();
         self.table_of(page, &w, &h, shown);
@@ -168,6 +172,8 @@ impl<T: Element> Model<'_, T> {
             if shown > OPEN {
                 page.unfold();
             }
+        } else {
+            self.patterns(page, shown);
         }
         if self.table.col_names.is_none() || n > FEW {
             let name = |j: usize| self.column(j);
@@ -177,8 +183,33 @@ impl<T: Element> Model<'_, T> {
         }
         let name = |i: usize| self.row(i);
         let title = format!("Weights over the {}", self.rows);
-        let caption = format!("Columns of W over the {} in the order of the file, counted from 0.", self.rows);
+        let what = if fitted.shifts() == 1 { "Columns of W" } else { "Patterns, summed over what they last," };
+        let caption = format!("{what} over the {} in the order of the file, counted from 0.", self.rows);
         page.figure("weights", strips(&title, w.t().slice(s![..shown, ..]), &names, self.rows, &name, &caption), "");
+    }
+
+    /// The patterns of a convolutive model as pictures, rows downwards.
+    fn patterns(&self, page: &mut Page, shown: usize) {
+        let fitted = &self.solved.fitted;
+        let cube = patterns::cube(&fitted.w(), fitted.shifts());
+        let blocks = columns(cube.dim().0, PATTERN);
+        let (most, lasting) = (blocks.iter().map(ExactSizeIterator::len).max().unwrap_or(0), fitted.shifts());
+        let caption =
+            if most > 1 { format!("A pixel shows the mean of up to {most}×1 cells.") } else { String::new() };
+        for q in 0..shown {
+            if q == OPEN {
+                page.fold(&format!("Patterns {} to {shown}", q + 1));
+            }
+            let values = means(&cube.slice(s![.., q, ..]).mapv(|v| v.f64()), &blocks).mapv(|v| v as f32);
+            let high = values.iter().copied().fold(0.0, f32::max);
+            let labels = (self.rows, &*format!("{lasting} {}", self.cols));
+            let title = format!("Pattern {}", q + 1);
+            let picture = matrix(&title, values.view(), (0.0, high), false, labels, "", &caption);
+            page.figure(&format!("pattern-{:02}", q + 1), picture, "");
+        }
+        if shown > OPEN {
+            page.unfold();
+        }
     }
 
     /// W, m×k, of a convolutive model the sums over each pattern.
@@ -234,7 +265,7 @@ fn top(values: ArrayView1<'_, f32>, most: usize) -> Vec<usize> {
 }
 
 /// Where the colours end: the largest value, or where few are far above the others the least that 99.5 % do not exceed; and the largest.
-fn range(values: impl Iterator<Item = f32>) -> (f32, f32) {
+pub(crate) fn range(values: impl Iterator<Item = f32>) -> (f32, f32) {
     let mut all: Vec<f32> = values.filter(|v| v.is_finite()).collect();
     let Some(last) = all.len().checked_sub(1) else { return (1.0, 0.0) };
     let at = (last as f64 * 0.995).round() as usize;
@@ -244,6 +275,11 @@ fn range(values: impl Iterator<Item = f32>) -> (f32, f32) {
         true => (quantile, largest),
         false => (if largest > 0.0 { largest } else { 1.0 }, largest),
     }
+}
+
+/// A number in three digits.
+fn brief(v: f32) -> String {
+    number(format!("{v:.2e}").parse().unwrap_or(f64::from(v)))
 }
 
 fn capital(word: &str) -> String {

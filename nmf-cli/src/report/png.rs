@@ -33,3 +33,31 @@ impl Painter {
         pixels.encode_png().map_err(|e| e.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pictures::{Series, lines};
+
+    #[test]
+    fn pictures_are_drawn_with_their_texts_on_light_paper() {
+        let line = Series::new("a", [(0.0, 1.0), (1.0, 2.0)]);
+        let svg = |title: &str| lines(title, "iteration", "objective", std::slice::from_ref(&line), &[], false);
+        let painter = Painter::new();
+        let pixels = |title: &str| {
+            let png = painter.png(&svg(title)).unwrap();
+            let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+            let info = reader.next_frame(&mut pixels).unwrap();
+            pixels.truncate(info.buffer_size());
+            (info.width as usize, pixels)
+        };
+        let (width, titled) = pixels("Title");
+        assert_eq!((width, &titled[..4]), (880, &[255, 255, 255, 255][..]));
+        // the letters of the title are dark, those of no title are not there; the line has its colour
+        let dark = |pixels: &[u8]| pixels[..60 * 4 * width].chunks(4).filter(|p| p[0] < 60 && p[1] < 60).count();
+        assert!(dark(&titled) > 200, "{}", dark(&titled));
+        assert_eq!(dark(&pixels("").1), 0);
+        assert!(titled.chunks(4).any(|p| p == [9, 105, 218, 255]));
+    }
+}

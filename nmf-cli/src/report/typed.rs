@@ -7,6 +7,11 @@ pub(super) fn command_line() -> String {
     line(std::env::args_os().skip(1))
 }
 
+/// `nmf-cli` with these words, as a shell takes them.
+pub(crate) fn shell_line(words: &[String]) -> String {
+    line(words.iter().map(OsString::from))
+}
+
 fn line(words: impl Iterator<Item = OsString>) -> String {
     std::iter::once("nmf-cli".to_string())
         .chain(words.map(|w| quoted(&w.to_string_lossy())))
@@ -21,7 +26,7 @@ fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 

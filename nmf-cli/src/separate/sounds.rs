@@ -48,12 +48,12 @@ impl Cut {
         }
         let kept = self.len as f64 / f64::from(self.rate);
         let part = if kept + 0.05 < seconds {
-            format!("the first {kept:.0} s of {seconds:.0} s")
+            format!("the first {kept:.1} s of {seconds:.1} s")
         } else {
             format!("{seconds:.1} s")
         };
         let mixed = if channels > 1 { "the mean of its channels, " } else { "" };
-        format!("{part}, {mixed}{} Hz, 16 bits, so that the page stays small", grouped(u64::from(self.rate)))
+        format!("{part}, {mixed}{} Hz, 16 bits", grouped(u64::from(self.rate)))
     }
 
     /// The samples of a sound from its beginning.
@@ -97,6 +97,9 @@ pub(super) fn section(page: &mut Page, mixture: &mut Mixture, output: &Output, f
             " All are played at {level:.2} of their level, as one of them is too loud for 16 bits."
         ));
     }
+    if cut.mono {
+        text.push_str(" They are cut down as said beside each, so that the page stays small; -o writes them whole.");
+    }
     page.section("Sounds", &text);
     let caption = cut.told(seconds, channels);
     // beside the estimates, where nothing is kept
@@ -118,6 +121,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn cut_sounds_are_the_mean_of_their_channels_at_a_lower_rate() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wav");
+        let tone = |n: usize| (n as f32 * 0.02).sin();
+        let channels = vec![(0..44_100).map(tone).collect(), vec![0.0; 44_100]];
+        let sound = nmf_audio::Sound::new(44_100, channels).unwrap();
+        nmf_audio::write(&path, &sound, SampleFormat::F32).unwrap();
+        let mut reader = SoundReader::open(&path).unwrap();
+        let whole = Cut { rate: 44_100, mono: false, len: 44_100 }.read(&mut reader).unwrap();
+        assert_eq!(whole, sound.channels());
+        let cut = Cut { rate: 22_050, mono: true, len: 11_025 }.read(&mut reader).unwrap();
+        assert_eq!((cut.len(), cut[0].len()), (1, 11_025));
+        for n in 1000..11_000 {
+            assert!((cut[0][n] - tone(2 * n) / 2.0).abs() < 1e-3, "{n}: {} {}", cut[0][n], tone(2 * n) / 2.0);
+        }
+    }
+
+    #[test]
     fn long_sounds_are_cut_and_the_caption_says_how() {
         let short = Cut::of(3, 441_000, 2, 44_100);
         assert_eq!(short, Cut { rate: 44_100, mono: false, len: 441_000 });
@@ -128,7 +149,7 @@ mod tests {
         assert!(some.told(30.0, 2).starts_with("30.0 s, the mean of its channels, 22,050 Hz"));
         let long = Cut::of(3, 600 * 44_100, 2, 44_100);
         assert!(long.len * 3 * BYTES <= MOST);
-        assert!(long.told(600.0, 2).starts_with("the first 91 s of 600 s, the mean"), "{}", long.told(600.0, 2));
+        assert!(long.told(600.0, 2).starts_with("the first 90.7 s of 600.0 s, the mean"), "{}", long.told(600.0, 2));
         // a low rate is kept
         assert_eq!(Cut::of(9, 16_000 * 600, 1, 16_000).rate, 16_000);
     }

@@ -3,6 +3,7 @@
 use super::About;
 use super::TopicsArgs;
 use super::files::picture;
+use super::relevance::Words;
 use super::report::Topics;
 use crate::args::Global;
 use crate::failure::Failure;
@@ -47,7 +48,7 @@ pub(super) fn page<T: Element>(
     }
     tiles.extend(fit::tiles(report).into_iter().filter(|(name, _)| !["matrix", "components"].contains(name)));
     page.tiles(&tiles);
-    each(&mut page, topics);
+    each(&mut page, topics, args.words_by);
     documents(&mut page, topics, about, args.fit.seed);
     if let Some((row, words)) = &about.shown {
         one(&mut page, topics, *row, words);
@@ -70,13 +71,19 @@ pub(super) fn page<T: Element>(
 }
 
 /// The section on the topics, the largest first.
-fn each(page: &mut Page, topics: &Topics) {
+fn each(page: &mut Page, topics: &Topics, by: Words) {
     let mut order: Vec<usize> = (0..topics.topics.len()).collect();
     order.sort_by_key(|&q| std::cmp::Reverse(topics.topics[q].documents));
+    let first = match by {
+        Words::Relevance => "words come first that are frequent in the topic and distinctive of it",
+        Words::Weight => "the largest come first",
+    };
     page.section(
         "Topics",
-        "The words of each topic with their weights in H, those with most documents first. A document counts for the topic with its largest share. \
-         Coherence is the mean NPMI of the top words, from −1 to 1: how much oftener than by chance they meet in a document.",
+        &format!(
+            "The words of each topic with their weights in H ({first}); topics with most documents first. A document counts for the topic with \
+             its largest share. Coherence is the mean NPMI of the words, from −1 to 1: how much oftener than by chance they meet in a document."
+        ),
     );
     let plural = |n: usize| if n == 1 { "document" } else { "documents" };
     for (place, &q) in order.iter().enumerate() {

@@ -70,11 +70,11 @@ impl<S: Clone> Recorder<S> {
         Ok(())
     }
 
-    /// Takes in what has arrived; waits for what was measured before iteration `until` or earlier.
+    /// Takes in what has arrived; waits for what was measured before iteration `until` or earlier. `None`: nothing yet.
     pub(super) fn collect<B: Backend<Scalar = S>>(&mut self, b: &mut B, until: Option<usize>) -> Result<()> {
+        let Some(until) = until else { return Ok(()) };
         while let Some(front) = self.pending.front() {
-            let needed = front.points.first().zip(until).is_some_and(|(p, until)| p.iteration <= until);
-            let values = if needed {
+            let values = if front.points.first().is_some_and(|p| p.iteration <= until) {
                 b.wait(&front.ticket)?
             } else {
                 match b.poll(&front.ticket)? {

@@ -13,7 +13,7 @@ impl<T: Element> Nmf<T> {
     ///
     /// Taking snapshots does not change the result, and what goes on from one gets the same result as what was never interrupted, to the
     /// last bit: factors, objectives, trace; seconds add up. The snapshot must be of the same matrix, the same options and the same
-    /// backend; [`Stop::max_iter`] and [`Stop::time_limit`] may differ where no earlier restart ended by them.
+    /// backend on the same machine (a loss of one's own is known by its name alone); [`Stop::max_iter`] and [`Stop::time_limit`] may differ where no earlier restart ended by them.
     ///
     /// ```
     /// use nmf_core::{Keeper, Nmf, Observed, Progress, Silent, Snapshot};
@@ -36,11 +36,11 @@ impl<T: Element> Nmf<T> {
     /// let problem = nmf.problem(&x, None)?;
     /// let data = problem.upload(&mut cpu)?;
     /// let mut kept = Tenth::default();
-    /// let whole = nmf.fit_kept(&mut cpu, &data, &problem, 0.0, &mut Silent, &mut kept, None)?;
+    /// let whole = nmf.fit_kept(&mut cpu, &data, &problem, 0.0, &mut Silent, Some(&mut kept), None)?;
     ///
     /// let third = &kept.0[2];
     /// assert_eq!((third.restart()?, third.iteration()?), (0, 30));
-    /// let resumed = nmf.fit_kept(&mut cpu, &data, &problem, 0.0, &mut Silent, &mut Silent, Some(third))?;
+    /// let resumed = nmf.fit_kept(&mut cpu, &data, &problem, 0.0, &mut Silent, None, Some(third))?;
     /// assert_eq!((resumed.w(), resumed.h(), resumed.iterations()), (whole.w(), whole.h(), 50));
     /// # Ok::<(), nmf_core::Error>(())
     /// ```
@@ -54,9 +54,12 @@ impl<T: Element> Nmf<T> {
         problem: &Problem<'_, T>,
         prepare_seconds: f64,
         observer: &mut dyn Observer,
-        keeper: &mut dyn Keeper<T>,
+        keeper: Option<&mut dyn Keeper<T>>,
         resume: Option<&Snapshot<T>>,
     ) -> Result<Fitted<T>> {
+        if keeper.is_none() && resume.is_none() {
+            return self.fit_uploaded(b, data, problem, prepare_seconds, observer);
+        }
         let kind = self.check(b, problem)?;
         let identity = self.identity(problem, kind, &b.info());
         let mut past = Past::default();
@@ -66,9 +69,9 @@ impl<T: Element> Nmf<T> {
             past = Past::of(snapshot, ((m, k * self.options.shifts), (n, k)))?;
             past.check(self.restarts, &self.stop, snapshot.iteration()?)?;
         }
-        let mut book = Book { keeper, identity };
+        let mut book = keeper.map(|keeper| Book { keeper, identity });
         let of_run = resume.map(|s| s.part("run"));
-        self.fit_from(b, data, problem, prepare_seconds, observer, Some(&mut book), past, of_run.as_ref())
+        self.fit_from(b, data, problem, prepare_seconds, observer, book.as_mut(), past, of_run.as_ref())
     }
 
     /// Everything that decides about the path of a factorization, in words: what a snapshot must agree with.

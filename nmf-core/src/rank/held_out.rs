@@ -1,10 +1,13 @@
 //! Held-out error: X is factored without some of its entries, and the model is judged by them.
 
+use super::kept::Fold;
 use super::left_out::LeftOut;
 use super::speckle::{Entry, Rows};
-use super::{Fold, Survey, Watch};
+use super::{Survey, Watch};
 use crate::init::uniform;
-use crate::{Backend, Element, Fitted, Flow, Init, Loss, Matrix, MatrixRef, Nmf, Observed, Progress, Result, Sparse};
+use crate::{
+    Backend, Element, Error, Fitted, Flow, Init, Loss, Matrix, MatrixRef, Nmf, Observed, Progress, Result, Sparse,
+};
 use ndarray::{Array2, ArrayView2, concatenate, s};
 
 /// Random starts of every factorization, beside the warm one; the best by the entries that are not held out is judged.
@@ -12,6 +15,12 @@ const RANDOM_STARTS: u64 = 2;
 /// A model below this share of X's mean is judged as if it were there: under kl and is an entry x > 0 that the model gives no
 /// chance would otherwise cost without limit, and one such entry would decide.
 const FLOOR: f64 = 1e-3;
+
+/// The range in which a model is judged, for X of this mean and largest entry. Beyond the largest entry there is nothing to predict, and
+/// a row that has lost nearly all its entries to a fold may be given anything: one entry would decide again.
+pub(super) fn range(mean: f64, largest: f64) -> (f64, f64) {
+    (FLOOR * mean, largest.max(FLOOR * mean))
+}
 
 /// What is left to learn from once a fold is held out.
 pub(super) enum Rest<T: Element> {
@@ -75,8 +84,8 @@ pub(super) struct Chain<'a, T: Element> {
     pub(super) x: MatrixRef<'a, T>,
     pub(super) rest: &'a Rest<T>,
     pub(super) held: &'a [Entry],
-    /// Mean of the known entries of X.
-    pub(super) mean: f64,
+    /// What a model is held to be at least and at most where it is judged.
+    pub(super) range: (f64, f64),
     pub(super) fold: usize,
     pub(super) watch: &'a dyn Watch,
 }
@@ -103,6 +112,10 @@ impl<T: Element> Chain<'_, T> {
         }
     }
 
+    fn named(&self, k: usize, e: Error) -> Error {
+        Error::Within { what: format!("at k = {k}, without fold {}", self.fold), source: Box::new(e) }
+    }
+
     fn ranks<B: Backend<Elem = T>>(
         &self,
         b: &mut B,
@@ -116,8 +129,8 @@ impl<T: Element> Chain<'_, T> {
         if remaining.is_empty() {
             return Ok(true);
         }
-        let weighted = base.weighted(&x)?;
-        let problem = base.problem(x.reborrow(), weighted.as_ref())?;
+        let weighted = base.weighted(&x).map_err(|e| self.named(remaining[0], e))?;
+        let problem = base.problem(x.reborrow(), weighted.as_ref()).map_err(|e| self.named(remaining[0], e))?;
         let data = problem.upload(b)?;
         for &k in remaining {
             let base = base.clone().with_rank(k).restarts(1).trace_every(0).kkt(false);
@@ -132,7 +145,7 @@ impl<T: Element> Chain<'_, T> {
             let mut best: Option<Fitted<T>> = None;
             for nmf in starts {
                 let mut look = |_: &Progress| if self.watch.stopping() { Flow::Stop } else { Flow::Continue };
-                let fitted = nmf.fit_uploaded(b, &data, &problem, 0.0, &mut look)?;
+                let fitted = nmf.fit_uploaded(b, &data, &problem, 0.0, &mut look).map_err(|e| self.named(k, e))?;
                 if self.watch.stopping() {
                     return Ok(false);
                 }
@@ -141,7 +154,8 @@ impl<T: Element> Chain<'_, T> {
                 }
             }
             let Some(best) = best else { return Ok(false) };
-            let error = held_out_error(base.loss_ref(), self.held, best.w(), best.h(), FLOOR * self.mean);
+            let error = held_out_error(base.loss_ref(), self.held, best.w(), best.h(), self.range);
+            fold.ranks.push(k);
             fold.errors.push(error);
             fold.last = Some(best.into_factors());
             keep(&fold)?;
@@ -161,20 +175,20 @@ fn widened<T: Element>(f: &Array2<T>, k: usize, seed: u64, which: u64) -> Array2
     concatenate(ndarray::Axis(1), &[old, new.view()]).unwrap_or_else(|_| f.clone())
 }
 
-/// Σ ω·d(x, v) / Σ ω over held-out entries, v = max(w·h, floor).
+/// Σ ω·d(x, v) / Σ ω over held-out entries, v = w·h brought into the range.
 fn held_out_error<T: Element>(
     loss: &Loss,
     held: &[Entry],
     w: ArrayView2<'_, T>,
     h: ArrayView2<'_, T>,
-    floor: f64,
+    (least, most): (f64, f64),
 ) -> f64 {
     let h = h.t();
     let (mut sum, mut total) = (0.0, 0.0);
     for e in held {
         let pairs = w.row(e.row as usize).into_iter().zip(h.row(e.col as usize));
         let v: f64 = pairs.map(|(a, b)| a.f64() * b.f64()).sum();
-        sum += e.weight * loss.value(e.value, v.max(floor));
+        sum += e.weight * loss.value(e.value, v.clamp(least, most));
         total += e.weight;
     }
     if total > 0.0 { sum / total } else { f64::NAN }

@@ -7,7 +7,8 @@ use super::Surveyed;
 pub struct Recommendation {
     /// The rank.
     pub rank: usize,
-    /// Lowest and highest rank that the data do not tell from the best one: those whose held-out error is within one standard error.
+    /// Lowest and highest rank that the data do not tell from the best one: those whose held-out error is within one standard error;
+    /// without folds those whose dispersion is within 0.01 of the highest; without both all ranks.
     pub interval: (usize, usize),
     /// Why, in one sentence.
     pub reason: String,
@@ -15,7 +16,7 @@ pub struct Recommendation {
 
 /// The smallest rank whose held-out error exceeds the lowest by at most one standard error of that excess over the folds (the
 /// one-standard-error rule of L. Breiman et al., "Classification and Regression Trees", 1984, on paired differences, as all ranks
-/// are judged by the same entries). Without folds: where the cophenetic correlation begins to fall, or without that the elbow of the error.
+/// are judged by the same entries). Without folds: where the dispersion of the consensus begins to fall, or without that the elbow of the error.
 pub(super) fn recommend<T>(all: &[Surveyed<T>], elbow: Option<usize>) -> Recommendation {
     by_held_out(all).or_else(|| by_consensus(all)).unwrap_or_else(|| by_elbow(all, elbow))
 }
@@ -47,7 +48,12 @@ fn by_held_out<T>(all: &[Surveyed<T>]) -> Option<Recommendation> {
         (_, true) => {
             reason.push_str(&format!("; it is still falling at the largest rank tried, {low}: try larger ones"))
         }
-        (_, false) => reason.push_str(if first.k == best.k { " and rises beyond" } else { "" }),
+        (_, false) if first.k != best.k => {}
+        (_, false) if last.k > best.k => reason.push_str(&format!("; up to k = {} it is hardly higher", last.k)),
+        (_, false) => reason.push_str(" and rises beyond"),
+    }
+    if k > 1 && judged.len() > 1 && judged.first().is_some_and(|s| s.k == k) {
+        reason.push_str("; it is the smallest rank tried: try smaller ones");
     }
     Some(Recommendation { rank: k, interval: (first.k.min(best.k), last.k.max(best.k)), reason })
 }
@@ -70,21 +76,22 @@ pub(super) fn mean_and_error(values: &[f64]) -> (f64, f64) {
     (mean, if n > 1.0 { (squares / (n - 1.0) / n).sqrt() } else { 0.0 })
 }
 
-/// The rank with the highest cophenetic correlation, or a larger one behind it as long as the correlation does not fall: Brunet et al.
-/// take the rank where it begins to.
+/// The rank with the highest dispersion of the consensus, or a larger one behind it as long as that does not fall: Brunet et al. take the
+/// rank where agreement begins to. (They judge by the cophenetic correlation, which stays near 1 for consensus matrices that are far
+/// from 0 and 1; H. Kim and H. Park, Bioinformatics 23(12), 2007, therefore introduced the dispersion.)
 fn by_consensus<T>(all: &[Surveyed<T>]) -> Option<Recommendation> {
     const FALL: f64 = 0.001;
-    let stable: Vec<(usize, f64)> = all.iter().filter_map(|s| Some((s.k, s.cophenetic?))).collect();
-    let most = stable.iter().map(|(_, c)| *c).reduce(f64::max)?;
-    let top = stable.iter().position(|(_, c)| *c == most)?;
+    let stable: Vec<(usize, f64)> = all.iter().filter_map(|s| Some((s.k, s.dispersion?))).collect();
+    let most = stable.iter().map(|(_, d)| *d).reduce(f64::max)?;
+    let top = stable.iter().position(|(_, d)| *d == most)?;
     let steps = stable.get(top..)?.windows(2).take_while(|p| p[1].1 >= p[0].1 - FALL).count();
     let (k, here) = *stable.get(top + steps)?;
-    let near = || stable.iter().filter(|(_, c)| *c >= most - 10.0 * FALL).map(|(k, _)| *k);
+    let near = || stable.iter().filter(|(_, d)| *d >= most - 10.0 * FALL).map(|(k, _)| *k);
     let interval = (near().min().unwrap_or(k).min(k), near().max().unwrap_or(k).max(k));
     let last = stable.last().is_some_and(|s| s.0 == k);
-    let beyond = if last { "it is the largest rank tried" } else { "it falls beyond" };
+    let beyond = if last { "the largest rank tried" } else { "less beyond" };
     let reason = format!(
-        "nothing was held out; runs from different starts agree best up to k = {k} (cophenetic correlation {here:.3}; {beyond})"
+        "nothing was held out; runs from different starts agree best up to k = {k} (dispersion of the consensus {here:.3}; {beyond})"
     );
     Some(Recommendation { rank: k, interval, reason })
 }

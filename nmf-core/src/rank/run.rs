@@ -1,10 +1,11 @@
 //! Who does what when: units of work over workers, results gathered in a fixed order.
 
-use super::held_out::{Chain, Rest};
+use super::held_out::{Chain, Rest, range};
+use super::kept::{Fold, Kept, State, load};
 use super::recommend::{mean_and_error, recommend};
 use super::speckle::{Rows, speckles};
 use super::summary::summarize;
-use super::{Archive, Fold, Found, Kept, Survey, Surveyed, Unit, Watch};
+use super::{Archive, Found, Key, Survey, Surveyed, Unit, Watch};
 use crate::fit::{Start, divergence};
 use crate::stability::elbow;
 use crate::{Backend, Element, Error, Flow, Init, Loss, MatrixRef, Observed, Problem, Progress, Result, Side};
@@ -59,15 +60,12 @@ pub(super) fn run<T: Element, B: Backend<Elem = T>>(
     archive: &dyn Archive<T>,
     watch: &dyn Watch,
 ) -> Result<Option<Found<T>>> {
-    survey.check()?;
     let Some(first) = workers.first_mut() else {
         return Err(Error::Parameter { name: "workers", value: "none".into(), expected: "at least one backend" });
     };
     let weighted = survey.nmf.weighted(&x)?;
     let problem = survey.nmf.problem(x.reborrow(), weighted.as_ref())?;
-    for k in &survey.ranks {
-        survey.nmf.clone().with_rank(*k).init(Init::Random).check(first, &problem)?;
-    }
+    survey.check(first, &problem)?;
     let (m, n) = problem.dim();
     let side = survey.cluster.unwrap_or(if m < n { Side::Rows } else { Side::Cols });
 
@@ -77,7 +75,8 @@ pub(super) fn run<T: Element, B: Backend<Elem = T>>(
     let mut jobs = Vec::new();
     let mut folds = BTreeMap::new();
     for fold in 0..survey.folds {
-        let state = archive.fold(fold)?.unwrap_or_default();
+        let kept: Option<Fold<T>> = load(archive, Key::Fold(fold), (m, n))?;
+        let state = kept.filter(|f| f.fits(&survey.ranks)).unwrap_or_default();
         if state.errors.len() < survey.ranks.len() {
             jobs.push(Job::Fold(fold));
         }
@@ -86,13 +85,13 @@ pub(super) fn run<T: Element, B: Backend<Elem = T>>(
     let folding = !jobs.is_empty();
     // the largest first, so that no worker is left alone with a long one
     for &k in survey.ranks.iter().rev() {
-        if let Some(rank) = archive.rank(k)? {
+        if let Some(rank) = load(archive, Key::Rank(k), (m, n))? {
             ranks.insert(k, rank);
             continue;
         }
         let mut of_rank = Vec::new();
         for restart in 0..survey.restarts {
-            let kept = archive.run(k, restart)?;
+            let kept = load(archive, Key::Run { k, restart }, (m, n))?;
             if kept.is_none() {
                 jobs.push(Job::Run { k, restart });
             }
@@ -109,6 +108,10 @@ pub(super) fn run<T: Element, B: Backend<Elem = T>>(
         Some(rows) => speckles(rows, share, survey.folds, survey.nmf.seed_of()),
         None => Vec::new(),
     };
+    if let Some(empty) = held.iter().position(Vec::is_empty).filter(|_| folding) {
+        let few = "has too few known entries for these folds: take fewer folds, a larger share, or 0 folds";
+        return Err(Error::Unsupported(format!("no entry fell into fold {empty} of {}: X {few}", survey.folds)));
+    }
     let any_run = jobs.iter().any(|j| matches!(j, Job::Run { .. }));
     let data = if any_run { Some(problem.upload(first)?) } else { None };
     first.finish()?;
@@ -146,7 +149,7 @@ pub(super) fn run<T: Element, B: Backend<Elem = T>>(
         return Ok(None);
     }
     let folds = shared.folds.into_inner().unwrap_or_else(|e| e.into_inner());
-    Ok(Some(found(survey, ranks, &folds, side, share)))
+    Ok(Some(found(survey, ranks, &folds, share)))
 }
 
 /// Summarizes a rank whose runs are all there.
@@ -163,7 +166,7 @@ fn close<T: Element>(
     }
     let all: Vec<Kept<T>> = runs.remove(&k).into_iter().flatten().flatten().collect();
     if let Some(rank) = summarize(all, side, problem) {
-        archive.keep_rank(&rank)?;
+        archive.keep(Key::Rank(k), rank.snapshot())?;
         ranks.insert(k, rank);
     }
     Ok(())
@@ -191,12 +194,16 @@ fn tell_what_is_done<T: Element>(
     }
 }
 
+/// Entries of a sparse X whose zeros count that are left out of a fold at most.
+const MOST_LEFT_OUT: f64 = 2e6;
+
 /// The share that is held out. Where a sparse X has zeros that count, the few entries left out cost as much as stored ones.
 fn share<T: Element>(survey: &Survey<T>, problem: &Problem<'_, T>) -> f64 {
     let stats = problem.stats();
     let all = stats.rows as f64 * stats.cols as f64;
     let zeros = matches!(problem.x(), MatrixRef::Sparse(_)) && problem.observed() == Observed::All;
-    if zeros { survey.share.min(2.0 * stats.stored as f64 / all) } else { survey.share }
+    let most = (stats.stored as f64).min(MOST_LEFT_OUT);
+    if zeros { survey.share.min(most / all) } else { survey.share }
 }
 
 /// Lets the workers do the jobs; `false` if somebody asked to stop.
@@ -253,13 +260,13 @@ fn one<T: Element, B: Backend<Elem = T>>(
         Job::Fold(fold) => {
             let (Some(rows), Some(held)) = (&shared.rows, shared.held.get(fold)) else { return Ok(None) };
             let rest = Rest::new(rows, held);
-            let (x, mean) = (shared.problem.x(), shared.problem.mean());
-            let chain = Chain { survey, x: x.reborrow(), rest: &rest, held, mean, fold, watch: shared };
+            let (x, range) = (shared.problem.x(), range(shared.problem.mean(), shared.problem.stats().max));
+            let chain = Chain { survey, x: x.reborrow(), rest: &rest, held, range, fold, watch: shared };
             let mut state = lock(&shared.folds).get(&fold).cloned().unwrap_or_default();
             let from = state.clone();
             let complete = chain.run(b, Some(from), &mut |now| {
                 state = now.clone();
-                shared.archive.keep_fold(fold, now)
+                shared.archive.keep(Key::Fold(fold), now.snapshot())
             })?;
             Ok(complete.then_some(Done::Fold(fold, state)))
         }
@@ -269,7 +276,8 @@ fn one<T: Element, B: Backend<Elem = T>>(
             let nmf =
                 survey.nmf.clone().with_rank(k).init(Init::Random).seed(seed).restarts(1).trace_every(0).kkt(false);
             let mut look = |_: &Progress| if shared.stopping() { Flow::Stop } else { Flow::Continue };
-            let fitted = nmf.fit_uploaded(b, data, shared.problem, 0.0, &mut look)?;
+            let within = |e| Error::Within { what: format!("at k = {k}, start {restart}"), source: Box::new(e) };
+            let fitted = nmf.fit_uploaded(b, data, shared.problem, 0.0, &mut look).map_err(within)?;
             if shared.stopping() {
                 return Ok(None);
             }
@@ -282,7 +290,7 @@ fn one<T: Element, B: Backend<Elem = T>>(
                 2.0 * divergence(b, data, shared.problem, &Loss::FRO, &start)?
             };
             let kept = Kept { k, restart, objective, divergence: lost, squared_error, w, h };
-            shared.archive.keep_run(&kept)?;
+            shared.archive.keep(Key::Run { k, restart }, kept.snapshot())?;
             shared.done(&Unit::Run { k, restart });
             Ok(Some(Done::Run(kept)))
         }
@@ -293,7 +301,6 @@ fn found<T: Element>(
     survey: &Survey<T>,
     mut ranks: BTreeMap<usize, Surveyed<T>>,
     folds: &BTreeMap<usize, Fold<T>>,
-    clustered: Side,
     share: f64,
 ) -> Found<T> {
     let mut all = Vec::with_capacity(survey.ranks.len());
@@ -307,7 +314,7 @@ fn found<T: Element>(
     let curve: Vec<(f64, f64)> = all.iter().map(|s| (s.k as f64, s.divergences[s.best])).collect();
     let bend = elbow(&curve).and_then(|i| all.get(i)).map(|s| s.k);
     let recommended = recommend(&all, bend);
-    Found { ranks: all, elbow: bend, recommended, clustered, share }
+    Found { ranks: all, elbow: bend, recommended, share }
 }
 
 fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,6 +1,7 @@
 //! What all runs at one rank come to.
 
-use super::{Kept, MOST_ITEMS, Surveyed};
+use super::kept::Kept;
+use super::{MOST_ITEMS, Surveyed};
 use crate::stability::{agreement, consensus, match_runs, memberships};
 use crate::{Element, Problem, Side};
 use ndarray::{Array2, ArrayView2, Axis};
@@ -65,6 +66,7 @@ pub(super) fn summarize<T: Element>(
         silhouette,
         stability: matched.map_or(Vec::new(), |m| m.stability),
         silhouettes,
+        clustered: side,
         order: agree.as_ref().map_or_else(|| (0..items.len()).collect(), |a| a.order.clone()),
         clusters: agree.map_or_else(|| vec![0; items.len()], |a| a.clusters),
         items,

@@ -4,6 +4,7 @@ mod matrix_market;
 mod numpy;
 mod outputs;
 mod robustness;
+mod snapshots;
 mod tables;
 mod ten_x;
 
