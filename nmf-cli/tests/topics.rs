@@ -121,7 +121,10 @@ fn the_folder_is_a_model_with_tables_and_a_picture() {
         "documents.tsv",
         "fit.json",
         "rows.txt",
+        "similarity.tsv",
         "text.json",
+        "top_documents.tsv",
+        "topics.json",
         "topics.tsv",
         "vocabulary.txt",
         "weights.svg",
@@ -241,7 +244,7 @@ fn a_model_refuses_other_columns_other_words_and_damage() {
     place.run("transform m c -o w.npy").fails(2, &["text.json", "8", "19"]);
     place.write("m/text.json", &text[..text.len() / 2]);
     place.run("transform m c -o w.npy").fails(2, &["text.json"]);
-    place.write("m/text.json", text.replacen("\"version\":1", "\"version\":999", 1));
+    place.write("m/text.json", text.replacen("\"version\":2", "\"version\":999", 1));
     place.run("transform m c -o w.npy").fails(2, &["text.json", "version"]);
     assert!(!place.path("w.npy").exists());
 }

@@ -1,7 +1,7 @@
 //! The report of `topics`.
 
-use super::About;
 use super::TopicsArgs;
+use super::documents::About;
 use super::files::picture;
 use super::relevance::Words;
 use super::report::Topics;
@@ -15,6 +15,7 @@ use crate::solve::Solved;
 use crate::text::{grouped, number};
 use nmf_core::Element;
 use nmf_io::Table;
+use std::path::Path;
 
 /// Topics of which more are folded away.
 const OPEN: usize = 30;
@@ -24,6 +25,7 @@ const WORDS: usize = 60;
 /// The report: topics, documents, how the factorization went, its matrices from afar, settings.
 pub(super) fn page<T: Element>(
     args: &TopicsArgs,
+    corpus: &Path,
     solved: &Solved<T>,
     table: &Table<T>,
     topics: &Topics,
@@ -31,7 +33,7 @@ pub(super) fn page<T: Element>(
     global: &Global,
 ) -> Result<Page, Failure> {
     let report = &solved.report;
-    let name = fit::file_name(&args.corpus);
+    let name = fit::file_name(corpus);
     let what = if args.words.tfidf { "tf-idf weights" } else { "word counts" };
     let mut page = Page::new(
         &format!("{name}: {} topics", topics.topics.len()),
@@ -62,11 +64,18 @@ pub(super) fn page<T: Element>(
         ("entries", what.to_string()),
         ("words in at least", format!("{} documents", args.words.min_df)),
         ("words in at most", format!("{} documents", args.words.max_df)),
-        ("stop words", args.words.stop_words.clone()),
+        ("language", args.words.language.to_string()),
+        ("stop words", args.words.leaves_out()),
     ];
+    if args.words.stem {
+        extra.push(("words as", "stems".into()));
+    }
+    if args.words.ngrams > 1 {
+        extra.push(("runs of words up to", args.words.ngrams.to_string()));
+    }
     extra.extend(args.words.max_features.map(|n| ("words at most", n.to_string())));
     extra.extend(args.fit.stops());
-    fit::settings(&mut page, report, &args.corpus, &extra);
+    fit::settings(&mut page, report, corpus, &extra);
     Ok(page)
 }
 
@@ -91,7 +100,7 @@ fn each(page: &mut Page, topics: &Topics, by: Words) {
             page.fold(&format!("{} smaller topics", order.len() - OPEN));
         }
         let t = &topics.topics[q];
-        let title = format!("Topic {} · {} {}", q + 1, grouped(t.documents as u64), plural(t.documents));
+        let title = format!("Topic {} · {} · {} {}", q + 1, t.name, grouped(t.documents as u64), plural(t.documents));
         page.figure(&format!("topic-{:02}", q + 1), bars(&title, &t.words), &told(t));
     }
     if order.len() > OPEN {
@@ -101,14 +110,16 @@ fn each(page: &mut Page, topics: &Topics, by: Words) {
         .iter()
         .map(|&q| {
             let t = &topics.topics[q];
-            let words: Vec<&str> = t.words.iter().take(5).map(|(w, _)| w.as_str()).collect();
-            let examples: Vec<&str> = t.examples.iter().map(|&i| topics.name(i)).collect();
-            vec![(q + 1).to_string(), t.documents.to_string(), words.join(", "), examples.join("; ")]
+            let examples: Vec<&str> = t.examples().iter().map(|&i| topics.name(i)).collect();
+            vec![(q + 1).to_string(), t.documents.to_string(), t.name.clone(), examples.join("; ")]
         })
         .collect();
     page.fold("Documents that are most about each topic");
-    page.table(&["topic", "documents", "words", "most about it"], &rows);
+    page.table(&["topic", "documents", "name", "most about it"], &rows);
     page.unfold();
+    for (p, q, cosine) in topics.alike() {
+        page.paragraph(&format!("Topics {} and {} share many words: cosine {cosine:.2}.", p + 1, q + 1));
+    }
 }
 
 /// Label and coherence of a topic.
@@ -143,8 +154,7 @@ fn one(page: &mut Page, topics: &Topics, row: usize, words: &[(String, f32)]) {
     page.section(&format!("Document {}", topics.name(row)), "Its topics by their shares, and its words.");
     let mut shares: Vec<(String, f64)> = Vec::new();
     for (q, share) in topics.shares.row(row).iter().enumerate().filter(|(_, s)| **s >= 0.01) {
-        let words: Vec<&str> = topics.topics[q].words.iter().take(2).map(|(w, _)| w.as_str()).collect();
-        shares.push((format!("{} {}", q + 1, words.join(" ")), *share));
+        shares.push((format!("{} {}", q + 1, topics.topics[q].name), *share));
     }
     shares.sort_by(|a, b| b.1.total_cmp(&a.1));
     page.figure("document", bars("Shares of topics", &shares), "");
