@@ -22,6 +22,7 @@ use clap::builder::ArgPredicate;
 use clap::{Arg, Args, ValueEnum};
 use documents::{About, table, warn_about};
 use nmf_core::{Element, Loss};
+use nmf_text::Weighting;
 use relevance::Words;
 use report::Topics;
 use serde_json::Value;
@@ -41,7 +42,7 @@ pub(crate) use documents::read_corpus_for_model;
         nmf-cli topics reviews.csv -k 8 --text-column review --tfidf --json\n  nmf-cli topics kiji/ -k 10 --language ja\n  \
         nmf-cli topics articles/ -k 20 --stem --ngrams 2 --max-features 20000\n  \
         nmf-cli topics --classify new_articles/ --model model\n  nmf-cli transform model new_articles/ -o weights.npy\n\n\
-        A document's weight on topic q is W[i,q] times the sum of H[q,·] (the words expected from that topic), divided by \
+        A document's weight on topic q is W[i,q] times the sum of H[q,·] (what is expected of all words from that topic), divided by \
         the document's total; coherence is the mean NPMI of the top words, from −1 to 1."
 )]
 pub(crate) struct TopicsArgs {
@@ -72,7 +73,7 @@ pub(crate) struct TopicsArgs {
     #[arg(long, value_name = "NEW_DOCS", requires = "model", help_heading = "New documents")]
     pub(crate) classify: Option<PathBuf>,
     /// The model for --classify: a folder that topics -o wrote
-    #[arg(long, value_name = "DIR", requires = "classify", help_heading = "New documents")]
+    #[arg(long, value_name = "DIR", help_heading = "New documents")]
     pub(crate) model: Option<PathBuf>,
     /// How to factor.
     #[command(flatten)]
@@ -124,6 +125,8 @@ pub(crate) fn refuse_beside_classify(arg: Arg) -> Arg {
 pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
     match (&args.classify, &args.model, &args.corpus) {
         (Some(documents), Some(model), _) => classify::run(args, documents, model, global),
+        // clap asks for --classify only where the corpus does not exclude it
+        (None, Some(_), _) => Err(Failure::usage("--model is for --classify NEW_DOCS; a new model goes to -o DIR")),
         (_, _, Some(corpus)) => find(args, corpus, global),
         _ => Err(Failure::usage("a corpus is needed, or --classify NEW_DOCS --model DIR")),
     }
@@ -159,7 +162,7 @@ fn find(args: &TopicsArgs, corpus: &Path, global: &Global) -> Result<(), Failure
     let loaded = table(counted, precision);
 
     let mut fit = args.fit.clone();
-    fit.loss.get_or_insert(if args.words.tfidf { Loss::FRO } else { Loss::KL });
+    fit.loss.get_or_insert(if args.words.weighting() == Weighting::TfIdf { Loss::FRO } else { Loss::KL });
     let known = Known::default();
     let mut engine = Engine::open(global, &session::work(&loaded, &fit, &known))?;
     on_engine!(&mut engine, loaded, |b, table| {

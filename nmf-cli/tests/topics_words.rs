@@ -12,7 +12,8 @@ fn corpus() -> String {
     let mut out = String::new();
     for i in 0..12 {
         let (a, b) = (["sun", "mass", "dust"][i % 3], ["rise", "bowl", "salt"][i % 3]);
-        out += &format!("sky\tThe neutron star and its orbit, a neutron star of {a}; orbits and a telescope in orbit\n");
+        out +=
+            &format!("sky\tThe neutron star and its orbit, a neutron star of {a}; orbits and a telescope in orbit\n");
         out += &format!("bread\tThe rye flour in the oven: rye flour with {b}, a dough in ovens, doughs of yeast\n");
     }
     out
@@ -85,17 +86,18 @@ fn japanese_and_chinese_documents() {
     let (mut ja, mut zh) = (String::new(), String::new());
     for i in 0..10 {
         let n = ["一", "二", "三"][i % 3];
-        ja += &format!("学\t教師データのラベルから学習のモデルを説明する．教師データは{n}つである。教師もモデルも使う．\n");
+        ja += &format!(
+            "学\t教師データのラベルから学習のモデルを説明する．教師データは{n}つである。教師もモデルも使う．\n"
+        );
         ja += &format!("国\tアフリカの天然資源をめぐる産業が発展した．天然資源は{n}つである。産業も資源も使う．\n");
         zh += &format!("学\t机器学习的方法用训练数据建立模型，机器学习有{n}种方法。\n");
         zh += &format!("国\t非洲的天然资源促进了工业的发展，天然资源有{n}种用途。\n");
     }
     place.write("ja.tsv", ja);
     place.write("zh.tsv", zh);
-    for (language, pairs) in [
-        ("ja", [("教師", "教師データ"), ("資源", "天然資源")]),
-        ("zh", [("机器", "机器学习"), ("资源", "天然资源")]),
-    ] {
+    for (language, pairs) in
+        [("ja", [("教師", "教師データ"), ("資源", "天然資源")]), ("zh", [("机器", "机器学习"), ("资源", "天然资源")])]
+    {
         let line = format!("topics {language}.tsv --language {language} {OPTIONS} --max-df 0.6");
         let json = place.run(&line).ok().json();
         assert_eq!(json["nmi"], 1.0, "{json}");
@@ -118,13 +120,19 @@ fn new_documents_are_classified_by_a_model() {
     let trained = place.run(&format!("topics c.tsv {OPTIONS} -o m")).ok().json();
     let (sky, bread) = (topic_with(&trained, "neutron"), topic_with(&trained, "rye"));
     let before = list(&place.path("m"));
-    place.write("new.csv", "kind,words\nb,\"yeast in the oven, flour\"\ns,a telescope in orbit\nb,rye dough\n?,unheard of\n");
+    place.write(
+        "new.csv",
+        "kind,words\nb,\"yeast in the oven, flour\"\ns,a telescope in orbit\nb,rye dough\n?,unheard of\n",
+    );
     let line = "topics --classify new.csv --model m --text-column words --label-column kind";
     let json = place.run(&format!("{line} --json -o out")).ok().json();
     let topic = |i: usize| json["classified"][i]["topic"].as_u64().map(|q| q as usize - 1);
     assert_eq!([topic(0), topic(1), topic(2), topic(3)], [Some(bread), Some(sky), Some(bread), None]);
     assert_eq!(json["topics"][sky], trained["topics"][sky]["label"]);
-    assert_eq!((json["documents"].as_u64(), json["nmi"].as_f64(), json["purity"].as_f64()), (Some(4), Some(1.0), Some(1.0)));
+    assert_eq!(
+        (json["documents"].as_u64(), json["nmi"].as_f64(), json["purity"].as_f64()),
+        (Some(4), Some(1.0), Some(1.0))
+    );
     let sum: f64 = json["classified"][0]["shares"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).sum();
     assert!((sum - 1.0).abs() < 1e-6);
     assert_eq!(list(&place.path("out")), ["classified.tsv", "shares.tsv"]);
@@ -141,7 +149,7 @@ fn new_documents_are_classified_by_a_model() {
         ("topics", &["<CORPUS>", "--rank <K>"]),
         ("topics c.tsv", &["--rank <K>"]),
         ("topics --classify new.csv", &["--model <DIR>"]),
-        ("topics c.tsv -k 2 --model m", &["--classify <NEW_DOCS>"]),
+        ("topics c.tsv -k 2 --model m", &["--model", "--classify NEW_DOCS", "-o DIR"]),
         ("topics c.tsv --classify new.csv --model m", &["cannot be used with", "[CORPUS]"]),
         ("topics --classify new.csv --model m -k 3", &["cannot be used with", "--rank"]),
         ("topics --classify new.csv --model m --stem", &["cannot be used with", "--stem"]),
@@ -164,7 +172,8 @@ fn texts_are_not_held_in_memory() {
     let place = Place::new();
     let file = std::fs::File::create(place.path("c.jsonl.gz")).unwrap();
     let mut out = std::io::BufWriter::new(flate2::write::GzEncoder::new(file, flate2::Compression::fast()));
-    let texts: Vec<String> = (0..8).map(|i| corpus().lines().skip(i).step_by(2).collect::<Vec<_>>().join(" ")).collect();
+    let texts: Vec<String> =
+        (0..8).map(|i| corpus().lines().skip(i).step_by(2).collect::<Vec<_>>().join(" ")).collect();
     for i in 0..100_000 {
         let text: String = texts[i % 8].chars().cycle().take(2000).filter(|c| *c != '\t').collect();
         writeln!(out, "{{\"text\":\"{text}\"}}").unwrap();

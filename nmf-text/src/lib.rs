@@ -39,11 +39,11 @@ pub mod topics;
 mod vectorize;
 
 pub use corpus::{Document, Format, ReadOptions, ReadReport, detect_format, read_documents};
-pub use counts::{Corpus, Stats, tfidf};
+pub use counts::{Corpus, Stats, log_idf, tfidf};
 pub use error::{Error, Result};
 pub use labels::{Labeller, label_topics};
 pub use language::Language;
 pub use model::{MODEL_VERSION, TextModel};
-pub use options::{Df, StopWords, Strip, TextOptions};
+pub use options::{Df, StopWords, Strip, TextOptions, Weighting};
 pub use tokens::{DEFAULT_PATTERN, Tokenizer};
 pub use vectorize::{Vectorizer, VectorizerBuilder, read_corpus};

@@ -3,11 +3,12 @@
 use crate::counts::Corpus;
 use crate::error::{Error, Result};
 use crate::language::Language;
-use crate::options::{Df, StopWords, Strip, TextOptions};
+use crate::options::{Df, StopWords, Strip, TextOptions, Weighting};
 use crate::vectorize::Vectorizer;
 use serde_json::{Map, Value, json};
 
-/// The version [`TextModel::to_json`] writes. Version 1, which is read as well, knew no languages, stems and n-grams.
+/// The version [`TextModel::to_json`] writes. Version 1, which is read as well, knew no languages, stems, n-grams
+/// and log-idf.
 pub const MODEL_VERSION: u64 = 2;
 
 /// What turns new documents into rows of the same columns.
@@ -15,7 +16,7 @@ pub const MODEL_VERSION: u64 = 2;
 pub struct TextModel {
     /// The words, one a column.
     pub vocabulary: Vec<String>,
-    /// Their inverse document frequencies, for tf-idf.
+    /// Their inverse document frequencies, for tf-idf and log-idf.
     pub idf: Option<Vec<f64>>,
     /// How texts become words.
     pub options: TextOptions,
@@ -70,7 +71,7 @@ impl TextModel {
             "min_df": df_to_json(o.min_df),
             "max_df": df_to_json(o.max_df),
             "max_features": o.max_features,
-            "tfidf": o.tfidf,
+            "weighting": o.weighting.name(),
             "idf": self.idf,
             "vocabulary": self.vocabulary,
         })
@@ -120,9 +121,19 @@ impl TextModel {
         };
         let needed = |field: &'static str| object.get(field).ok_or_else(|| bad(field, "a value", None));
         let plain = TextOptions::default();
-        let (language, stem, ngrams) = match version {
-            1 => (plain.language, plain.stem, plain.ngrams),
-            _ => (language(needed("language")?)?, flag(object, "stem")?, length(needed("ngrams")?)?),
+        let weighting = |v: &Value| {
+            let known = v.as_str().and_then(|s| s.parse().ok());
+            known.ok_or_else(|| bad("weighting", "\"counts\", \"tf-idf\" or \"log-idf\"", Some(v)))
+        };
+        let (language, stem, ngrams, weighting) = match version {
+            1 if flag(object, "tfidf")? => (plain.language, plain.stem, plain.ngrams, Weighting::TfIdf),
+            1 => (plain.language, plain.stem, plain.ngrams, Weighting::Counts),
+            _ => (
+                language(needed("language")?)?,
+                flag(object, "stem")?,
+                length(needed("ngrams")?)?,
+                weighting(needed("weighting")?)?,
+            ),
         };
         let options = TextOptions {
             language,
@@ -140,7 +151,7 @@ impl TextModel {
             min_df: df("min_df")?,
             max_df: df("max_df")?,
             max_features: some("max_features").map(most).transpose()?,
-            tfidf: flag(object, "tfidf")?,
+            weighting,
         };
         let idf = some("idf").map(|v| {
             let list = v.as_array().and_then(|a| a.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>());

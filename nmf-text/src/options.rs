@@ -156,6 +156,51 @@ impl FromStr for Strip {
     }
 }
 
+/// What stands in the matrix for a word that occurs c times in a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Weighting {
+    /// c.
+    #[default]
+    Counts,
+    /// As in scikit-learn's `TfidfVectorizer`: c times the inverse document frequency ln((1 + n) / (1 + df)) + 1, each
+    /// document over its Euclidean norm.
+    TfIdf,
+    /// ln(1 + c) times that inverse document frequency. Long and repetitive documents, and words of most documents, weigh
+    /// less than by counts; a document still weighs more the more it says, as the Kullback–Leibler loss expects.
+    LogIdf,
+}
+
+impl Weighting {
+    /// Its name: `counts`, `tf-idf` or `log-idf`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Weighting::Counts => "counts",
+            Weighting::TfIdf => "tf-idf",
+            Weighting::LogIdf => "log-idf",
+        }
+    }
+}
+
+impl fmt::Display for Weighting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Weighting {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        [Weighting::Counts, Weighting::TfIdf, Weighting::LogIdf].into_iter().find(|w| w.name() == s).ok_or_else(|| {
+            Error::Option {
+                option: "--weighting",
+                value: s.into(),
+                expected: "accepted are counts, tf-idf and log-idf".into(),
+            }
+        })
+    }
+}
+
 /// How texts become words, and which words make the vocabulary.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextOptions {
@@ -185,8 +230,8 @@ pub struct TextOptions {
     /// documents, and then the alphabetically first. (scikit-learn's choice among these depends on the sorting code
     /// NumPy picks for the processor.)
     pub max_features: Option<usize>,
-    /// Compute inverse document frequencies; see [`crate::Corpus::weights`].
-    pub tfidf: bool,
+    /// What to factor; see [`crate::Corpus::weights`].
+    pub weighting: Weighting,
 }
 
 impl Default for TextOptions {
@@ -203,7 +248,7 @@ impl Default for TextOptions {
             min_df: Df::Count(1),
             max_df: Df::Share(1.0),
             max_features: None,
-            tfidf: false,
+            weighting: Weighting::Counts,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::counts::{Corpus, Stats};
 use crate::error::{Error, Result};
 use crate::interner::Interner;
 use crate::message;
-use crate::options::TextOptions;
+use crate::options::{TextOptions, Weighting};
 use crate::terms::Terms;
 use nmf_core::Sparse;
 use std::path::Path;
@@ -251,7 +251,8 @@ impl VectorizerBuilder {
             indptr.push(indices.len() as u64);
         }
         let n = self.names.len();
-        let idf = match (&mut self.fixed, self.options.tfidf) {
+        let weighting = self.options.weighting;
+        let idf = match (&mut self.fixed, weighting != Weighting::Counts) {
             (Some((_, idf)), true) => idf.take(),
             (None, true) => {
                 let mut idf = vec![0.0; vocabulary.len()];
@@ -266,7 +267,7 @@ impl VectorizerBuilder {
             Error::Shape { what: "document–term matrix", expected: "sorted columns".into(), found: e.to_string() }
         })?;
         let labels = self.labelled.then_some(self.labels);
-        Ok(Corpus { counts, vocabulary, names: self.names, labels, idf, stats })
+        Ok(Corpus { counts, vocabulary, names: self.names, labels, idf, weighting, stats })
     }
 }
 
@@ -304,7 +305,7 @@ pub struct Vectorizer {
 }
 
 impl Vectorizer {
-    /// A vocabulary, its inverse document frequencies (needed if `options.tfidf`), and how texts become
+    /// A vocabulary, its inverse document frequencies (needed unless `options.weighting` is of counts), and how texts become
     /// words. The bounds on document frequency and on the number of words in `options` play no part.
     pub fn from_vocabulary(vocabulary: &[String], idf: Option<Vec<f64>>, options: TextOptions) -> Result<Self> {
         let mut interner = Interner::new();
@@ -324,8 +325,9 @@ impl Vectorizer {
             Some(idf) if !idf.iter().all(|v| v.is_finite() && *v >= 0.0) => {
                 return Err(Error::Model { field: "idf", message: "finite values ≥ 0 are needed".into() });
             }
-            None if options.tfidf => {
-                return Err(Error::Model { field: "idf", message: "missing, and tf-idf needs it".into() });
+            None if options.weighting != Weighting::Counts => {
+                let message = format!("missing, and {} needs it", options.weighting);
+                return Err(Error::Model { field: "idf", message });
             }
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! Vocabulary, bounds, tf-idf and saved models. Values from scikit-learn are those of version 1.9.
 
 use nmf_text::{
-    Corpus, Df, Document, Error, Language, StopWords, TextModel, TextOptions, Vectorizer, VectorizerBuilder,
+    Corpus, Df, Document, Error, Language, StopWords, TextModel, TextOptions, Vectorizer, VectorizerBuilder, Weighting,
 };
 use std::collections::HashSet;
 
@@ -44,7 +44,7 @@ fn case_and_unicode() {
 
 #[test]
 fn tfidf_as_scikit_learn() {
-    let options = TextOptions { tfidf: true, ..Default::default() };
+    let options = TextOptions { weighting: Weighting::TfIdf, ..Default::default() };
     let c = count(&DOCS, options.clone()).unwrap();
     let (rare, common) = (1.916290731874155, 1.5108256237659907);
     let idf = c.idf.clone().unwrap();
@@ -66,6 +66,26 @@ fn tfidf_as_scikit_learn() {
     assert_eq!(t.stats.unknown, 1);
     let w = t.into_weights().to_dense().mapv(f64::from);
     assert!((w[[0, 2]] - 0.844493202).abs() < 1e-7 && (w[[0, 3]] - 0.535566273).abs() < 1e-7);
+}
+
+#[test]
+fn logarithms_of_counts_times_idf() {
+    let options = TextOptions { weighting: Weighting::LogIdf, ..Default::default() };
+    let c = count(&DOCS, options.clone()).unwrap();
+    let (rare, common) = (1.916290731874155f64, 1.5108256237659907f64);
+    let w = c.weights().to_dense().mapv(f64::from);
+    // the: twice in the first document; and: in one document of four
+    assert!((w[[0, 6]] - 3f64.ln() * common).abs() < 1e-6 && (w[[2, 0]] - 2f64.ln() * rare).abs() < 1e-6, "{w}");
+    assert_eq!(w.row(3).sum(), 0.0);
+    let v = Vectorizer::from_vocabulary(&c.vocabulary, c.idf.clone(), options.clone()).unwrap();
+    let new = v.transform(&documents(&["dog dog dog zebra"])).unwrap().into_weights().to_dense();
+    assert!((f64::from(new[[0, 2]]) - 4f64.ln() * common).abs() < 1e-6);
+    let e = Vectorizer::from_vocabulary(&c.vocabulary, None, options).unwrap_err().to_string();
+    assert!(e.contains("idf") && e.contains("log-idf"), "{e}");
+    for w in [Weighting::Counts, Weighting::TfIdf, Weighting::LogIdf] {
+        assert_eq!(w.name().parse::<Weighting>().unwrap(), w);
+    }
+    assert!("tfidf".parse::<Weighting>().unwrap_err().to_string().contains("tf-idf"));
 }
 
 #[test]
@@ -125,7 +145,7 @@ fn models_come_back() {
     let stop_words = StopWords::List(HashSet::from(["mat".to_string()]));
     let options = TextOptions {
         stop_words,
-        tfidf: true,
+        weighting: Weighting::TfIdf,
         min_df: Df::Share(0.0),
         max_features: Some(5),
         token_pattern: Some("[a-z]+".into()),

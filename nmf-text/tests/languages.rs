@@ -75,7 +75,11 @@ fn models_count_new_documents_as_the_old() {
             [PARAGRAPH, "教師データの学習"],
             "新しい教師データのモデル",
         ),
-        (of(Language::Chinese), ["机器学习的方法", "图书馆的文档"], "学习的方法：文档"),
+        (
+            TextOptions { weighting: nmf_text::Weighting::LogIdf, ..of(Language::Chinese) },
+            ["机器学习的方法", "图书馆的文档"],
+            "学习的方法：文档",
+        ),
     ];
     for (options, texts, new) in cases {
         let c = count(&texts, &options).unwrap();
@@ -100,14 +104,20 @@ fn models_of_before_languages_are_read() {
     let plain = TextModel { vocabulary: vec!["x".into()], idf: None, options: TextOptions::default() };
     let mut old = plain.to_json();
     old["version"] = 1.into();
-    for field in ["language", "stem", "ngrams"] {
+    for field in ["language", "stem", "ngrams", "weighting"] {
         let mut new = plain.to_json();
         new.as_object_mut().unwrap().remove(field);
         assert!(TextModel::from_json(&new).unwrap_err().to_string().contains(field));
         old.as_object_mut().unwrap().remove(field);
     }
+    old["tfidf"] = false.into();
     assert_eq!(TextModel::from_json(&old).unwrap(), plain);
-    for (field, value) in [("language", "klingon".into()), ("ngrams", 9.into()), ("stem", true.into())] {
+    old["tfidf"] = true.into();
+    old["idf"] = serde_json::json!([1.5]);
+    assert_eq!(TextModel::from_json(&old).unwrap().options.weighting, nmf_text::Weighting::TfIdf);
+    for (field, value) in
+        [("language", "klingon".into()), ("ngrams", 9.into()), ("stem", true.into()), ("weighting", "heavy".into())]
+    {
         let mut bad = plain.to_json();
         bad[field] = value;
         assert!(TextModel::from_json(&bad).unwrap_err().to_string().contains(field), "{field}");

@@ -15,6 +15,7 @@ use crate::solve::Solved;
 use crate::text::{grouped, number};
 use nmf_core::Element;
 use nmf_io::Table;
+use nmf_text::Weighting;
 use std::path::Path;
 
 /// Topics of which more are folded away.
@@ -34,7 +35,8 @@ pub(super) fn page<T: Element>(
 ) -> Result<Page, Failure> {
     let report = &solved.report;
     let name = fit::file_name(corpus);
-    let what = if args.words.tfidf { "tf-idf weights" } else { "word counts" };
+    let counts = args.words.weighting() == Weighting::Counts;
+    let what = if counts { "word counts".to_string() } else { format!("{} weights", args.words.weighting()) };
     let mut page = Page::new(
         &format!("{name}: {} topics", topics.topics.len()),
         &format!("Topics of documents by non-negative matrix factorization of {what}"),
@@ -42,7 +44,7 @@ pub(super) fn page<T: Element>(
     let mut tiles = vec![
         ("documents", grouped(topics.strongest.len() as u64)),
         ("words", grouped(topics.vocabulary as u64)),
-        (if args.words.tfidf { "weights above zero" } else { "counts above zero" }, grouped(report.nnz)),
+        (if counts { "counts above zero" } else { "weights above zero" }, grouped(report.nnz)),
         ("topics", topics.topics.len().to_string()),
     ];
     if let Some(a) = &topics.agreement {
@@ -61,7 +63,7 @@ pub(super) fn page<T: Element>(
     Model { solved, table, known: &known, rows: "documents", cols: "words", threads }.heat_maps(&mut page)?;
     fit::loss(&mut page, report);
     let mut extra = vec![
-        ("entries", what.to_string()),
+        ("entries", what),
         ("words in at least", format!("{} documents", args.words.min_df)),
         ("words in at most", format!("{} documents", args.words.max_df)),
         ("language", args.words.language.to_string()),
@@ -100,7 +102,7 @@ fn each(page: &mut Page, topics: &Topics, by: Words) {
             page.fold(&format!("{} smaller topics", order.len() - OPEN));
         }
         let t = &topics.topics[q];
-        let title = format!("Topic {} · {} · {} {}", q + 1, t.name, grouped(t.documents as u64), plural(t.documents));
+        let title = format!("Topic {} · {} {}", q + 1, grouped(t.documents as u64), plural(t.documents));
         page.figure(&format!("topic-{:02}", q + 1), bars(&title, &t.words), &told(t));
     }
     if order.len() > OPEN {
@@ -122,11 +124,11 @@ fn each(page: &mut Page, topics: &Topics, by: Words) {
     }
 }
 
-/// Label and coherence of a topic.
+/// Name, most common label and coherence of a topic.
 fn told(t: &super::report::Topic) -> String {
     let label = t.label.as_ref().map(|(label, share)| format!("{:.0} % {label}", 100.0 * share));
     let coherence = t.coherence.map(|c| format!("coherence {c:.2}"));
-    label.into_iter().chain(coherence).collect::<Vec<_>>().join(" · ")
+    std::iter::once(t.name.clone()).chain(label).chain(coherence).collect::<Vec<_>>().join(" · ")
 }
 
 /// The section on the documents: a sample of them, and how they agree with the labels.

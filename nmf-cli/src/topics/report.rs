@@ -120,6 +120,7 @@ impl Topics {
     /// The keys of `topics`, then those of the factorization.
     pub(crate) fn to_json(&self, fit: &Report, about: &About) -> Map<String, Value> {
         let mut map = self.own_json(fit.nnz);
+        map.insert("weighting".into(), json!(about.counting.weighting.name()));
         if let Some((row, words)) = &about.shown {
             let words: Vec<Value> = words.iter().map(|(w, n)| json!({ "word": w, "count": n })).collect();
             let topics: Vec<f64> = self.shares.row(*row).to_vec();
@@ -173,13 +174,14 @@ impl Topics {
     /// For people: the largest topics first, numbered as the columns of W from 1.
     pub(crate) fn to_text(&self, fit: &Report, about: &About, saved: Option<&Path>, verbose: bool) -> String {
         let mut out = format!(
-            "{} documents, {} words, {} non-zero counts; {} topics by {} ({})\n",
+            "{} documents, {} words, {} non-zero counts; {} topics by {} ({} on {})\n",
             grouped(self.strongest.len() as u64),
             grouped(self.vocabulary as u64),
             grouped(fit.nnz),
             self.topics.len(),
             fit.solver,
-            fit.loss
+            fit.loss,
+            about.counting.weighting
         );
         let mut order: Vec<usize> = (0..self.topics.len()).collect();
         order.sort_by_key(|&q| std::cmp::Reverse(self.topics[q].documents));

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use clap::Args;
-use nmf_text::{Df, Format, Language, ReadOptions, StopWords, Strip, TextOptions};
+use nmf_text::{Df, Format, Language, ReadOptions, StopWords, Strip, TextOptions, Weighting};
 
 /// From files to counts.
 #[derive(Args, Debug)]
@@ -42,9 +42,13 @@ pub(crate) struct WordOptions {
     /// Count also runs of up to N words ("machine learning"), stop words aside; 1: words alone
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) ngrams: usize,
-    /// Factor tf-idf weights instead of counts
-    #[arg(long)]
-    pub(crate) tfidf: bool,
+    /// What to factor: counts; log-idf, ln(1 + count) × inverse document frequency; or tf-idf, count × inverse document
+    /// frequency, each document over its Euclidean norm
+    #[arg(long, default_value = "log-idf", value_name = "KIND")]
+    weighting: Weighting,
+    /// The same as --weighting tf-idf
+    #[arg(long, conflicts_with = "weighting")]
+    tfidf: bool,
     /// Words to leave out: the list of a language (en), none, or a file with one a line [default: those of --language]
     #[arg(long, value_name = "FILE")]
     pub(crate) stop_words: Option<String>,
@@ -82,10 +86,15 @@ impl WordOptions {
             min_df: self.min_df,
             max_df: self.max_df,
             max_features: self.max_features,
-            tfidf: self.tfidf,
+            weighting: self.weighting(),
         };
         options.check()?;
         Ok(options)
+    }
+
+    /// The weighting asked for.
+    pub(super) fn weighting(&self) -> Weighting {
+        if self.tfidf { Weighting::TfIdf } else { self.weighting }
     }
 
     /// The stop words asked for, or those of the language.
