@@ -36,7 +36,7 @@ pub(crate) enum Command {
     Transform(crate::transform::TransformArgs),
     #[command(about = "Tries every rank of a range and recommends one: error, held-out error, consensus")]
     Rank(Box<crate::rank::RankArgs>),
-    #[command(about = "Finds the topics of a collection of documents")]
+    #[command(about = "Finds the topics of a collection of documents", mut_args(crate::topics::refuse_beside_classify))]
     Topics(Box<crate::topics::TopicsArgs>),
     #[command(about = "Separates a sound into its sources")]
     Separate(Box<crate::separate::SeparateArgs>),

@@ -12,11 +12,11 @@ use crate::squared_error::squared_error;
 use crate::text::{self, number, seconds};
 use crate::topics;
 use clap::Args;
-use ndarray::Array2;
-use nmf_core::{Backend, Element, Loss, Observed, Penalty, SolverKind, Stop};
+use ndarray::{Array2, ArrayView2};
+use nmf_core::{Backend, Element, Loss, MatrixRef, Observed, Penalty, SolverKind, Stop};
 use nmf_io::{Loaded, Precision, Table, TableRef};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Options of `transform`.
@@ -44,8 +44,8 @@ pub(crate) struct TransformArgs {
 }
 
 /// The part of a model that W depends on, apart from H.
-struct Rule {
-    loss: Loss,
+pub(crate) struct Rule {
+    pub(crate) loss: Loss,
     penalty: Penalty,
     observed: Observed,
 }
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &TransformArgs, global: &Global) -> Result<(), Failure> 
     nmf_io::check_output_name(&args.output)?;
     crate::input::check_output_folder(&args.output)?;
     let model = Model::load(&args.model)?;
-    let rule = Rule::of(&model, &args.input_options)?;
+    let rule = Rule::of(&model, args.input_options.stored_only)?;
     let precision = precision.or_else(|| own_precision(&model.fit));
     let clock = Instant::now();
     let loaded = match topics::read_corpus_for_model(&model, &args.input, precision, global)? {
@@ -65,23 +65,8 @@ pub(crate) fn run(args: &TransformArgs, global: &Global) -> Result<(), Failure> 
     };
     let load_seconds = clock.elapsed().as_secs_f64();
     check_columns(args, &model, &loaded)?;
-    let (rows, cols) = loaded.dim();
-    // what nmf_core::transform does
-    let exact = rule.loss.is_fro() && rule.observed == Observed::All;
-    let solver = if exact { SolverKind::AnlsBpp } else { SolverKind::Mu };
-    let work = Work {
-        rows,
-        cols,
-        stored: loaded.stored(),
-        sparse: loaded.is_sparse(),
-        // with shifts, rows of k·L weights on the shifted copies of H: to a backend a plain factor
-        rank: model.rank()? * model.shifts(),
-        // one pass for the exact solution; some tens for the updates
-        iterations: if exact { 1 } else { 100 },
-        loss: rule.loss.clone(),
-        precision: loaded.precision(),
-        needs: Needs { solver, observed: rule.observed, ..Needs::default() },
-    };
+    let rows = loaded.dim().0;
+    let work = rule.work(&model, &loaded)?;
     let mut engine = Engine::open(global, &work)?;
     let result =
         on_engine!(&mut engine, loaded, |b, table| project(b, &table, &model, &rule, args, load_seconds, global))?;
@@ -115,10 +100,7 @@ fn project<B: Backend>(
     let h = patterns::right(h.view(), shifts);
     let x = table.matrix.view();
     let clock = Instant::now();
-    // as `Fitted::transform` does
-    let stop = Stop { max_iter: 1000, tol: 1e-6, ..Stop::default() };
-    let w = nmf_core::transform(b, x.clone(), h.view(), &rule.loss, rule.penalty, rule.observed, &stop)
-        .map_err(|e| Failure::matrix(&args.input, e))?;
+    let w = rule.weights(b, x.clone(), h.view(), &args.input)?;
     let elapsed = clock.elapsed().as_secs_f64();
     let error = squared_error(&x, &w.view(), &h.view(), rule.observed, global.threads);
     write(args, &w, shifts, table.row_names.as_deref(), global)?;
@@ -163,7 +145,7 @@ fn write<T: Element>(
 }
 
 /// The precision a model was made in.
-fn own_precision(fit: &Value) -> Option<Precision> {
+pub(crate) fn own_precision(fit: &Value) -> Option<Precision> {
     match fit.get("precision").and_then(Value::as_str) {
         Some("f64") => Some(Precision::F64),
         Some("f32") => Some(Precision::F32),
@@ -172,7 +154,8 @@ fn own_precision(fit: &Value) -> Option<Precision> {
 }
 
 impl Rule {
-    fn of(model: &Model, input: &InputOptions) -> Result<Rule, Failure> {
+    /// What fit.json says; `stored_only`: of entries not stored nothing is known.
+    pub(crate) fn of(model: &Model, stored_only: bool) -> Result<Rule, Failure> {
         let path = model.dir.join("fit.json");
         let loss = model
             .fit
@@ -185,8 +168,43 @@ impl Rule {
             Some(v) => v.as_f64().ok_or_else(|| Failure::file(&path, format!("penalty \"{name}\" is not a number"))),
         };
         let penalty = Penalty { l1: weight("l1_w")?, l2: weight("l2_w")? };
-        let stored = input.stored_only || model.fit.get("stored_only").and_then(Value::as_bool).unwrap_or(false);
+        let stored = stored_only || model.fit.get("stored_only").and_then(Value::as_bool).unwrap_or(false);
         Ok(Rule { loss, penalty, observed: if stored { Observed::Stored } else { Observed::All } })
+    }
+
+    /// What finding W for these rows takes.
+    pub(crate) fn work(&self, model: &Model, loaded: &Loaded) -> Result<Work, Failure> {
+        let (rows, cols) = loaded.dim();
+        // what nmf_core::transform does
+        let exact = self.loss.is_fro() && self.observed == Observed::All;
+        let solver = if exact { SolverKind::AnlsBpp } else { SolverKind::Mu };
+        Ok(Work {
+            rows,
+            cols,
+            stored: loaded.stored(),
+            sparse: loaded.is_sparse(),
+            // with shifts, rows of k·L weights on the shifted copies of H: to a backend a plain factor
+            rank: model.rank()? * model.shifts(),
+            // one pass for the exact solution; some tens for the updates
+            iterations: if exact { 1 } else { 100 },
+            loss: self.loss.clone(),
+            precision: loaded.precision(),
+            needs: Needs { solver, observed: self.observed, ..Needs::default() },
+        })
+    }
+
+    /// W for the rows of `x`, which were read from `source`.
+    pub(crate) fn weights<B: Backend>(
+        &self,
+        b: &mut B,
+        x: MatrixRef<'_, B::Elem>,
+        h: ArrayView2<'_, B::Elem>,
+        source: &Path,
+    ) -> Result<Array2<B::Elem>, Failure> {
+        // as `Fitted::transform` does
+        let stop = Stop { max_iter: 1000, tol: 1e-6, ..Stop::default() };
+        nmf_core::transform(b, x, h, &self.loss, self.penalty, self.observed, &stop)
+            .map_err(|e| Failure::matrix(source, e))
     }
 }
 

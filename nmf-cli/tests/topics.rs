@@ -54,7 +54,13 @@ fn planted(json: &Value) -> Vec<usize> {
 fn planted_topics_are_found_and_agree_with_the_labels() {
     let place = Place::new();
     corpus(&place, "c");
-    for (options, loss) in [("", "kl"), ("--tfidf", "fro"), ("--loss fro", "fro"), ("--tfidf --loss kl", "kl")] {
+    for (options, loss) in [
+        ("", "kl"),
+        ("--weighting counts", "kl"),
+        ("--tfidf", "fro"),
+        ("--loss fro", "fro"),
+        ("--tfidf --loss kl", "kl"),
+    ] {
         let json = place.run(&format!("topics c -k 3 {options} --json")).ok().json();
         planted(&json);
         let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).take(8).collect();
@@ -77,7 +83,7 @@ fn planted_topics_are_found_and_agree_with_the_labels() {
         }
     }
     let text = place.run("topics c -k 3 --top 6 --show cooking/03.txt").ok().stdout;
-    for part in ["36 documents", "(kl)", "coherence", "onion", "gambit", "cooking/03.txt", "-o DIR"] {
+    for part in ["36 documents", "(kl on log-idf)", "coherence", "onion", "gambit", "cooking/03.txt", "-o DIR"] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }
@@ -121,7 +127,10 @@ fn the_folder_is_a_model_with_tables_and_a_picture() {
         "documents.tsv",
         "fit.json",
         "rows.txt",
+        "similarity.tsv",
         "text.json",
+        "top_documents.tsv",
+        "topics.json",
         "topics.tsv",
         "vocabulary.txt",
         "weights.svg",
@@ -206,7 +215,7 @@ fn new_documents_are_read_by_the_model() {
         place.write(&format!("new/{t}.txt"), format!("{} zebra unheard-of", document(t, 7)));
     }
     place.write("new/3.txt", "nothing known here");
-    for options in ["", "--tfidf", "--loss fro"] {
+    for options in ["", "--tfidf", "--weighting counts", "--weighting counts --loss fro"] {
         let planted = planted(&place.run(&format!("topics c -k 3 {options} -o m --json")).ok().json());
         let ran = place.run("transform m new -o w.csv --json").ok();
         assert!(ran.stderr.contains('1') && ran.stderr.contains("vocabulary"), "{}", ran.stderr);
@@ -241,7 +250,7 @@ fn a_model_refuses_other_columns_other_words_and_damage() {
     place.run("transform m c -o w.npy").fails(2, &["text.json", "8", "19"]);
     place.write("m/text.json", &text[..text.len() / 2]);
     place.run("transform m c -o w.npy").fails(2, &["text.json"]);
-    place.write("m/text.json", text.replacen("\"version\":1", "\"version\":999", 1));
+    place.write("m/text.json", text.replacen("\"version\":2", "\"version\":999", 1));
     place.run("transform m c -o w.npy").fails(2, &["text.json", "version"]);
     assert!(!place.path("w.npy").exists());
 }
@@ -257,7 +266,7 @@ fn bad_input_is_refused_and_leaves_nothing() {
     std::fs::create_dir(place.path("tiny")).unwrap();
     place.write("tiny/a.txt", "alpha beta");
     place.write("tiny/b.txt", "gamma delta");
-    let cases: [(&str, &[&str]); 13] = [
+    let cases: [(&str, &[&str]); 15] = [
         ("topics empty -k 2", &["empty", "no documents"]),
         ("topics nowhere -k 2", &["nowhere"]),
         ("topics numbers.csv -k 2", &["numbers.csv"]),
@@ -270,6 +279,8 @@ fn bad_input_is_refused_and_leaves_nothing() {
         ("topics c -k 2 --token-pattern (", &["--token-pattern"]),
         ("topics c -k 2 --stop-words nowhere.txt", &["--stop-words", "nowhere.txt"]),
         ("topics c -k 2 --text-column text", &["--text-column"]),
+        ("topics c -k 2 --weighting heavy", &["--weighting", "heavy", "log-idf"]),
+        ("topics c -k 2 --weighting counts --tfidf", &["--weighting", "--tfidf"]),
         ("topics c -k 2 --encoding klingon", &["--encoding", "klingon"]),
     ];
     for (line, words) in cases {
@@ -340,7 +351,7 @@ fn a_thousand_words_learned_on_one_half_read_the_other() {
         let direct = format!("20news-bydate-{half}");
         if place.path(&direct).exists() { direct } else { format!("20news-bydate/{direct}") }
     };
-    let options = "--max-features 1000 --min-df 2 --max-df 0.5 --stop-words en --loss fro";
+    let options = "--max-features 1000 --min-df 2 --max-df 0.5 --stop-words en --weighting counts --loss fro";
     let json = place.run(&format!("topics {} -k 20 {options} -o m --json", folder("train"))).ok().json();
     assert_eq!((json["rows"].as_u64(), json["cols"].as_u64()), (Some(11_314), Some(1000)));
     // published: 486,977; which of the eight words with 318 occurrences are the last of the thousand is left open there

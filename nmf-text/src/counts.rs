@@ -1,6 +1,7 @@
 //! A counted corpus: the document–term matrix and the names of its rows and columns.
 
 use crate::error::{Error, Result};
+use crate::options::Weighting;
 use nmf_core::Sparse;
 
 /// What counting met.
@@ -35,28 +36,26 @@ pub struct Corpus {
     pub names: Vec<String>,
     /// Their labels, if the corpus has labels; empty for a document without one.
     pub labels: Option<Vec<String>>,
-    /// Inverse document frequencies ln((1 + n) / (1 + df)) + 1, when tf-idf was asked for.
+    /// Inverse document frequencies ln((1 + n) / (1 + df)) + 1, when the weighting needs them.
     pub idf: Option<Vec<f64>>,
+    /// What to factor.
+    pub weighting: Weighting,
     /// What counting met.
     pub stats: Stats,
 }
 
 impl Corpus {
-    /// What to factor: the counts, or tf-idf if [`idf`](Self::idf) is there.
+    /// What to factor: the counts, weighted as asked for.
     pub fn weights(&self) -> Sparse<f32> {
         let mut weights = self.counts.clone();
-        if let Some(idf) = &self.idf {
-            tfidf(&mut weights, idf);
-        }
+        weigh(&mut weights, self.weighting, self.idf.as_deref());
         weights
     }
 
     /// As [`weights`](Self::weights), in place of the counts, which are lost.
     pub fn into_weights(self) -> Sparse<f32> {
         let mut weights = self.counts;
-        if let Some(idf) = &self.idf {
-            tfidf(&mut weights, idf);
-        }
+        weigh(&mut weights, self.weighting, self.idf.as_deref());
         weights
     }
 
@@ -92,6 +91,23 @@ impl Corpus {
         let mut out: Vec<(&str, f32)> = words.iter().map(|(j, &v)| (name(j), v)).collect();
         out.sort_by(|a, b| b.1.total_cmp(&a.1));
         out
+    }
+}
+
+fn weigh(counts: &mut Sparse<f32>, weighting: Weighting, idf: Option<&[f64]>) {
+    match (weighting, idf) {
+        (Weighting::TfIdf, Some(idf)) => tfidf(counts, idf),
+        (Weighting::LogIdf, Some(idf)) => log_idf(counts, idf),
+        _ => {}
+    }
+}
+
+/// Counts c to ln(1 + c) × idf. `counts` must be CSR; columns beyond `idf` get the weight 0.
+pub fn log_idf(counts: &mut Sparse<f32>, idf: &[f64]) {
+    for mut row in counts.outer_iterator_mut() {
+        for (j, v) in row.iter_mut() {
+            *v = (f64::from(*v).ln_1p() * idf.get(j).copied().unwrap_or(0.0)) as f32;
+        }
     }
 }
 

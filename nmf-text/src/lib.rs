@@ -5,8 +5,10 @@
 //! [`TextModel`] keeps what is needed to count new documents the same way. [`topics`] reads the factors of
 //! a document–term matrix, [`agreement`] compares topics with labels.
 //!
-//! The English stop words are the list of the Glasgow Information Retrieval Group
-//! (<http://ir.dcs.gla.ac.uk/resources/linguistic_utils/stop_words>) in the form scikit-learn has it.
+//! A [`Language`] splits Japanese and Chinese, brings its stop words and its stemmer. The English stop words are the list
+//! of the Glasgow Information Retrieval Group
+//! (<http://ir.dcs.gla.ac.uk/resources/linguistic_utils/stop_words>) in the form scikit-learn has it, the others those of
+//! <https://github.com/stopwords-iso>; to the Japanese ones words were added. `NOTICES.md` says where dictionaries come from.
 //!
 //! ```
 //! use nmf_text::{Document, TextOptions, VectorizerBuilder};
@@ -26,17 +28,22 @@ mod counts;
 mod decode;
 mod error;
 mod interner;
+mod labels;
+mod language;
 mod message;
 mod model;
 mod options;
+mod terms;
 mod tokens;
 pub mod topics;
 mod vectorize;
 
 pub use corpus::{Document, Format, ReadOptions, ReadReport, detect_format, read_documents};
-pub use counts::{Corpus, Stats, tfidf};
+pub use counts::{Corpus, Stats, log_idf, tfidf};
 pub use error::{Error, Result};
+pub use labels::{Labeller, label_topics};
+pub use language::Language;
 pub use model::{MODEL_VERSION, TextModel};
-pub use options::{Df, StopWords, Strip, TextOptions};
+pub use options::{Df, StopWords, Strip, TextOptions, Weighting};
 pub use tokens::{DEFAULT_PATTERN, Tokenizer};
 pub use vectorize::{Vectorizer, VectorizerBuilder, read_corpus};

@@ -2,6 +2,7 @@
 
 use crate::decode::{self, Tally};
 use crate::error::{Error, Result};
+use crate::language::Language;
 use std::collections::HashSet;
 use std::fmt;
 use std::path::Path;
@@ -62,27 +63,33 @@ pub enum StopWords {
     /// None.
     #[default]
     None,
-    /// The 318 English words of the Glasgow Information Retrieval Group, as in scikit-learn's
-    /// `stop_words="english"`.
-    English,
+    /// Those of a language; of English the 318 words of the Glasgow Information Retrieval Group, as in
+    /// scikit-learn's `stop_words="english"`.
+    Of(Language),
     /// These.
     List(HashSet<String>),
 }
 
 impl StopWords {
-    /// `en` and `english`, `none`, or a file with words between white space; a `#` starts a comment.
+    /// The code of a language such as `en`, `none`, or a file with words between white space; a `#` starts a comment.
     pub fn from_arg(arg: &str) -> Result<Self> {
         match arg {
-            "en" | "english" => return Ok(StopWords::English),
+            "english" => return Ok(StopWords::Of(Language::English)),
             "none" => return Ok(StopWords::None),
             _ => {}
+        }
+        if let Ok(language) = arg.parse() {
+            return Ok(StopWords::Of(language));
         }
         let path = Path::new(arg);
         let bytes = std::fs::read(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Error::Option {
                 option: "--stop-words",
                 value: arg.into(),
-                expected: "en, none, or a file of words; there is no such file".into(),
+                expected: format!(
+                    "a file of words, none, or {} are accepted; there is no such file",
+                    Language::codes().collect::<Vec<_>>().join(", ")
+                ),
             },
             _ => Error::io(path)(e),
         })?;
@@ -105,7 +112,7 @@ impl StopWords {
     pub fn words(&self) -> Vec<&str> {
         match self {
             StopWords::None => Vec::new(),
-            StopWords::English => include_str!("stop_words_en.txt").lines().collect(),
+            StopWords::Of(language) => language.stop_words(),
             StopWords::List(set) => {
                 let mut words: Vec<&str> = set.iter().map(String::as_str).collect();
                 words.sort_unstable();
@@ -149,13 +156,65 @@ impl FromStr for Strip {
     }
 }
 
+/// What stands in the matrix for a word that occurs c times in a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Weighting {
+    /// c.
+    #[default]
+    Counts,
+    /// As in scikit-learn's `TfidfVectorizer`: c times the inverse document frequency ln((1 + n) / (1 + df)) + 1, each
+    /// document over its Euclidean norm.
+    TfIdf,
+    /// ln(1 + c) times that inverse document frequency. Long and repetitive documents, and words of most documents, weigh
+    /// less than by counts; a document still weighs more the more it says, as the Kullback–Leibler loss expects.
+    LogIdf,
+}
+
+impl Weighting {
+    /// Its name: `counts`, `tf-idf` or `log-idf`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Weighting::Counts => "counts",
+            Weighting::TfIdf => "tf-idf",
+            Weighting::LogIdf => "log-idf",
+        }
+    }
+}
+
+impl fmt::Display for Weighting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Weighting {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self> {
+        [Weighting::Counts, Weighting::TfIdf, Weighting::LogIdf].into_iter().find(|w| w.name() == s).ok_or_else(|| {
+            Error::Option {
+                option: "--weighting",
+                value: s.into(),
+                expected: "accepted are counts, tf-idf and log-idf".into(),
+            }
+        })
+    }
+}
+
 /// How texts become words, and which words make the vocabulary.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextOptions {
+    /// How texts fall into words, and which stemmer there is. It does not choose the stop words.
+    pub language: Language,
     /// Lower-case the text first (default).
     pub lowercase: bool,
-    /// A regular expression for words; see [`crate::Tokenizer::new`].
+    /// A regular expression for words; see [`crate::Tokenizer::new`]. Not for Japanese and Chinese.
     pub token_pattern: Option<String>,
+    /// Count stems instead of words, by the language's Snowball stemmer.
+    pub stem: bool,
+    /// Also count runs of up to this many words of a document, stop words aside; 1 (the default) to 5. They are written
+    /// with blanks between words, and the bounds below hold for them as for words.
+    pub ngrams: usize,
     /// Words to leave out.
     pub stop_words: StopWords,
     /// Of messages with header lines, keep the lines of these headers and the body; lines that continue a
@@ -171,22 +230,25 @@ pub struct TextOptions {
     /// documents, and then the alphabetically first. (scikit-learn's choice among these depends on the sorting code
     /// NumPy picks for the processor.)
     pub max_features: Option<usize>,
-    /// Compute inverse document frequencies; see [`crate::Corpus::weights`].
-    pub tfidf: bool,
+    /// What to factor; see [`crate::Corpus::weights`].
+    pub weighting: Weighting,
 }
 
 impl Default for TextOptions {
     fn default() -> Self {
         TextOptions {
+            language: Language::None,
             lowercase: true,
             token_pattern: None,
+            stem: false,
+            ngrams: 1,
             stop_words: StopWords::None,
             keep_headers: None,
             strip: Strip::default(),
             min_df: Df::Count(1),
             max_df: Df::Share(1.0),
             max_features: None,
-            tfidf: false,
+            weighting: Weighting::Counts,
         }
     }
 }
@@ -195,6 +257,22 @@ impl TextOptions {
     /// Errors for values and combinations that cannot be honoured.
     pub fn check(&self) -> Result<()> {
         crate::Tokenizer::new(self.token_pattern.as_deref())?;
+        let wrong =
+            |option, value: &str, expected: String| Err(Error::Option { option, value: value.into(), expected });
+        if let Some(pattern) = self.token_pattern.as_deref().filter(|_| self.language.is_segmented()) {
+            let expected =
+                format!("a dictionary finds the words of --language {}; leave the pattern out", self.language);
+            return wrong("--token-pattern", pattern, expected);
+        }
+        if self.stem && self.language.stemmer().is_none() {
+            let codes: Vec<_> =
+                Language::codes().filter(|c| c.parse().is_ok_and(|l: Language| l.stemmer().is_some())).collect();
+            let expected = format!("there are stemmers for --language {}, not for {}", codes.join(", "), self.language);
+            return wrong("--stem", "true", expected);
+        }
+        if !(1..=5).contains(&self.ngrams) {
+            return wrong("--ngrams", &self.ngrams.to_string(), "1 (words alone) to 5 is accepted".into());
+        }
         for (option, df) in [("--min-df", self.min_df), ("--max-df", self.max_df)] {
             if let Df::Share(s) = df
                 && !(0.0..=1.0).contains(&s)
@@ -239,7 +317,7 @@ mod tests {
 
     #[test]
     fn stop_words() {
-        let words = StopWords::English.words();
+        let words = StopWords::Of(Language::English).words();
         assert_eq!(words.len(), 318);
         assert!(words.is_sorted());
         assert!(words.contains(&"the") && words.contains(&"yourselves"));
@@ -247,7 +325,9 @@ mod tests {
         std::fs::write(file.path(), "the of # comment\n\nand\n").unwrap();
         let list = StopWords::from_arg(file.path().to_str().unwrap()).unwrap();
         assert_eq!(list.words(), ["and", "of", "the"]);
-        assert_eq!(StopWords::from_arg("en").unwrap(), StopWords::English);
+        assert_eq!(StopWords::from_arg("en").unwrap(), StopWords::Of(Language::English));
+        assert_eq!(StopWords::from_arg("ja").unwrap(), StopWords::Of(Language::Japanese));
+        assert_eq!(StopWords::from_arg("none").unwrap(), StopWords::None);
         assert!(StopWords::from_arg("nonesuch").unwrap_err().to_string().contains("no such file"));
         std::fs::write(file.path(), "# nothing\n").unwrap();
         assert!(StopWords::from_arg(file.path().to_str().unwrap()).unwrap_err().to_string().contains("no word"));
@@ -262,6 +342,18 @@ mod tests {
         assert!(options.check().unwrap_err().to_string().contains("not both"));
         assert!(TextOptions { max_features: Some(0), ..Default::default() }.check().is_err());
         assert!(TextOptions { min_df: Df::Share(2.0), ..Default::default() }.check().is_err());
+        let of = |language| TextOptions { language, ..Default::default() };
+        let pattern = TextOptions { token_pattern: Some("[a-z]+".into()), ..of(Language::Japanese) };
+        assert!(pattern.check().unwrap_err().to_string().contains("--language ja"));
+        for language in [Language::None, Language::Japanese, Language::Chinese] {
+            let e = TextOptions { stem: true, ..of(language) }.check().unwrap_err().to_string();
+            assert!(e.contains("--stem") && e.contains("en, es") && e.contains(language.code()), "{e}");
+        }
+        TextOptions { stem: true, ngrams: 5, ..of(Language::French) }.check().unwrap();
+        for ngrams in [0, 6] {
+            let e = TextOptions { ngrams, ..Default::default() }.check().unwrap_err().to_string();
+            assert!(e.contains("--ngrams") && e.contains("1 (words alone) to 5"), "{e}");
+        }
         TextOptions::default().check().unwrap();
     }
 }

@@ -70,6 +70,43 @@ pub fn strongest_topic<T: Element>(shares: ArrayView2<'_, T>) -> Vec<Option<usiz
     shares.outer_iter().map(strongest).collect()
 }
 
+/// Cosines between the rows of H, k × k: 1 for topics with the same words in the same proportions, 0 for topics without
+/// a common word. A row without weight has 0 with every other and with itself.
+pub fn similarity<T: Element>(h: ArrayView2<'_, T>) -> Array2<f64> {
+    let mut rows = h.mapv(|v| v.f64());
+    for mut row in rows.outer_iter_mut() {
+        let norm = row.dot(&row).sqrt();
+        if norm > 0.0 {
+            row.mapv_inplace(|v| v / norm);
+        }
+    }
+    rows.dot(&rows.t())
+}
+
+/// The `n` documents that are most about each topic, best first: those with the largest s²·√(w_ik·‖h_k‖₁), where s is
+/// the topic's share of the document (see [`document_topic_shares`]). The share alone would put documents of a few
+/// words first, many of which are wholly about one topic. Documents without weight on the topic are left out.
+pub fn top_documents<T: Element>(
+    w: ArrayView2<'_, T>,
+    h: ArrayView2<'_, T>,
+    shares: ArrayView2<'_, f64>,
+    n: usize,
+) -> Result<Vec<Vec<usize>>> {
+    shape("columns of W for the rows of H", h.nrows(), w.ncols())?;
+    shape("columns of the shares for the rows of H", h.nrows(), shares.ncols())?;
+    shape("rows of the shares for the rows of W", w.nrows(), shares.nrows())?;
+    let topic = |(k, row): (usize, ArrayView1<'_, T>)| {
+        let norm: f64 = row.iter().map(|v| v.f64().abs()).sum();
+        let score = |(share, weight): (&f64, &T)| share * share * (weight.f64() * norm).sqrt();
+        let scores = shares.column(k).iter().zip(w.column(k)).map(score).collect::<Vec<f64>>();
+        let mut order: Vec<usize> = (0..scores.len()).filter(|&i| scores[i] > 0.0).collect();
+        order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
+        order.truncate(n);
+        order
+    };
+    Ok(h.outer_iter().enumerate().map(topic).collect())
+}
+
 /// How many documents have each of `topics` topics as [`strongest_topic`].
 pub fn documents_per_topic(strongest: &[Option<usize>], topics: usize) -> Vec<usize> {
     let mut counts = vec![0; topics];

@@ -5,8 +5,8 @@ use crate::counts::{Corpus, Stats};
 use crate::error::{Error, Result};
 use crate::interner::Interner;
 use crate::message;
-use crate::options::TextOptions;
-use crate::tokens::Tokenizer;
+use crate::options::{TextOptions, Weighting};
+use crate::terms::Terms;
 use nmf_core::Sparse;
 use std::path::Path;
 
@@ -17,7 +17,7 @@ const DROPPED: u32 = u32::MAX;
 #[derive(Debug, Clone)]
 pub struct VectorizerBuilder {
     options: TextOptions,
-    tokenizer: Tokenizer,
+    terms: Terms,
     interner: Interner,
     /// The first words are a fixed vocabulary of this length, if there is one.
     fixed: Option<(usize, Option<Vec<f64>>)>,
@@ -48,15 +48,14 @@ impl VectorizerBuilder {
 
     fn start(options: TextOptions, mut interner: Interner, fixed: Option<(usize, Option<Vec<f64>>)>) -> Result<Self> {
         options.check()?;
-        let tokenizer = Tokenizer::new(options.token_pattern.as_deref())?;
+        let terms = Terms::new(&options)?;
         for word in options.stop_words.words() {
-            let lower = if options.lowercase { word.to_lowercase() } else { word.to_string() };
-            interner.intern(&lower);
+            interner.intern(&terms.normalize(word.to_string()));
         }
         let words = interner.len();
         Ok(VectorizerBuilder {
             options,
-            tokenizer,
+            terms,
             interner,
             fixed,
             stop_end: words,
@@ -90,29 +89,21 @@ impl VectorizerBuilder {
         } else {
             message::prepare(&document.text, &self.options, &mut scratch);
         }
-        if self.options.lowercase {
-            if scratch.is_ascii() {
-                scratch.make_ascii_lowercase();
-            } else {
-                scratch = scratch.to_lowercase();
-            }
-        }
+        let text = self.terms.normalize(scratch);
         let stops = self.fixed.as_ref().map_or(0, |(n, _)| *n)..self.stop_end;
         let learn = self.fixed.is_none();
         let mut full = false;
-        let Self { tokenizer, interner, current, touched, df, totals, packed, tokens, stopped, unknown, .. } =
-            &mut *self;
-        tokenizer.each(&scratch, |token| {
-            *tokens += 1;
-            let id = if learn { interner.intern(token) } else { interner.get(token) };
+        let Self { terms, interner, current, touched, df, totals, packed, tokens, stopped, unknown, .. } = &mut *self;
+        let mut count = |interner: &mut Interner, term: &str, is_word: bool| {
+            let id = if learn { interner.intern(term) } else { interner.get(term) };
             let Some(id) = id else {
                 full |= learn;
-                *unknown += 1;
+                *unknown += u64::from(is_word);
                 return;
             };
             let at = id as usize;
             if stops.contains(&at) {
-                *stopped += 1;
+                *stopped += u64::from(is_word);
                 return;
             }
             if at >= current.len() {
@@ -125,9 +116,20 @@ impl VectorizerBuilder {
                 touched.push(id);
             }
             *count = count.saturating_add(1);
-        });
+        };
+        if terms.are_words() {
+            terms.each_word(&text, |word| {
+                *tokens += 1;
+                count(interner, word, true);
+            });
+        } else {
+            let met = terms.gather(&text, |w| interner.get(w).is_some_and(|id| stops.contains(&(id as usize))));
+            *tokens += met.tokens;
+            terms.each_term(|term, is_word| count(interner, term, is_word));
+            *stopped += met.stopped;
+        }
         if full {
-            return Err(Error::Stopped("more than 4,294,967,294 different words".into()));
+            return Err(Error::Stopped("more than 4,294,967,294 different words and n-grams".into()));
         }
         touched.sort_unstable();
         let mut before = 0;
@@ -144,7 +146,7 @@ impl VectorizerBuilder {
         self.names.push(document.name.clone());
         self.labelled |= document.label.is_some();
         self.labels.push(document.label.clone().unwrap_or_default());
-        self.scratch = scratch;
+        self.scratch = text;
         Ok(())
     }
 
@@ -249,7 +251,8 @@ impl VectorizerBuilder {
             indptr.push(indices.len() as u64);
         }
         let n = self.names.len();
-        let idf = match (&mut self.fixed, self.options.tfidf) {
+        let weighting = self.options.weighting;
+        let idf = match (&mut self.fixed, weighting != Weighting::Counts) {
             (Some((_, idf)), true) => idf.take(),
             (None, true) => {
                 let mut idf = vec![0.0; vocabulary.len()];
@@ -264,7 +267,7 @@ impl VectorizerBuilder {
             Error::Shape { what: "document–term matrix", expected: "sorted columns".into(), found: e.to_string() }
         })?;
         let labels = self.labelled.then_some(self.labels);
-        Ok(Corpus { counts, vocabulary, names: self.names, labels, idf, stats })
+        Ok(Corpus { counts, vocabulary, names: self.names, labels, idf, weighting, stats })
     }
 }
 
@@ -302,7 +305,7 @@ pub struct Vectorizer {
 }
 
 impl Vectorizer {
-    /// A vocabulary, its inverse document frequencies (needed if `options.tfidf`), and how texts become
+    /// A vocabulary, its inverse document frequencies (needed unless `options.weighting` is of counts), and how texts become
     /// words. The bounds on document frequency and on the number of words in `options` play no part.
     pub fn from_vocabulary(vocabulary: &[String], idf: Option<Vec<f64>>, options: TextOptions) -> Result<Self> {
         let mut interner = Interner::new();
@@ -322,8 +325,9 @@ impl Vectorizer {
             Some(idf) if !idf.iter().all(|v| v.is_finite() && *v >= 0.0) => {
                 return Err(Error::Model { field: "idf", message: "finite values ≥ 0 are needed".into() });
             }
-            None if options.tfidf => {
-                return Err(Error::Model { field: "idf", message: "missing, and tf-idf needs it".into() });
+            None if options.weighting != Weighting::Counts => {
+                let message = format!("missing, and {} needs it", options.weighting);
+                return Err(Error::Model { field: "idf", message });
             }
             _ => {}
         }

@@ -1,6 +1,8 @@
 //! Vocabulary, bounds, tf-idf and saved models. Values from scikit-learn are those of version 1.9.
 
-use nmf_text::{Corpus, Df, Document, Error, StopWords, TextModel, TextOptions, Vectorizer, VectorizerBuilder};
+use nmf_text::{
+    Corpus, Df, Document, Error, Language, StopWords, TextModel, TextOptions, Vectorizer, VectorizerBuilder, Weighting,
+};
 use std::collections::HashSet;
 
 const DOCS: [&str; 4] = ["the cat sat on the mat", "The dog sat", "a cat and a dog", "!"];
@@ -42,7 +44,7 @@ fn case_and_unicode() {
 
 #[test]
 fn tfidf_as_scikit_learn() {
-    let options = TextOptions { tfidf: true, ..Default::default() };
+    let options = TextOptions { weighting: Weighting::TfIdf, ..Default::default() };
     let c = count(&DOCS, options.clone()).unwrap();
     let (rare, common) = (1.916290731874155, 1.5108256237659907);
     let idf = c.idf.clone().unwrap();
@@ -64,6 +66,26 @@ fn tfidf_as_scikit_learn() {
     assert_eq!(t.stats.unknown, 1);
     let w = t.into_weights().to_dense().mapv(f64::from);
     assert!((w[[0, 2]] - 0.844493202).abs() < 1e-7 && (w[[0, 3]] - 0.535566273).abs() < 1e-7);
+}
+
+#[test]
+fn logarithms_of_counts_times_idf() {
+    let options = TextOptions { weighting: Weighting::LogIdf, ..Default::default() };
+    let c = count(&DOCS, options.clone()).unwrap();
+    let (rare, common) = (1.916290731874155f64, 1.5108256237659907f64);
+    let w = c.weights().to_dense().mapv(f64::from);
+    // the: twice in the first document; and: in one document of four
+    assert!((w[[0, 6]] - 3f64.ln() * common).abs() < 1e-6 && (w[[2, 0]] - 2f64.ln() * rare).abs() < 1e-6, "{w}");
+    assert_eq!(w.row(3).sum(), 0.0);
+    let v = Vectorizer::from_vocabulary(&c.vocabulary, c.idf.clone(), options.clone()).unwrap();
+    let new = v.transform(&documents(&["dog dog dog zebra"])).unwrap().into_weights().to_dense();
+    assert!((f64::from(new[[0, 2]]) - 4f64.ln() * common).abs() < 1e-6);
+    let e = Vectorizer::from_vocabulary(&c.vocabulary, None, options).unwrap_err().to_string();
+    assert!(e.contains("idf") && e.contains("log-idf"), "{e}");
+    for w in [Weighting::Counts, Weighting::TfIdf, Weighting::LogIdf] {
+        assert_eq!(w.name().parse::<Weighting>().unwrap(), w);
+    }
+    assert!("tfidf".parse::<Weighting>().unwrap_err().to_string().contains("tf-idf"));
 }
 
 #[test]
@@ -90,14 +112,14 @@ fn stop_words() {
     let list = StopWords::List(HashSet::from(["CAT".to_string(), "sat".to_string()]));
     let c = count(&DOCS, TextOptions { stop_words: list, ..Default::default() }).unwrap();
     assert_eq!((c.vocabulary.join(" ").as_str(), c.stats.stop_words, c.stats.words), ("and dog mat on the", 4, 5));
-    let c = count(&DOCS, TextOptions { stop_words: StopWords::English, ..Default::default() }).unwrap();
+    let c = count(&DOCS, TextOptions { stop_words: StopWords::Of(Language::English), ..Default::default() }).unwrap();
     assert_eq!(c.vocabulary, ["cat", "dog", "mat", "sat"]);
 }
 
 #[test]
 fn an_empty_vocabulary_says_why() {
     let why = |options| count(&["aa bb", "aa the"], options).unwrap_err().to_string();
-    let stop_words = StopWords::English;
+    let stop_words = StopWords::Of(Language::English);
     let e = why(TextOptions { stop_words, min_df: Df::Count(2), max_df: Df::Share(0.5), ..Default::default() });
     assert!(e.contains("2 documents hold 4 tokens; 1 of them are stop words (--stop-words)"), "{e}");
     assert!(e.contains("1 different words are in more documents than --max-df 0.5"), "{e}");
@@ -123,7 +145,7 @@ fn models_come_back() {
     let stop_words = StopWords::List(HashSet::from(["mat".to_string()]));
     let options = TextOptions {
         stop_words,
-        tfidf: true,
+        weighting: Weighting::TfIdf,
         min_df: Df::Share(0.0),
         max_features: Some(5),
         token_pattern: Some("[a-z]+".into()),
@@ -145,7 +167,7 @@ fn models_come_back() {
     assert_eq!(TextModel::from_json(&plain.to_json()).unwrap(), plain);
 
     for (field, value) in [
-        ("version", serde_json::json!(2)),
+        ("version", serde_json::json!(3)),
         ("vocabulary", serde_json::json!(["a", "a", "b", "c", "d"])),
         ("vocabulary", serde_json::json!([])),
         ("vocabulary", serde_json::json!([1])),
@@ -174,7 +196,8 @@ fn models_come_back() {
 #[test]
 fn a_given_vocabulary_keeps_its_order() {
     let vocabulary: Vec<String> = ["dog", "the", "cat"].map(String::from).into();
-    let options = TextOptions { stop_words: StopWords::English, min_df: Df::Count(9), ..Default::default() };
+    let options =
+        TextOptions { stop_words: StopWords::Of(Language::English), min_df: Df::Count(9), ..Default::default() };
     let v = Vectorizer::from_vocabulary(&vocabulary, None, options).unwrap();
     let c = v.transform(&documents(&DOCS)).unwrap();
     assert_eq!(rows(&c), [[0.0, 2.0, 1.0], [1.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0; 3]]);

@@ -4,7 +4,8 @@ use ndarray::{Array2, array};
 use nmf_core::Sparse;
 use nmf_text::agreement::{agreement, ari, nmi, purity};
 use nmf_text::topics::{
-    document_topic_shares, documents_per_topic, npmi, single_topic_share, strongest_topic, top_terms, top_words,
+    document_topic_shares, documents_per_topic, npmi, similarity, single_topic_share, strongest_topic, top_documents,
+    top_terms, top_words,
 };
 
 fn close(a: f64, b: f64) {
@@ -71,6 +72,37 @@ fn shares_do_not_depend_on_scale() {
     assert_eq!(single_topic_share(array![[1.0f32, 1.0, 1.0], [2.0, 1.0, 1.0]].view()), 0.5);
     assert_eq!(single_topic_share(Array2::<f64>::zeros((0, 2)).view()), 0.0);
     assert!(document_topic_shares(w.view(), w.view()).is_err());
+}
+
+#[test]
+fn similarity_is_the_cosine_of_rows() {
+    let h = array![[1.0f32, 0.0, 1.0], [2.0, 2.0, 0.0], [0.0, 0.0, 0.0], [0.0, 3.0, 0.0], [5.0, 0.0, 5.0]];
+    let s = similarity(h.view());
+    let r = 0.5f64.sqrt();
+    let expected = [
+        [1.0, 0.5, 0.0, 0.0, 1.0],
+        [0.5, 1.0, 0.0, r, 0.5],
+        [0.0; 5],
+        [0.0, r, 0.0, 1.0, 0.0],
+        [1.0, 0.5, 0.0, 0.0, 1.0],
+    ];
+    s.indexed_iter().for_each(|((i, j), v)| close(*v, expected[i][j]));
+}
+
+#[test]
+fn documents_of_topics() {
+    // shares of topic 0: 1, 1, 1/2, 0, 0.9; expected words of it: 1, 16, 100, 0, 90
+    let w = array![[1.0, 0.0], [16.0, 0.0], [100.0, 100.0], [0.0, 0.0], [90.0, 10.0]];
+    let h = array![[0.25, 0.75], [1.0, 0.0]];
+    let shares = document_topic_shares(w.view(), h.view()).unwrap();
+    // 1, 4, 2.5, –, 7.68; and of topic 1: –, –, 2.5, –, 0.03
+    let top = |n| top_documents(w.view(), h.view(), shares.view(), n).unwrap();
+    assert_eq!(top(9), [vec![4, 1, 2, 0], vec![2, 4]]);
+    assert_eq!(top(1), [[4], [2]]);
+    // whatever the scale of a topic's row
+    let (w2, h2) = (&w * &array![[8.0, 0.25]], &h * &array![[0.125], [4.0]]);
+    assert_eq!(top_documents(w2.view(), h2.view(), shares.view(), 9).unwrap(), top(9));
+    assert!(top_documents(w.view(), h.view(), w.slice(ndarray::s![..2, ..]), 1).is_err());
 }
 
 #[test]

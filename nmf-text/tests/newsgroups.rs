@@ -2,7 +2,7 @@
 //! variable NMF_DATA names the folder with `20news/20news-bydate.tar.gz` and `rust_rfcs/rust-rfcs.tar.gz`.
 
 use nmf_text::{
-    Corpus, Df, Document, ReadOptions, StopWords, TextOptions, Vectorizer, VectorizerBuilder, read_corpus,
+    Corpus, Df, Document, Language, ReadOptions, StopWords, TextOptions, Vectorizer, VectorizerBuilder, read_corpus,
     read_documents,
 };
 use std::path::PathBuf;
@@ -20,7 +20,12 @@ fn posts() -> Option<PathBuf> {
 }
 
 fn stopped(max_df: Df, min_df: u64) -> TextOptions {
-    TextOptions { stop_words: StopWords::English, max_df, min_df: Df::Count(min_df), ..Default::default() }
+    TextOptions {
+        stop_words: StopWords::Of(Language::English),
+        max_df,
+        min_df: Df::Count(min_df),
+        ..Default::default()
+    }
 }
 
 /// The documents whose names pass, counted.

@@ -1,6 +1,6 @@
 //! The files of `topics -o DIR`.
 
-use super::About;
+use super::documents::About;
 use super::report::Topics;
 use crate::failure::Failure;
 use crate::model;
@@ -17,7 +17,7 @@ use std::path::Path;
 /// Documents in the picture.
 const PICTURED: usize = 100;
 
-/// Writes the model, vocabulary.txt, text.json, topics.tsv, documents.tsv and weights.svg.
+/// Writes the model, vocabulary.txt, text.json, topics.json, the tables and weights.svg.
 pub(crate) fn save<T: Element>(
     dir: &Path,
     solved: &Solved<T>,
@@ -32,26 +32,51 @@ pub(crate) fn save<T: Element>(
     model::stage(&mut out, solved.fitted.w(), solved.fitted.h(), &fit, rows, cols)?;
     out.bytes("vocabulary.txt", &model::lines(cols.unwrap_or_default()))?;
     out.bytes("text.json", format!("{}\n", about.text_model(cols.unwrap_or_default())).as_bytes())?;
+    let json = Value::Object(topics.own_json(solved.report.nnz));
+    out.bytes("topics.json", format!("{json}\n").as_bytes())?;
     out.bytes("topics.tsv", topics_table(topics).as_bytes())?;
+    out.bytes("top_documents.tsv", top_documents_table(topics).as_bytes())?;
+    out.bytes("similarity.tsv", similarity_table(topics).as_bytes())?;
     out.bytes("documents.tsv", documents_table(topics, about).as_bytes())?;
     out.bytes("weights.svg", picture(topics, about, seed).as_bytes())?;
-    let has = ["rows.txt", "cols.txt", "vocabulary.txt", "text.json", "topics.tsv", "documents.tsv", "weights.svg"];
-    model::commit(out, &has)
+    model::commit(out, &model::OPTIONAL)
 }
 
 /// A field of a TSV without quoting.
-fn field(s: &str) -> String {
+pub(super) fn field(s: &str) -> String {
     s.replace(['\t', '\n', '\r'], " ")
 }
 
-/// One line per topic and word: topic (from 1), rank, word, weight.
+/// One line per topic and document: topic (from 1), rank, document, the topic's share of it.
+fn top_documents_table(topics: &Topics) -> String {
+    let mut out = String::from("topic\trank\tdocument\tweight\n");
+    for q in 0..topics.topics.len() {
+        for (rank, (name, weight)) in topics.ranked(q).enumerate() {
+            let _ = writeln!(out, "{}\t{}\t{}\t{weight:.6}", q + 1, rank + 1, field(name));
+        }
+    }
+    out
+}
+
+/// Cosines between topics, which are numbered from 1 along both sides.
+fn similarity_table(topics: &Topics) -> String {
+    let mut out = String::from("topic");
+    (1..=topics.topics.len()).for_each(|q| out += &format!("\t{q}"));
+    for (q, row) in topics.similarity.outer_iter().enumerate() {
+        out += &format!("\n{}", q + 1);
+        row.iter().for_each(|cosine| out += &format!("\t{cosine:.6}"));
+    }
+    out + "\n"
+}
+
+/// One line per topic and word: topic (from 1), rank, word, weight, and what belongs to the topic.
 fn topics_table(topics: &Topics) -> String {
-    let mut out = String::from("topic\trank\tword\tweight\tdocuments\tcoherence\n");
+    let mut out = String::from("topic\trank\tword\tweight\tdocuments\tcoherence\tlabel\n");
     for (q, t) in topics.topics.iter().enumerate() {
         let coherence = t.coherence.map_or(String::new(), |c| c.to_string());
         for (rank, (word, weight)) in t.words.iter().enumerate() {
-            let line = format!("{}\t{}\t{}\t{weight}\t{}\t{coherence}\n", q + 1, rank + 1, field(word), t.documents);
-            out.push_str(&line);
+            let (topic, rank, word, label) = (q + 1, rank + 1, field(word), field(&t.name));
+            let _ = writeln!(out, "{topic}\t{rank}\t{word}\t{weight}\t{}\t{coherence}\t{label}", t.documents);
         }
     }
     out
@@ -75,15 +100,7 @@ fn documents_table(topics: &Topics, about: &About) -> String {
 
 /// Topic weights of 100 random documents, grouped by label, or by strongest topic where there are no labels.
 pub(super) fn picture(topics: &Topics, about: &About, seed: u64) -> String {
-    let names: Vec<String> = topics
-        .topics
-        .iter()
-        .enumerate()
-        .map(|(q, t)| {
-            let words: Vec<&str> = t.words.iter().take(3).map(|(w, _)| w.as_str()).collect();
-            format!("{} {}", q + 1, words.join(" "))
-        })
-        .collect();
+    let names: Vec<String> = topics.topics.iter().enumerate().map(|(q, t)| format!("{} {}", q + 1, t.name)).collect();
     let group = |i: usize| match (&about.labels, topics.strongest[i]) {
         (Some(labels), _) => labels[i].clone(),
         (None, Some(q)) => format!("topic {}", q + 1),

@@ -1,7 +1,7 @@
 //! The report of `topics`.
 
-use super::About;
 use super::TopicsArgs;
+use super::documents::About;
 use super::files::picture;
 use super::relevance::Words;
 use super::report::Topics;
@@ -15,6 +15,8 @@ use crate::solve::Solved;
 use crate::text::{grouped, number};
 use nmf_core::Element;
 use nmf_io::Table;
+use nmf_text::Weighting;
+use std::path::Path;
 
 /// Topics of which more are folded away.
 const OPEN: usize = 30;
@@ -24,6 +26,7 @@ const WORDS: usize = 60;
 /// The report: topics, documents, how the factorization went, its matrices from afar, settings.
 pub(super) fn page<T: Element>(
     args: &TopicsArgs,
+    corpus: &Path,
     solved: &Solved<T>,
     table: &Table<T>,
     topics: &Topics,
@@ -31,8 +34,9 @@ pub(super) fn page<T: Element>(
     global: &Global,
 ) -> Result<Page, Failure> {
     let report = &solved.report;
-    let name = fit::file_name(&args.corpus);
-    let what = if args.words.tfidf { "tf-idf weights" } else { "word counts" };
+    let name = fit::file_name(corpus);
+    let counts = args.words.weighting() == Weighting::Counts;
+    let what = if counts { "word counts".to_string() } else { format!("{} weights", args.words.weighting()) };
     let mut page = Page::new(
         &format!("{name}: {} topics", topics.topics.len()),
         &format!("Topics of documents by non-negative matrix factorization of {what}"),
@@ -40,7 +44,7 @@ pub(super) fn page<T: Element>(
     let mut tiles = vec![
         ("documents", grouped(topics.strongest.len() as u64)),
         ("words", grouped(topics.vocabulary as u64)),
-        (if args.words.tfidf { "weights above zero" } else { "counts above zero" }, grouped(report.nnz)),
+        (if counts { "counts above zero" } else { "weights above zero" }, grouped(report.nnz)),
         ("topics", topics.topics.len().to_string()),
     ];
     if let Some(a) = &topics.agreement {
@@ -59,14 +63,21 @@ pub(super) fn page<T: Element>(
     Model { solved, table, known: &known, rows: "documents", cols: "words", threads }.heat_maps(&mut page)?;
     fit::loss(&mut page, report);
     let mut extra = vec![
-        ("entries", what.to_string()),
+        ("entries", what),
         ("words in at least", format!("{} documents", args.words.min_df)),
         ("words in at most", format!("{} documents", args.words.max_df)),
-        ("stop words", args.words.stop_words.clone()),
+        ("language", args.words.language.to_string()),
+        ("stop words", args.words.leaves_out()),
     ];
+    if args.words.stem {
+        extra.push(("words as", "stems".into()));
+    }
+    if args.words.ngrams > 1 {
+        extra.push(("runs of words up to", args.words.ngrams.to_string()));
+    }
     extra.extend(args.words.max_features.map(|n| ("words at most", n.to_string())));
     extra.extend(args.fit.stops());
-    fit::settings(&mut page, report, &args.corpus, &extra);
+    fit::settings(&mut page, report, corpus, &extra);
     Ok(page)
 }
 
@@ -101,21 +112,23 @@ fn each(page: &mut Page, topics: &Topics, by: Words) {
         .iter()
         .map(|&q| {
             let t = &topics.topics[q];
-            let words: Vec<&str> = t.words.iter().take(5).map(|(w, _)| w.as_str()).collect();
-            let examples: Vec<&str> = t.examples.iter().map(|&i| topics.name(i)).collect();
-            vec![(q + 1).to_string(), t.documents.to_string(), words.join(", "), examples.join("; ")]
+            let examples: Vec<&str> = t.examples().iter().map(|&i| topics.name(i)).collect();
+            vec![(q + 1).to_string(), t.documents.to_string(), t.name.clone(), examples.join("; ")]
         })
         .collect();
     page.fold("Documents that are most about each topic");
-    page.table(&["topic", "documents", "words", "most about it"], &rows);
+    page.table(&["topic", "documents", "name", "most about it"], &rows);
     page.unfold();
+    for (p, q, cosine) in topics.alike() {
+        page.paragraph(&format!("Topics {} and {} share many words: cosine {cosine:.2}.", p + 1, q + 1));
+    }
 }
 
-/// Label and coherence of a topic.
+/// Name, most common label and coherence of a topic.
 fn told(t: &super::report::Topic) -> String {
     let label = t.label.as_ref().map(|(label, share)| format!("{:.0} % {label}", 100.0 * share));
     let coherence = t.coherence.map(|c| format!("coherence {c:.2}"));
-    label.into_iter().chain(coherence).collect::<Vec<_>>().join(" · ")
+    std::iter::once(t.name.clone()).chain(label).chain(coherence).collect::<Vec<_>>().join(" · ")
 }
 
 /// The section on the documents: a sample of them, and how they agree with the labels.
@@ -143,8 +156,7 @@ fn one(page: &mut Page, topics: &Topics, row: usize, words: &[(String, f32)]) {
     page.section(&format!("Document {}", topics.name(row)), "Its topics by their shares, and its words.");
     let mut shares: Vec<(String, f64)> = Vec::new();
     for (q, share) in topics.shares.row(row).iter().enumerate().filter(|(_, s)| **s >= 0.01) {
-        let words: Vec<&str> = topics.topics[q].words.iter().take(2).map(|(w, _)| w.as_str()).collect();
-        shares.push((format!("{} {}", q + 1, words.join(" ")), *share));
+        shares.push((format!("{} {}", q + 1, topics.topics[q].name), *share));
     }
     shares.sort_by(|a, b| b.1.total_cmp(&a.1));
     page.figure("document", bars("Shares of topics", &shares), "");

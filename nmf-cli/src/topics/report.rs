@@ -1,7 +1,7 @@
 //! Topics read from the factors: for people and as JSON.
 
-use super::About;
-use super::relevance::Words;
+use super::TopicsArgs;
+use super::documents::About;
 use crate::failure::Failure;
 use crate::fit_json::Report;
 use crate::solve::Solved;
@@ -10,13 +10,24 @@ use ndarray::Array2;
 use nmf_core::{Element, Matrix};
 use nmf_io::Table;
 use nmf_text::agreement::{Agreement, agreement};
-use nmf_text::topics::{document_topic_shares, documents_per_topic, npmi, single_topic_share, strongest_topic};
+use nmf_text::topics::{
+    document_topic_shares, documents_per_topic, npmi, similarity, single_topic_share, strongest_topic, top_documents,
+};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// Words from which topics are named.
+const CANDIDATES: usize = 20;
+/// Documents shown as examples of a topic.
+const EXAMPLES: usize = 3;
+/// A cosine from which two topics are said to be alike.
+const ALIKE: f64 = 0.5;
+
 /// One topic.
 pub(crate) struct Topic {
+    /// Three of its words, the first two perhaps a phrase.
+    pub(crate) name: String,
     /// Its top words with their weights in H (expected counts per unit of the topic), in the order asked for.
     pub(crate) words: Vec<(String, f64)>,
     /// Documents with more weight on it than on any other.
@@ -25,13 +36,26 @@ pub(crate) struct Topic {
     pub(crate) coherence: Option<f64>,
     /// The label most of its documents have, and their share.
     pub(crate) label: Option<(String, f64)>,
-    /// The documents that are most about it.
-    pub(crate) examples: Vec<usize>,
+    /// The documents that are most about it, best first.
+    pub(crate) best: Vec<usize>,
+}
+
+impl Topic {
+    /// Some of its documents.
+    pub(super) fn examples(&self) -> &[usize] {
+        self.best.get(..EXAMPLES.min(self.best.len())).unwrap_or_default()
+    }
 }
 
 /// All topics of a corpus.
 pub(crate) struct Topics {
     pub(crate) topics: Vec<Topic>,
+    /// For each topic the words from which it may be named.
+    pub(super) candidates: Vec<Vec<String>>,
+    /// Cosines between the rows of H.
+    pub(crate) similarity: Array2<f64>,
+    /// How many documents to list for each topic.
+    listed: usize,
     /// Documents × topics; each row sums to 1, or is zero for a document without words.
     pub(crate) shares: Array2<f64>,
     /// The topic with the largest share of each document.
@@ -48,13 +72,16 @@ impl Topics {
         solved: &Solved<T>,
         table: &Table<T>,
         about: &About,
-        top: usize,
-        by: Words,
+        args: &TopicsArgs,
     ) -> Result<Topics, Failure> {
         let (w, h) = (solved.fitted.w(), solved.fitted.h());
         let (k, n) = h.dim();
         let vocabulary = table.col_names.as_deref().unwrap_or_default();
-        let terms = by.of(w, h, top.min(n));
+        let word = |j: usize| vocabulary.get(j).cloned().unwrap_or_default();
+        let candidates = args.words_by.of(w, h, CANDIDATES.min(n));
+        let candidates: Vec<Vec<String>> =
+            candidates.into_iter().map(|terms| terms.into_iter().map(word).collect()).collect();
+        let terms = args.words_by.of(w, h, args.top.min(n));
         let coherence = match &table.matrix {
             Matrix::Sparse(s) => npmi(&terms, s)?,
             Matrix::Dense(_) => vec![None; k],
@@ -63,17 +90,24 @@ impl Topics {
         let strongest = strongest_topic(shares.view());
         let counts = documents_per_topic(&strongest, k);
         let agreement = about.labels.as_deref().map(|labels| agreement(&strongest, labels)).transpose()?;
-        let topics = (0..k)
-            .map(|q| Topic {
-                words: terms[q].iter().map(|&j| (vocabulary[j].clone(), h[[q, j]].f64())).collect(),
+        let best = top_documents(w, h, shares.view(), args.top_documents.max(EXAMPLES))?;
+        let topics = best
+            .into_iter()
+            .enumerate()
+            .map(|(q, best)| Topic {
+                name: candidates[q].iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", "),
+                words: terms[q].iter().map(|&j| (word(j), h[[q, j]].f64())).collect(),
                 documents: counts[q],
                 coherence: coherence[q],
                 label: about.labels.as_deref().and_then(|labels| majority(labels, &strongest, q)),
-                examples: most_about(w, &shares, &strongest, q, 3),
+                best,
             })
             .collect();
         Ok(Topics {
             topics,
+            candidates,
+            similarity: similarity(h),
+            listed: args.top_documents,
             single_topic_share: single_topic_share(shares.view()),
             shares,
             strongest,
@@ -85,19 +119,8 @@ impl Topics {
 
     /// The keys of `topics`, then those of the factorization.
     pub(crate) fn to_json(&self, fit: &Report, about: &About) -> Map<String, Value> {
-        let topic = |t: &Topic| {
-            let (words, weights): (Vec<_>, Vec<_>) = t.words.iter().map(|(w, v)| (json!(w), json!(v))).unzip();
-            json!({ "words": words, "weights": weights, "documents": t.documents, "coherence": t.coherence })
-        };
-        let mut map = Map::new();
-        map.insert("documents".into(), json!(self.strongest.len()));
-        map.insert("vocabulary".into(), json!(self.vocabulary));
-        map.insert("nnz".into(), json!(fit.nnz));
-        map.insert("topics".into(), self.topics.iter().map(topic).collect());
-        map.insert("single_topic_share".into(), json!(self.single_topic_share));
-        map.insert("nmi".into(), json!(self.agreement.as_ref().map(|a| a.nmi)));
-        map.insert("ari".into(), json!(self.agreement.as_ref().map(|a| a.ari)));
-        map.insert("purity".into(), json!(self.agreement.as_ref().map(|a| a.purity)));
+        let mut map = self.own_json(fit.nnz);
+        map.insert("weighting".into(), json!(about.counting.weighting.name()));
         if let Some((row, words)) = &about.shown {
             let words: Vec<Value> = words.iter().map(|(w, n)| json!({ "word": w, "count": n })).collect();
             let topics: Vec<f64> = self.shares.row(*row).to_vec();
@@ -109,16 +132,56 @@ impl Topics {
         map
     }
 
+    /// What is known of the topics, without the factorization: topics.json.
+    pub(super) fn own_json(&self, nnz: u64) -> Map<String, Value> {
+        let topic = |(q, t): (usize, &Topic)| {
+            let (words, weights): (Vec<_>, Vec<_>) = t.words.iter().map(|(w, v)| (json!(w), json!(v))).unzip();
+            let documents: Vec<Value> =
+                self.ranked(q).map(|(name, weight)| json!({ "document": name, "weight": weight })).collect();
+            json!({
+                "words": words, "weights": weights, "documents": t.documents, "coherence": t.coherence,
+                "label": t.name, "top_documents": documents,
+            })
+        };
+        let mut map = Map::new();
+        map.insert("documents".into(), json!(self.strongest.len()));
+        map.insert("vocabulary".into(), json!(self.vocabulary));
+        map.insert("nnz".into(), json!(nnz));
+        map.insert("topics".into(), self.topics.iter().enumerate().map(topic).collect());
+        map.insert("single_topic_share".into(), json!(self.single_topic_share));
+        map.insert("nmi".into(), json!(self.agreement.as_ref().map(|a| a.nmi)));
+        map.insert("ari".into(), json!(self.agreement.as_ref().map(|a| a.ari)));
+        map.insert("purity".into(), json!(self.agreement.as_ref().map(|a| a.purity)));
+        let rows: Vec<Vec<f64>> = self.similarity.outer_iter().map(|row| row.to_vec()).collect();
+        map.insert("similarity".into(), json!(rows));
+        map
+    }
+
+    /// The documents that are most about topic `q`, with its shares of them.
+    pub(super) fn ranked(&self, q: usize) -> impl Iterator<Item = (&str, f64)> {
+        let best = self.topics.get(q).map_or(&[][..], |t| &t.best);
+        best.iter().take(self.listed).map(move |&i| (self.name(i), self.shares[[i, q]]))
+    }
+
+    /// Pairs of topics with much the same words, the most alike first.
+    pub(super) fn alike(&self) -> Vec<(usize, usize, f64)> {
+        let pairs = self.similarity.indexed_iter().filter(|((p, q), cosine)| p < q && **cosine >= ALIKE);
+        let mut pairs: Vec<(usize, usize, f64)> = pairs.map(|((p, q), cosine)| (p, q, *cosine)).collect();
+        pairs.sort_by(|a, b| b.2.total_cmp(&a.2));
+        pairs
+    }
+
     /// For people: the largest topics first, numbered as the columns of W from 1.
     pub(crate) fn to_text(&self, fit: &Report, about: &About, saved: Option<&Path>, verbose: bool) -> String {
         let mut out = format!(
-            "{} documents, {} words, {} non-zero counts; {} topics by {} ({})\n",
+            "{} documents, {} words, {} non-zero counts; {} topics by {} ({} on {})\n",
             grouped(self.strongest.len() as u64),
             grouped(self.vocabulary as u64),
             grouped(fit.nnz),
             self.topics.len(),
             fit.solver,
-            fit.loss
+            fit.loss,
+            about.counting.weighting
         );
         let mut order: Vec<usize> = (0..self.topics.len()).collect();
         order.sort_by_key(|&q| std::cmp::Reverse(self.topics[q].documents));
@@ -126,7 +189,7 @@ impl Topics {
             let t = &self.topics[q];
             let words: Vec<&str> = t.words.iter().map(|(w, _)| w.as_str()).collect();
             let plural = if t.documents == 1 { "document" } else { "documents" };
-            out += &format!("\ntopic {} · {} {plural}", q + 1, t.documents);
+            out += &format!("\ntopic {} · {} · {} {plural}", q + 1, t.name, t.documents);
             if let Some((label, share)) = &t.label {
                 out += &format!(" · {:.0} % {label}", 100.0 * share);
             }
@@ -134,7 +197,7 @@ impl Topics {
                 out += &format!(" · coherence {c:.2}");
             }
             out += &format!("\n  {}\n", words.join(", "));
-            let examples: Vec<&str> = t.examples.iter().map(|&i| self.name(i)).collect();
+            let examples: Vec<&str> = t.examples().iter().map(|&i| self.name(i)).collect();
             if !examples.is_empty() {
                 out += &format!("  e.g. {}\n", examples.join("; "));
             }
@@ -143,6 +206,9 @@ impl Topics {
             "\n{:.0} % of the documents have at least half their weight on one topic\n",
             100.0 * self.single_topic_share
         );
+        for (p, q, cosine) in self.alike() {
+            out += &format!("topics {} and {} share many words (cosine {cosine:.2})\n", p + 1, q + 1);
+        }
         if let Some(a) = &self.agreement {
             out += &format!(
                 "agreement with the labels: NMI {:.3}, ARI {:.3}, purity {:.3} ({} documents)\n",
@@ -165,7 +231,10 @@ impl Topics {
         }
         match saved {
             Some(dir) => {
-                out += &format!("written to {} (the model, topics.tsv, documents.tsv, weights.svg)", dir.display());
+                out += &format!(
+                    "written to {} (the model, topics.json, topics.tsv, documents.tsv, top_documents.tsv, similarity.tsv, weights.svg)",
+                    dir.display()
+                );
             }
             None => out += "nothing was written: -o DIR saves the model, tables and a picture",
         }
@@ -183,8 +252,7 @@ impl Topics {
         let mut shares: Vec<(usize, f64)> = self.shares.row(row).iter().copied().enumerate().collect();
         shares.sort_by(|a, b| b.1.total_cmp(&a.1));
         for (q, share) in shares.into_iter().filter(|(_, s)| *s >= 0.01) {
-            let words: Vec<&str> = self.topics[q].words.iter().take(4).map(|(w, _)| w.as_str()).collect();
-            out += &format!("  {:>5.1} %  topic {} ({})\n", 100.0 * share, q + 1, words.join(", "));
+            out += &format!("  {:>5.1} %  topic {} ({})\n", 100.0 * share, q + 1, self.topics[q].name);
         }
         let mut words: Vec<&(String, f32)> = words.iter().collect();
         words.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -201,19 +269,4 @@ fn majority(labels: &[String], strongest: &[Option<usize>], q: usize) -> Option<
     let total: usize = counts.values().sum();
     let (label, n) = counts.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(a.0)))?;
     Some((label.to_string(), n as f64 / total as f64))
-}
-
-/// Documents that are about topic `q`: a large share of a document counts twice, and long ones come before those of a
-/// few words, of which many have the whole share.
-fn most_about<T: Element>(
-    w: ndarray::ArrayView2<'_, T>,
-    shares: &Array2<f64>,
-    strongest: &[Option<usize>],
-    q: usize,
-    n: usize,
-) -> Vec<usize> {
-    let own = strongest.iter().enumerate().filter(|(_, s)| **s == Some(q));
-    let mut all: Vec<(f64, usize)> = own.map(|(i, _)| (shares[[i, q]].powi(2) * w[[i, q]].f64().sqrt(), i)).collect();
-    all.sort_by(|a, b| b.0.total_cmp(&a.0));
-    all.into_iter().take(n).map(|(_, i)| i).collect()
 }
