@@ -23,6 +23,8 @@ const CANDIDATES: usize = 20;
 const EXAMPLES: usize = 3;
 /// A cosine from which two topics are said to be alike.
 const ALIKE: f64 = 0.5;
+/// How many such pairs are printed; similarity.tsv and --json have all.
+const PAIRS: usize = 3;
 
 /// One topic.
 pub(crate) struct Topic {
@@ -148,6 +150,7 @@ impl Topics {
         map.insert("vocabulary".into(), json!(self.vocabulary));
         map.insert("nnz".into(), json!(nnz));
         map.insert("topics".into(), self.topics.iter().enumerate().map(topic).collect());
+        map.insert("coherence".into(), json!(self.coherence()));
         map.insert("single_topic_share".into(), json!(self.single_topic_share));
         map.insert("nmi".into(), json!(self.agreement.as_ref().map(|a| a.nmi)));
         map.insert("ari".into(), json!(self.agreement.as_ref().map(|a| a.ari)));
@@ -161,6 +164,12 @@ impl Topics {
     pub(super) fn ranked(&self, q: usize) -> impl Iterator<Item = (&str, f64)> {
         let best = self.topics.get(q).map_or(&[][..], |t| &t.best);
         best.iter().take(self.listed).map(move |&i| (self.name(i), self.shares[[i, q]]))
+    }
+
+    /// The mean coherence of the topics that have one.
+    fn coherence(&self) -> Option<f64> {
+        let of: Vec<f64> = self.topics.iter().filter_map(|t| t.coherence).collect();
+        (!of.is_empty()).then(|| of.iter().sum::<f64>() / of.len() as f64)
     }
 
     /// Pairs of topics with much the same words, the most alike first.
@@ -206,8 +215,15 @@ impl Topics {
             "\n{:.0} % of the documents have at least half their weight on one topic\n",
             100.0 * self.single_topic_share
         );
-        for (p, q, cosine) in self.alike() {
+        if let Some(c) = self.coherence() {
+            out += &format!("mean coherence {c:.3}\n");
+        }
+        let alike = self.alike();
+        for (p, q, cosine) in alike.iter().take(PAIRS) {
             out += &format!("topics {} and {} share many words (cosine {cosine:.2})\n", p + 1, q + 1);
+        }
+        if alike.len() > PAIRS {
+            out += &format!("and so do {} other pairs, less\n", alike.len() - PAIRS);
         }
         if let Some(a) = &self.agreement {
             out += &format!(
