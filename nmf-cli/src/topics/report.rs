@@ -150,11 +150,11 @@ impl Topics {
         map.insert("vocabulary".into(), json!(self.vocabulary));
         map.insert("nnz".into(), json!(nnz));
         map.insert("topics".into(), self.topics.iter().enumerate().map(topic).collect());
-        map.insert("coherence".into(), json!(self.coherence()));
         map.insert("single_topic_share".into(), json!(self.single_topic_share));
         map.insert("nmi".into(), json!(self.agreement.as_ref().map(|a| a.nmi)));
         map.insert("ari".into(), json!(self.agreement.as_ref().map(|a| a.ari)));
         map.insert("purity".into(), json!(self.agreement.as_ref().map(|a| a.purity)));
+        map.insert("coherence".into(), json!(self.coherence()));
         let rows: Vec<Vec<f64>> = self.similarity.outer_iter().map(|row| row.to_vec()).collect();
         map.insert("similarity".into(), json!(rows));
         map
