@@ -38,6 +38,11 @@ pub(crate) enum Command {
     Rank(Box<crate::rank::RankArgs>),
     #[command(about = "Finds the topics of a collection of documents", mut_args(crate::topics::refuse_beside_classify))]
     Topics(Box<crate::topics::TopicsArgs>),
+    #[command(
+        about = "Reads a table as probabilities, and its factorization as latent classes",
+        mut_args(crate::probabilities::rank_optional)
+    )]
+    Probabilities(Box<crate::probabilities::ProbabilitiesArgs>),
     #[command(about = "Separates a sound into its sources")]
     Separate(Box<crate::separate::SeparateArgs>),
     #[command(about = "Fits a mixture of Gaussians to the rows of a table, beside k-means")]

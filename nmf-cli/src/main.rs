@@ -26,6 +26,7 @@ mod mixture;
 mod model;
 mod patterns;
 mod pictures;
+mod probabilities;
 mod progress;
 mod rank;
 mod report;
@@ -79,6 +80,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Transform(a) => transform::run(a, global),
         Command::Rank(a) => rank::run(a, global),
         Command::Topics(a) => topics::run(a, global),
+        Command::Probabilities(a) => probabilities::run(a, global),
         Command::Separate(a) => separate::run(a, global),
         Command::Mixture(a) => mixture::run(a, global),
         Command::Compare(a) => compare::run(a, global),

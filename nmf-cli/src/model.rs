@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that a model may or may not have: those of an older one in the same folder are removed.
-pub(crate) const OPTIONAL: [&str; 10] = [
+const OPTIONAL: [&str; 19] = [
     "rows.txt",
     "cols.txt",
     "vocabulary.txt",
@@ -26,6 +26,15 @@ pub(crate) const OPTIONAL: [&str; 10] = [
     "top_documents.tsv",
     "similarity.tsv",
     "weights.svg",
+    "rows.tsv",
+    "cols.tsv",
+    "joint.tsv",
+    "row_given_component.tsv",
+    "col_given_component.tsv",
+    "component_given_row.tsv",
+    "component_given_col.tsv",
+    "components.tsv",
+    "blocks.svg",
 ];
 
 /// One name a line; a name with a line end in it is written with a blank instead.

@@ -25,6 +25,7 @@ pub mod nmf;
 pub mod nnls;
 pub mod observer;
 pub mod penalty;
+pub mod probability;
 pub mod problem;
 pub mod rank;
 pub mod reference;

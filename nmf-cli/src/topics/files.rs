@@ -14,6 +14,20 @@ use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
 
+/// What is written beside the files that every model has.
+const WRITTEN: [&str; 10] = [
+    "rows.txt",
+    "cols.txt",
+    "vocabulary.txt",
+    "text.json",
+    "topics.json",
+    "topics.tsv",
+    "documents.tsv",
+    "top_documents.tsv",
+    "similarity.tsv",
+    "weights.svg",
+];
+
 /// Documents in the picture.
 const PICTURED: usize = 100;
 
@@ -39,7 +53,7 @@ pub(crate) fn save<T: Element>(
     out.bytes("similarity.tsv", similarity_table(topics).as_bytes())?;
     out.bytes("documents.tsv", documents_table(topics, about).as_bytes())?;
     out.bytes("weights.svg", picture(topics, about, seed).as_bytes())?;
-    model::commit(out, &model::OPTIONAL)
+    model::commit(out, &WRITTEN)
 }
 
 /// A field of a TSV without quoting.

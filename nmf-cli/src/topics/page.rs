@@ -4,7 +4,7 @@ use super::TopicsArgs;
 use super::documents::About;
 use super::files::picture;
 use super::relevance::Words;
-use super::report::Topics;
+use super::report::{PAIRS, Topics};
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::known::Known;
@@ -119,7 +119,7 @@ fn each(page: &mut Page, topics: &Topics, by: Words) {
     page.fold("Documents that are most about each topic");
     page.table(&["topic", "documents", "name", "most about it"], &rows);
     page.unfold();
-    for (p, q, cosine) in topics.alike() {
+    for (p, q, cosine) in topics.alike().into_iter().take(PAIRS) {
         page.paragraph(&format!("Topics {} and {} share many words: cosine {cosine:.2}.", p + 1, q + 1));
     }
 }

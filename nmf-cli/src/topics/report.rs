@@ -24,7 +24,7 @@ const EXAMPLES: usize = 3;
 /// A cosine from which two topics are said to be alike.
 const ALIKE: f64 = 0.5;
 /// How many such pairs are printed; similarity.tsv and --json have all.
-const PAIRS: usize = 3;
+pub(super) const PAIRS: usize = 3;
 
 /// One topic.
 pub(crate) struct Topic {
