@@ -119,17 +119,22 @@ pub(super) fn sizes(of: &[Option<usize>]) -> BTreeMap<usize, usize> {
 pub(super) fn classes<T: Element>(table: &Table<T>, c: &Classes, top: usize) -> String {
     let ((row, col), mut out) = (names(table), String::new());
     let (rows, cols) = (sizes(&c.blocks.rows), sizes(&c.blocks.cols));
-    let n = |sizes: &BTreeMap<usize, usize>, q: usize| grouped(sizes.get(&q).copied().unwrap_or(0) as u64);
+    let n = |sizes: &BTreeMap<usize, usize>, q: usize, what: &str| {
+        let n = sizes.get(&q).copied().unwrap_or(0);
+        format!("{} {what}{}", grouped(n as u64), if n == 1 { "" } else { "s" })
+    };
     for (q, share) in largest(c.model.classes().iter().copied(), usize::MAX) {
         out += &format!(
-            "component {}  P {}  most probable for {} rows and {} columns\n",
+            "component {}  P {}  most probable for {} and {}\n",
             q + 1,
             p(share),
-            n(&rows, q),
-            n(&cols, q)
+            n(&rows, q, "row"),
+            n(&cols, q, "column")
         );
         let list = |values: Vec<(usize, f64)>, name: &dyn Fn(usize) -> String| {
-            values.into_iter().map(|(i, v)| format!("{} {}", name(i), p(v))).collect::<Vec<_>>().join(", ")
+            // what would be printed as 0 is not worth a place
+            let told = values.into_iter().filter(|(_, v)| *v >= 5e-5);
+            told.map(|(i, v)| format!("{} {}", name(i), p(v))).collect::<Vec<_>>().join(", ")
         };
         out += &format!("  rows     {}\n", list(largest(c.model.rows().column(q).iter().copied(), top), &row));
         out += &format!("  columns  {}\n", list(largest(c.model.cols().row(q).iter().copied(), top), &col));
