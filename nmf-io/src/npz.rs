@@ -170,17 +170,8 @@ fn compressed<T: Element>(archive: &mut Archive, outer: usize, inner: usize) -> 
         check_len(place, &header, outer as u64 + 1)?;
         header.indices(&mut reader, most, stored, place)?
     };
-    let bad = |message: String| Place { path: archive.path, member: Some("indptr") }.error(message);
-    if indptr[0] != 0 {
-        return Err(bad(format!("begins with {}, expected 0", indptr[0])));
-    }
-    if let Some(at) = indptr.windows(2).position(|w| w[0] > w[1]) {
-        let (a, b) = (indptr[at], indptr[at + 1]);
-        return Err(bad(format!("decreases from {a} to {b} at entry {} (counted from 0)", at + 1)));
-    }
-    if indptr[outer] != stored {
-        return Err(bad(format!("ends with {}, expected the {stored} entries of 'data'", indptr[outer])));
-    }
+    sparse::check_indptr(&indptr, stored)
+        .map_err(|message| Place { path: archive.path, member: Some("indptr") }.error(message))?;
     let indices = {
         let Member { header, mut reader, most, place } = archive.member("indices")?;
         check_len(place, &header, stored)?;
