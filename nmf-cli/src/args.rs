@@ -43,8 +43,12 @@ pub(crate) enum Command {
         mut_args(crate::probabilities::rank_optional)
     )]
     Probabilities(Box<crate::probabilities::ProbabilitiesArgs>),
+    #[command(about = "Finds programs of genes in counts of cells × genes")]
+    Genes(Box<crate::genes::GenesArgs>),
     #[command(about = "Separates a sound into its sources")]
     Separate(Box<crate::separate::SeparateArgs>),
+    #[command(about = "Unmixes a hyperspectral cube into spectra and their abundances")]
+    Unmix(crate::unmix::UnmixArgs),
     #[command(about = "Fits a mixture of Gaussians to the rows of a table, beside k-means")]
     Mixture(crate::mixture::MixtureArgs),
     #[command(about = "Runs every backend from the same start and compares the results; exit 1 if they disagree")]

@@ -25,7 +25,7 @@ pub(crate) struct FitOptions {
     #[arg(long, default_value_t = 1, value_name = "L")]
     pub(crate) shifts: usize,
     /// Loss: fro (eu, euclidean, frobenius), kl (kullback-leibler, i-divergence), is (itakura-saito) or beta:B
-    /// [default: fro; topics: kl, with --weighting tf-idf fro]
+    /// [default: fro; genes, probabilities: kl; topics: kl, with --weighting tf-idf fro]
     #[arg(long, value_name = "LOSS")]
     pub(crate) loss: Option<Loss>,
     /// The solver.

@@ -18,6 +18,7 @@ mod factorize;
 mod failure;
 mod fit_json;
 mod fit_options;
+mod genes;
 mod gpu;
 mod input;
 mod inspect;
@@ -38,6 +39,7 @@ mod squared_error;
 mod text;
 mod topics;
 mod transform;
+mod unmix;
 
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
@@ -81,7 +83,9 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Rank(a) => rank::run(a, global),
         Command::Topics(a) => topics::run(a, global),
         Command::Probabilities(a) => probabilities::run(a, global),
+        Command::Genes(a) => genes::run(a, global),
         Command::Separate(a) => separate::run(a, global),
+        Command::Unmix(a) => unmix::run(a, global),
         Command::Mixture(a) => mixture::run(a, global),
         Command::Compare(a) => compare::run(a, global),
         Command::Bench(a) => bench::run(a, global),

@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that a model may or may not have: those of an older one in the same folder are removed.
-const OPTIONAL: [&str; 19] = [
+const OPTIONAL: &[&str] = &[
     "rows.txt",
     "cols.txt",
     "vocabulary.txt",
@@ -35,6 +35,14 @@ const OPTIONAL: [&str; 19] = [
     "component_given_col.tsv",
     "components.tsv",
     "blocks.svg",
+    "genes.json",
+    "programs.tsv",
+    "usage.tsv",
+    "usage.svg",
+    "genes.svg",
+    "abundances.npy",
+    "endmembers.tsv",
+    "endmembers.svg",
 ];
 
 /// One name a line; a name with a line end in it is written with a blank instead.

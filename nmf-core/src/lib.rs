@@ -5,6 +5,7 @@
 //!   yours can be the third ([`conformance`] proves it, `nmf-cpu/examples/own_backend.rs` shows it).
 //! * [`Loss`] is a β-divergence or an elementwise loss of your own ([`ElementwiseLoss`]).
 //! * [`stability`] says how far several factorizations agree, and how much one depends on the rows that were seen.
+//! * [`separable`] finds rows of X that the others are mixtures of: a start, or an answer, where such rows exist.
 //! * [`solver`] holds the algorithms, [`mod@fit`] the one loop that drives them, [`mod@reference`] the plain f64 oracle.
 //!
 //! Orientation: X is m×n, W is m×k. The public results have H as k×n, so that `w.dot(&h)` is the model; inside, and in
@@ -30,6 +31,7 @@ pub mod problem;
 pub mod rank;
 pub mod reference;
 pub mod rows;
+pub mod separable;
 pub mod shifts;
 pub mod snapshot;
 pub mod solver;

@@ -1,5 +1,5 @@
 //! Matrices in and out: NumPy's `.npy` and `.npz` (dense and SciPy's sparse), Matrix Market, 10x Genomics
-//! folders, CSV and TSV; outputs that appear whole or not at all; and snapshots of a factorization ([`SnapshotFile`]).
+//! folders, `.h5ad`, CSV and TSV; outputs that appear whole or not at all; and snapshots of a factorization ([`SnapshotFile`]).
 //!
 //! [`read`] tells the formats apart by content, then by name, and keeps the input's precision unless told
 //! otherwise. Negative, missing (NaN) and infinite values are read as they are: whether they can be factored
@@ -19,6 +19,7 @@
 //! ```
 
 mod error;
+mod h5ad;
 mod mtx;
 mod npy;
 mod npz;
@@ -32,10 +33,11 @@ mod text;
 mod write;
 
 pub use error::{Error, Result};
+pub use h5ad::{h5ad_annotation, h5ad_annotations, is_h5ad};
 pub use npy::write_npy_to;
 pub use snapshot::SnapshotFile;
 pub use staging::{Staging, is_temporary};
-pub use table::{Loaded, Precision, ReadOptions, Table, TableRef};
+pub use table::{Array, Loaded, Precision, ReadOptions, Table, TableRef};
 pub use write::{check_output_name, write, write_npy};
 
 use ndarray::{Array2, Array3};
@@ -46,7 +48,7 @@ use std::path::Path;
 
 /// The inputs that [`read`] accepts, for messages.
 pub const INPUT_FORMATS: &str =
-    ".npy, .npz (one array, or scipy.sparse.save_npz), .mtx, .mtx.gz, .csv, .tsv (also .gz), 10x folders";
+    ".npy, .npz (one array, or scipy.sparse.save_npz), .mtx, .mtx.gz, .csv, .tsv (also .gz), 10x folders, .h5ad";
 /// The outputs that [`write()`] accepts, for messages.
 pub const OUTPUT_FORMATS: &str = ".npy, .npz, .mtx, .mtx.gz, .csv, .tsv";
 
@@ -55,10 +57,13 @@ enum Format {
     Npy,
     Npz,
     MatrixMarket,
+    Hdf5,
     Text { tabs: bool },
 }
 
 /// Reads a matrix, dense or sparse, from a file or a 10x folder.
+///
+/// Of an `.h5ad` file, `FILE` is the matrix X and `FILE:PATH` another one, such as `FILE:layers/counts` or `FILE:raw/X`.
 ///
 /// # Errors
 /// [`Error`] with the place in the file, if it cannot be read, is of no known format, is damaged, or holds
@@ -67,6 +72,13 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Loaded> {
     if path.is_dir() {
         no_text_options(path, options)?;
         return tenx::read(path, options);
+    }
+    if let (file, Some(part)) = h5ad::split(path) {
+        if !is_h5ad(&file) {
+            return Err(Error::format(&file, format!("\":{part}\" names a part of an .h5ad file, which this is not")));
+        }
+        no_text_options(path, options)?;
+        return h5ad::read(&file, Some(&part), options);
     }
     let mut source = Source::open(path)?;
     let format = detect(path, &source.head)?;
@@ -79,6 +91,10 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Loaded> {
             Err(Error::format(path, ".npz from a pipe: it must be a file, as it is not read from front to back"))
         }
         Format::Npz => npz::read(path, options),
+        Format::Hdf5 if source.most == u64::MAX => {
+            Err(Error::format(path, ".h5ad from a pipe: it must be a file, as it is not read from front to back"))
+        }
+        Format::Hdf5 => h5ad::read(path, None, options),
         Format::MatrixMarket => mtx::read(path, source.stream, source.most, false, options),
         Format::Text { tabs } => text::read(path, source, tabs, options),
     }
@@ -113,6 +129,48 @@ pub fn read_npy3<T: Element>(path: &Path) -> Result<Array3<T>> {
     npy::read3(path, &mut source.stream, source.most)
 }
 
+/// Reads an array of any number of dimensions from a `.npy` file, or from an `.npz` archive: the member `name`, without a name
+/// the only one or one called cube, X, arr_0 or data. `precision` as in [`ReadOptions::precision`].
+///
+/// # Errors
+/// If the file is neither, is damaged, has no such array, or `name` is given for a `.npy` file.
+pub fn read_array(path: &Path, name: Option<&str>, precision: Option<Precision>) -> Result<Array> {
+    let mut source = Source::open(path)?;
+    match detect(path, &source.head)? {
+        Format::Npz => npz::array(path, name, precision),
+        Format::Npy if name.is_none() => {
+            let place = npy::Place { path, member: None };
+            let header = npy::Header::read(&mut source.stream, place)?;
+            npy::array(&header, &mut source.stream, source.most, place, precision)
+        }
+        Format::Npy => Err(Error::format(path, "arrays are named in .npz archives, and this is a .npy file")),
+        _ => Err(Error::format(path, "an array of NumPy is needed: .npy or .npz")),
+    }
+}
+
+/// The names of the arrays in an `.npz` archive.
+///
+/// # Errors
+/// If it is none.
+pub fn array_names(path: &Path) -> Result<Vec<String>> {
+    Ok(npz::Archive::open(path)?.names)
+}
+
+/// Second names of the columns, where a file has them beside those that [`read`] gives: gene ids of 10x folders and `.h5ad`.
+///
+/// # Errors
+/// If what is there cannot be read.
+pub fn column_ids(path: &Path) -> Result<Option<Vec<String>>> {
+    if path.is_dir() {
+        return tenx::ids(path).map(Some);
+    }
+    if !is_h5ad(path) {
+        return Ok(None);
+    }
+    let (file, part) = h5ad::split(path);
+    h5ad::gene_ids(&file, part.as_deref())
+}
+
 fn no_text_options(path: &Path, options: &ReadOptions) -> Result<()> {
     if options.header.is_some() || options.row_names.is_some() {
         return Err(Error::format(path, "header and row names can be chosen for .csv and .tsv only"));
@@ -138,8 +196,8 @@ fn detect(path: &Path, head: &[u8]) -> Result<Format> {
     if head.get(..14).is_some_and(|h| h.eq_ignore_ascii_case(b"%%MatrixMarket")) {
         return Ok(Format::MatrixMarket);
     }
-    if head.starts_with(b"\x89HDF\r\n\x1a\n") {
-        return refuse("an HDF5 file (.h5ad, .h5), which this version does not read");
+    if head.starts_with(h5ad::SIGNATURE) {
+        return Ok(Format::Hdf5);
     }
     if head.starts_with(b"PAR1") {
         return refuse("a Parquet file, which this version does not read");
@@ -150,6 +208,7 @@ fn detect(path: &Path, head: &[u8]) -> Result<Format> {
         "tsv" => Ok(Format::Text { tabs: true }),
         "mtx" => Ok(Format::MatrixMarket),
         "npy" => refuse("not a .npy file: it does not begin with \\x93NUMPY"),
+        "h5ad" => refuse("not an .h5ad file: it does not begin as HDF5 does"),
         "npz" => refuse("not a .npz file: it is no zip archive"),
         _ => refuse("neither its content nor its name is that of a matrix"),
     }

@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::sparse::{check_dim, reserve};
-use crate::table::{Loaded, Precision, ReadOptions, Table, cast, overflow};
-use ndarray::{Array2, Array3, ArrayView, Dimension, ShapeBuilder};
+use crate::table::{Array, Loaded, Precision, ReadOptions, Table, cast, overflow};
+use ndarray::{Array2, Array3, ArrayD, ArrayView, Dimension, IxDyn, ShapeBuilder};
 use nmf_core::Element;
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, WriterBuilder};
 use std::io::{self, Read, Write};
@@ -352,6 +352,27 @@ pub(crate) fn read3<T: Element>(path: &Path, r: &mut impl Read, most: u64) -> Re
     let shape = (dim(a)?, dim(b)?, dim(c)?);
     let values = header.values(r, most, place)?;
     Array3::from_shape_vec(shape.set_f(header.fortran), values).map_err(|e| place.error(e.to_string()))
+}
+
+/// An array of any number of dimensions, in the precision asked for or its own.
+pub(crate) fn array(
+    header: &Header,
+    r: &mut impl Read,
+    most: u64,
+    place: Place,
+    precision: Option<Precision>,
+) -> Result<Array> {
+    Ok(match precision.unwrap_or(header.precision()) {
+        Precision::F32 => Array::F32(shaped(header, r, most, place)?),
+        Precision::F64 => Array::F64(shaped(header, r, most, place)?),
+    })
+}
+
+fn shaped<T: Element>(header: &Header, r: &mut impl Read, most: u64, place: Place) -> Result<ArrayD<T>> {
+    let dim = |n: &u64| check_dim(place.path, "entries in one dimension", *n);
+    let shape: Vec<usize> = header.shape.iter().map(dim).collect::<Result<_>>()?;
+    let values = header.values(r, most, place)?;
+    ArrayD::from_shape_vec(IxDyn(&shape).set_f(header.fortran), values).map_err(|e| place.error(e.to_string()))
 }
 
 pub(crate) fn load(

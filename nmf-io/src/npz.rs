@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::npy::{self, Header, Place};
 use crate::source::DEFLATE_MOST;
 use crate::sparse::{self, Coo, check_dim, check_rows};
-use crate::table::{Loaded, Precision, ReadOptions, Table};
+use crate::table::{Array, Loaded, Precision, ReadOptions, Table};
 use nmf_core::{Element, MatrixRef, Sparse, SparseView};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
@@ -101,6 +101,24 @@ pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Loaded> {
     npy::load(&header, &mut reader, most, place, options)
 }
 
+/// The array of this name, or the one that is meant where none is named.
+pub(crate) fn array(path: &Path, name: Option<&str>, precision: Option<Precision>) -> Result<Array> {
+    let mut archive = Archive::open(path)?;
+    let name = match name {
+        Some(name) if archive.has(name) => name.to_owned(),
+        Some(name) => {
+            let found = archive.names.iter().take(20).map(|n| format!("'{n}'")).collect::<Vec<_>>().join(", ");
+            let wanted = crate::error::quote(name.as_bytes());
+            return Err(Error::format(path, format!("no array {wanted} in it; there are {found}")));
+        }
+        // what unmixing reads is called so
+        None if archive.has("cube") => "cube".to_owned(),
+        None => choose(&archive)?,
+    };
+    let Member { header, mut reader, most, place } = archive.member(&name)?;
+    npy::array(&header, &mut reader, most, place, precision)
+}
+
 fn choose(archive: &Archive) -> Result<String> {
     match &archive.names[..] {
         [one] => Ok(one.clone()),
@@ -170,17 +188,8 @@ fn compressed<T: Element>(archive: &mut Archive, outer: usize, inner: usize) -> 
         check_len(place, &header, outer as u64 + 1)?;
         header.indices(&mut reader, most, stored, place)?
     };
-    let bad = |message: String| Place { path: archive.path, member: Some("indptr") }.error(message);
-    if indptr[0] != 0 {
-        return Err(bad(format!("begins with {}, expected 0", indptr[0])));
-    }
-    if let Some(at) = indptr.windows(2).position(|w| w[0] > w[1]) {
-        let (a, b) = (indptr[at], indptr[at + 1]);
-        return Err(bad(format!("decreases from {a} to {b} at entry {} (counted from 0)", at + 1)));
-    }
-    if indptr[outer] != stored {
-        return Err(bad(format!("ends with {}, expected the {stored} entries of 'data'", indptr[outer])));
-    }
+    sparse::check_indptr(&indptr, stored)
+        .map_err(|message| Place { path: archive.path, member: Some("indptr") }.error(message))?;
     let indices = {
         let Member { header, mut reader, most, place } = archive.member("indices")?;
         check_len(place, &header, stored)?;

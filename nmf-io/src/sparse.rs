@@ -24,6 +24,20 @@ pub(crate) fn check_rows(path: &Path, rows: usize, stored: u64) -> Result<()> {
     Ok(())
 }
 
+/// Refuses row starts that are none of `stored` entries: they begin with 0, never fall, and end with their number.
+pub(crate) fn check_indptr(indptr: &[u64], stored: u64) -> std::result::Result<(), String> {
+    if let Some(first) = indptr.first().filter(|p| **p != 0) {
+        return Err(format!("begins with {first}, expected 0"));
+    }
+    if let Some((at, w)) = indptr.windows(2).enumerate().find(|(_, w)| w[0] > w[1]) {
+        return Err(format!("decreases from {} to {} at entry {} (counted from 0)", w[0], w[1], at + 1));
+    }
+    match indptr.last() {
+        Some(last) if *last != stored => Err(format!("ends with {last}, expected the {stored} entries of 'data'")),
+        _ => Ok(()),
+    }
+}
+
 /// A vector with room for `n` values that the file says it has, as far as its size makes that plausible.
 pub(crate) fn reserve<T>(path: &Path, n: u64, plausible: u64) -> Result<Vec<T>> {
     /// Where the input is a pipe, nothing is known of its size: the vector grows as values arrive.

@@ -36,6 +36,11 @@ pub(crate) fn read(folder: &Path, options: &ReadOptions) -> Result<Loaded> {
     Ok(loaded)
 }
 
+/// The first column of the features: ids.
+pub(crate) fn ids(folder: &Path) -> Result<Vec<String>> {
+    names(&find(folder, &FEATURES)?, 0)
+}
+
 fn find(folder: &Path, names: &[&str]) -> Result<PathBuf> {
     names.iter().map(|n| folder.join(n)).find(|p| p.is_file()).ok_or_else(|| {
         let message =

@@ -1,5 +1,6 @@
 //! What is read from files of each format, and what is refused with which words.
 
+mod h5ad;
 mod matrix_market;
 mod numpy;
 mod outputs;

@@ -120,7 +120,8 @@ fn errors_name_line_and_column() {
 fn unknown_files_list_what_is_accepted() {
     refused(read_as("a.txt", "1 2\n"), &[".npy, .npz", "10x folders"]);
     refused(read_as("a", b"\x7fELF"), &["accepted"]);
-    refused(read_as("a.h5ad", b"\x89HDF\r\n\x1a\n"), &["HDF5", "accepted"]);
+    refused(read_as("a.h5ad", b"\x89HDF\r\n\x1a\n"), &["not a complete HDF5 file"]);
+    refused(read_as("a.h5ad", b"abc"), &["does not begin as HDF5", "accepted"]);
     refused(read_as("a.bin", b"PAR1"), &["Parquet"]);
     refused(read(Path::new("no/such/file.csv")), &["cannot be read"]);
 }
