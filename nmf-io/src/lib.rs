@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod array;
 mod error;
 mod mtx;
 mod npy;
@@ -31,6 +32,7 @@ mod tenx;
 mod text;
 mod write;
 
+pub use array::{ArrayInfo, arrays, read_array};
 pub use error::{Error, Result};
 pub use npy::write_npy_to;
 pub use snapshot::SnapshotFile;

@@ -101,6 +101,16 @@ impl Header {
         self.kind.to_str() == letter && (size.is_empty() || size == self.size.to_string())
     }
 
+    /// The type as NumPy writes it without the byte order.
+    pub(crate) fn kind(&self) -> String {
+        format!("{}{}", self.kind.to_str(), self.size)
+    }
+
+    /// Whether the first index runs fastest in the file.
+    pub(crate) fn is_fortran(&self) -> bool {
+        self.fortran
+    }
+
     fn index(&self, linear: u64) -> (u64, u64) {
         match self.shape[..] {
             [rows, cols] if rows > 0 && cols > 0 => {
