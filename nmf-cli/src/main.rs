@@ -19,6 +19,7 @@ mod failure;
 mod fit_json;
 mod fit_options;
 mod gpu;
+mod images;
 mod input;
 mod inspect;
 mod known;
@@ -80,6 +81,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Rank(a) => rank::run(a, global),
         Command::Topics(a) => topics::run(a, global),
         Command::Separate(a) => separate::run(a, global),
+        Command::Images(a) => images::run(a, global),
         Command::Mixture(a) => mixture::run(a, global),
         Command::Compare(a) => compare::run(a, global),
         Command::Bench(a) => bench::run(a, global),

@@ -15,8 +15,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that a model may or may not have: those of an older one in the same folder are removed.
-const OPTIONAL: [&str; 7] =
-    ["rows.txt", "cols.txt", "vocabulary.txt", "text.json", "topics.tsv", "documents.tsv", "weights.svg"];
+const OPTIONAL: [&str; 16] = [
+    "rows.txt",
+    "cols.txt",
+    "vocabulary.txt",
+    "text.json",
+    "topics.tsv",
+    "documents.tsv",
+    "weights.svg",
+    "images.json",
+    "images.tsv",
+    "bases.png",
+    "reconstructions.png",
+    "comparison.png",
+    "comparison.svg",
+    "parts.png",
+    "palette.png",
+    "abundances.png",
+];
 
 /// One name a line; a name with a line end in it is written with a blank instead.
 pub(crate) fn lines(names: &[String]) -> Vec<u8> {

@@ -24,24 +24,29 @@ pub enum Look {
 /// # Errors
 /// If `numbers` has another length, or the picture is too large for a PNG.
 pub fn tile(numbers: ArrayView1<'_, f32>, shape: Shape, look: Look, top: f32) -> Result<RgbImage> {
-    let too_large = || Error::Parameter {
+    let wrong = || Error::Parameter {
         name: "picture",
         value: format!("of {} numbers", numbers.len()),
         expected: format!("{} numbers for {} pixels", shape.len(), shape.text()),
     };
     let (Ok(width), Ok(height)) = (u32::try_from(shape.width), u32::try_from(shape.height)) else {
-        return Err(too_large());
+        return Err(wrong());
     };
-    let picture = shape.picture(numbers).ok_or_else(too_large)?;
+    if numbers.len() != shape.len() {
+        return Err(wrong());
+    }
+    // a row of H may lie in memory with gaps
+    let numbers = numbers.to_vec();
     let share = |v: f32| if top > 0.0 && v.is_finite() { v / top } else { 0.0 };
     let mut out = RgbImage::new(width, height);
-    for (pixel, channels) in out.pixels_mut().zip(picture.rows()) {
-        *pixel = match (channels.as_slice(), look) {
-            (Some(&[r, g, b]), Look::Signed) => Rgb([r, g, b].map(|v| byte(0.5 + 0.5 * share(v)))),
-            (Some(&[r, g, b]), _) => Rgb([r, g, b].map(|v| byte(share(v)))),
-            (_, Look::Ink) => Rgb([byte(1.0 - share(channels[0])); 3]),
-            (_, Look::Light) => Rgb([byte(share(channels[0])); 3]),
-            (_, Look::Signed) => signed(share(channels[0])),
+    for (pixel, channels) in out.pixels_mut().zip(numbers.chunks_exact(shape.channels.max(1))) {
+        *pixel = match (channels, look) {
+            (&[r, g, b], Look::Signed) => Rgb([r, g, b].map(|v| byte(0.5 + 0.5 * share(v)))),
+            (&[r, g, b], _) => Rgb([r, g, b].map(|v| byte(share(v)))),
+            (&[v, ..], Look::Ink) => Rgb([byte(1.0 - share(v)); 3]),
+            (&[v, ..], Look::Light) => Rgb([byte(share(v)); 3]),
+            (&[v, ..], Look::Signed) => signed(share(v)),
+            ([], _) => GAP,
         };
     }
     Ok(out)
@@ -59,14 +64,14 @@ fn signed(share: f32) -> Rgb<u8> {
 }
 
 /// A contact sheet: every row of `bases` (k × numbers) a tile, `columns` beside each other, each relative to its own largest absolute number, so
-/// that the scale between W and H does not matter.
+/// that the scale between W and H does not matter. Tiles longer than `side` pixels are made smaller.
 ///
 /// # Errors
 /// As [`tile`]; also for no column.
-pub fn montage(bases: ArrayView2<'_, f32>, shape: Shape, columns: usize, look: Look) -> Result<RgbImage> {
+pub fn montage(bases: ArrayView2<'_, f32>, shape: Shape, columns: usize, look: Look, side: u32) -> Result<RgbImage> {
     let own = |row: ArrayView1<'_, f32>| {
         let top = row.iter().fold(0.0f32, |a, v| a.max(v.abs()));
-        tile(row, shape, look, top)
+        Ok(shrunk(tile(row, shape, look, top)?, side))
     };
     grid(&bases.outer_iter().map(own).collect::<Result<Vec<_>>>()?, columns)
 }
@@ -114,6 +119,17 @@ pub fn png(picture: &RgbImage) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// The same picture with no side longer than `side` pixels.
+pub fn shrunk(picture: RgbImage, side: u32) -> RgbImage {
+    let (width, height) = picture.dimensions();
+    let longest = width.max(height);
+    if longest <= side.max(1) {
+        return picture;
+    }
+    let scaled = |n: u32| (u64::from(n) * u64::from(side.max(1))).div_ceil(u64::from(longest)) as u32;
+    imageops::resize(&picture, scaled(width), scaled(height), imageops::FilterType::Triangle)
+}
+
 /// The same picture with every pixel a square of `factor` × `factor`.
 pub fn enlarged(picture: &RgbImage, factor: u32) -> RgbImage {
     let (width, height) = picture.dimensions();
@@ -142,18 +158,23 @@ mod tests {
         let t = tile(array![1.0f32, 0.5, 0.0].view(), colour, Look::Light, 1.0).unwrap();
         assert_eq!(t.get_pixel(0, 0).0, [255, 128, 0]);
         assert!(tile(array![1.0f32].view(), PAIR, Look::Ink, 1.0).is_err());
+        // rows of a transposed matrix
+        let h = array![[1.0f32, 0.0], [0.5, 2.0]];
+        let t = tile(h.t().row(1), PAIR, Look::Light, 2.0).unwrap();
+        assert_eq!((t.get_pixel(0, 0).0[0], t.get_pixel(1, 0).0[0]), (0, 255));
     }
 
     #[test]
     fn sheets_scale_every_basis_to_itself_and_stand_in_rows() {
         let bases = array![[1.0f32, 0.0], [0.0, 100.0], [0.0, 0.0]];
-        let sheet = montage(bases.view(), PAIR, 2, Look::Ink).unwrap();
+        let sheet = montage(bases.view(), PAIR, 2, Look::Ink, 9).unwrap();
         assert_eq!(sheet.dimensions(), (7, 5));
         let at = |x, y| sheet.get_pixel(x, y).0[0];
         assert_eq!((at(1, 1), at(2, 1), at(4, 1), at(5, 1), at(1, 3)), (0, 255, 255, 0, 255));
         assert_eq!(sheet.get_pixel(0, 0), &GAP);
-        assert_eq!(enlarged(&sheet, 3).dimensions(), (21, 15));
-        assert!(montage(bases.view(), PAIR, 0, Look::Ink).is_err() && grid(&[], 1).is_err());
+        assert_eq!((enlarged(&sheet, 3).dimensions(), shrunk(sheet.clone(), 4).dimensions()), ((21, 15), (4, 3)));
+        assert_eq!(montage(bases.view(), PAIR, 2, Look::Ink, 1).unwrap().dimensions(), (5, 5));
+        assert!(montage(bases.view(), PAIR, 0, Look::Ink, 9).is_err() && grid(&[], 1).is_err());
         assert!(png(&RgbImage::new(0, 0)).is_err());
     }
 }

@@ -4,9 +4,9 @@
 //! iterations (N. Halko, P.-G. Martinsson and J. A. Tropp, "Finding structure with randomness", SIAM Review 53(2), 2011, algorithms 4.4
 //! and 5.1); orthonormal bases and the small decomposition are nalgebra's.
 
-use crate::{Error, Result};
+use crate::{Error, LowRank, Result};
 use nalgebra::DMatrix;
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -16,29 +16,12 @@ use rand_distr::{Distribution, StandardNormal};
 const OVERSAMPLING: usize = 10;
 const POWER_ITERATIONS: usize = 8;
 
-/// X ≈ 1·mean + scores·bases.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pca {
-    /// The mean picture, n numbers.
-    pub mean: Array1<f64>,
-    /// Orthonormal rows, k×n, in falling order of their variance; the largest number of each is positive.
-    pub bases: Array2<f64>,
-    /// m×k.
-    pub scores: Array2<f64>,
-}
-
-impl Pca {
-    /// The model, m×n.
-    pub fn model(&self) -> Array2<f64> {
-        self.scores.dot(&self.bases) + &self.mean
-    }
-}
-
-/// The k leading principal components of the rows of X (m×n); the same for one seed always.
+/// The k leading principal components of the rows of X (m×n) with their scores and the mean: orthonormal bases in falling order of their
+/// variance, the largest number of each positive. The same for one seed always.
 ///
 /// # Errors
 /// If k is not within 1..=min(m, n).
-pub fn pca(x: ArrayView2<'_, f32>, k: usize, seed: u64) -> Result<Pca> {
+pub fn pca(x: ArrayView2<'_, f32>, k: usize, seed: u64) -> Result<LowRank> {
     let (m, n) = x.dim();
     let most = m.min(n);
     let Some(mean) = x.mapv(f64::from).mean_axis(Axis(0)).filter(|_| (1..=most).contains(&k)) else {
@@ -70,7 +53,7 @@ pub fn pca(x: ArrayView2<'_, f32>, k: usize, seed: u64) -> Result<Pca> {
         }
     }
     let scores = centred.dot(&bases.t());
-    Ok(Pca { mean, bases, scores })
+    Ok(LowRank { weights: scores, bases, mean: Some(mean) })
 }
 
 /// An orthonormal basis of the columns.
@@ -101,8 +84,8 @@ mod tests {
         scaled.dot(&b).mapv(|v| v as f32) + 3.0
     }
 
-    fn residual(x: &Array2<f32>, p: &Pca) -> f64 {
-        (x.mapv(f64::from) - p.model()).iter().map(|v| v * v).sum()
+    fn residual(x: &Array2<f32>, p: &LowRank) -> f64 {
+        p.errors(x.view()).squared.iter().sum()
     }
 
     #[test]

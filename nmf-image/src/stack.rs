@@ -1,7 +1,7 @@
 //! Pictures of one size as the rows of a matrix.
 
 use crate::{Error, Result};
-use ndarray::{Array2, ArrayView1, ArrayView3};
+use ndarray::Array2;
 use std::path::Path;
 
 /// The size of every picture of a stack.
@@ -30,11 +30,6 @@ impl Shape {
     pub fn text(&self) -> String {
         let colour = if self.channels == 3 { " RGB" } else { "" };
         format!("{}×{}{colour}", self.width, self.height)
-    }
-
-    /// A row of the matrix as rows × columns × channels of pixels; `None` if its length is another.
-    pub fn picture<'a, T>(&self, row: ArrayView1<'a, T>) -> Option<ArrayView3<'a, T>> {
-        row.into_shape_with_order((self.height, self.width, self.channels)).ok()
     }
 }
 

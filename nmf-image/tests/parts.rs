@@ -1,9 +1,9 @@
 //! What the bases of factorizations are, where the parts are known.
 
 use ndarray::{Array2, ArrayView2};
-use nmf_core::{Nmf, Sparseness};
+use nmf_core::Nmf;
 use nmf_cpu::Cpu;
-use nmf_image::{pca, relative_error, swimmer};
+use nmf_image::{LowRank, pca, swimmer};
 use nmf_mixture::{KMeansOptions, kmeans};
 
 /// For every part, the largest cosine with a basis (either sign), and which basis that is.
@@ -53,20 +53,21 @@ fn nmf_finds_the_17_parts_of_swimmers_and_pca_and_k_means_do_not() {
     let mut own: Vec<usize> = nmf.iter().map(|m| m.1).collect();
     own.sort_unstable();
     assert_eq!(own, (0..17).collect::<Vec<_>>(), "each part has a basis of its own");
-    let model = fitted.w().dot(&fitted.h()).mapv(f64::from);
-    assert!(relative_error(stack.pixels.view(), model.view()) < 0.05);
+    let (weights, bases) = (fitted.w().mapv(f64::from), fitted.h().mapv(f64::from));
+    let model = LowRank { weights, bases, mean: None };
+    assert!(model.errors(stack.pixels.view()).relative() < 0.05);
 
     let p = pca(stack.pixels.view(), 17, 0).unwrap();
     let found = matched(parts.view(), p.bases.view());
     let mean = found.iter().map(|m| m.0).sum::<f64>() / 17.0;
     assert!(mean < 0.8, "{mean}");
     let data = stack.pixels.mapv(f64::from);
-    let centres = kmeans(data.view(), None, &KMeansOptions::new(17)).unwrap().centres;
-    let found = matched(parts.view(), centres.view());
+    let found = kmeans(data.view(), None, &KMeansOptions::new(17)).unwrap();
+    let clusters = LowRank::of_clusters(found.centres, &found.labels);
+    let found = matched(parts.view(), clusters.bases.view());
     assert!(worst(&found) < 0.8, "{found:?}");
 
-    let hoyer = |a: ArrayView2<'_, f64>| Sparseness::of_columns(&a.t()).hoyer;
-    let (n, p, c) = (hoyer(fitted.h().mapv(f64::from).view()), hoyer(p.bases.view()), hoyer(centres.view()));
+    let (n, p, c) = (model.sparseness(), p.sparseness(), clusters.sparseness());
     // a limb of 8 equal pixels among 1024 has (32 − √8)/31 = 0.941
     assert!(n > 0.92 && n > p + 0.1 && n > c + 0.1, "{n} {p} {c}");
 }
