@@ -217,6 +217,11 @@ pub(crate) fn run(args: &ImagesArgs, global: &Global) -> Result<(), Failure> {
         return pixels::run(args, global);
     }
     let pictures = load(args, global)?;
+    if pictures.stack.names.len() < 2 {
+        let message =
+            "one picture: at least two are needed, which have parts in common; --pixels takes the colours of one apart";
+        return Err(Failure::file(&args.input, message));
+    }
     let shown = pictures.stack.find(args.show.as_deref().unwrap_or("0"), &args.input)?;
     let loaded = pictures.table(global)?;
     let known = Known::default();

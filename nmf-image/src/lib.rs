@@ -37,5 +37,5 @@ pub use read::{ReadOptions, ReadReport, read};
 pub use scaling::Scaling;
 pub use stack::{Shape, Stack};
 
-/// Pictures that [`montage`] and its kin draw: 8 bits a channel.
-pub use image::RgbImage;
+/// Pictures that [`montage()`] and its kin draw: 8 bits a channel.
+pub use image::{Rgb, RgbImage};

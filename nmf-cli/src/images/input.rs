@@ -28,14 +28,18 @@ pub(super) struct Pictures {
 
 /// What the reader is told.
 pub(super) fn reading(args: &ImagesArgs) -> ReadOptions {
-    let default = ReadOptions::default();
-    let free = crate::session::available_bytes().map(|b| (b * SHARE) as u64);
     ReadOptions {
         color: args.color || args.pixels,
         resize: args.resize,
         array: args.array.clone(),
-        most_bytes: free.unwrap_or(default.most_bytes),
+        most_bytes: most_bytes(),
     }
+}
+
+/// Bytes that pictures may take on this machine now.
+fn most_bytes() -> u64 {
+    let free = crate::session::available_bytes().map(|b| (b * SHARE) as u64);
+    free.unwrap_or(ReadOptions::default().most_bytes)
 }
 
 /// Reads, scales and adds noise, as the options say.
@@ -85,7 +89,11 @@ pub(super) fn loaded(pixels: Array2<f32>, row_names: Option<Vec<String>>, double
 /// images.json: how pictures become rows, for those that come later.
 pub(super) fn manner(args: &ImagesArgs, stack: &Stack) -> Value {
     let shape = stack.shape;
-    json!({ "height": shape.height, "width": shape.width, "channels": shape.channels, "scale": args.scale.name() })
+    let resized = args.resize.is_some();
+    json!({
+        "height": shape.height, "width": shape.width, "channels": shape.channels, "resized": resized,
+        "scale": args.scale.name(),
+    })
 }
 
 /// Pictures as rows as the model's own were; `None` if the model is not of pictures or `input` is a matrix.
@@ -114,7 +122,13 @@ pub(crate) fn read_pictures_for_model(
         Some(name) => name.parse().map_err(|e: nmf_image::Error| Failure::file(&path, e))?,
         None => return Err(Failure::file(&path, "no \"scale\" in it")),
     };
-    let options = ReadOptions { color: channels == 3, ..ReadOptions::default() };
+    let resized = value.get("resized").and_then(Value::as_bool).unwrap_or(false);
+    let options = ReadOptions {
+        color: channels == 3,
+        resize: resized.then_some((width, height)),
+        most_bytes: most_bytes(),
+        ..ReadOptions::default()
+    };
     let mut stack = read(input, &options, global)?;
     if (stack.shape.height, stack.shape.width) != (height, width) {
         let message = format!(

@@ -1,7 +1,7 @@
 //! The report of `images`.
 
 use super::json::Noise;
-use super::told::decibels;
+use super::told::{decibels, method_rows, rank_rows};
 use super::{Found, draw};
 use crate::failure::Failure;
 use crate::report::{Page, fit};
@@ -41,13 +41,7 @@ pub(super) fn page(found: &Found) -> Result<Page, Failure> {
 fn bases(page: &mut Page, found: &Found) -> Result<(), Failure> {
     page.section("Bases", "The rows of H, drawn as pictures: each is scaled to its own largest number.");
     page.figure("bases", draw::comparison(found)?, "");
-    let own = ("NMF", &found.own.errors, found.own.model.sparseness());
-    let rivals = found.rivals.iter().map(|r| (r.name, &r.errors, r.model.sparseness()));
-    let rows: Vec<Vec<String>> = std::iter::once(own)
-        .chain(rivals)
-        .map(|(name, e, s)| vec![name.into(), format!("{:.4}", e.relative()), decibels(e.psnr()), format!("{s:.3}")])
-        .collect();
-    page.table(&["method", "‖X − V‖ / ‖X‖", "PSNR, dB", "sparseness (Hoyer)"], &rows);
+    page.table(&["method", "‖X − V‖ / ‖X‖", "PSNR, dB", "sparseness (Hoyer)"], &method_rows(found));
     Ok(())
 }
 
@@ -60,22 +54,8 @@ fn again(page: &mut Page, found: &Found) -> Result<(), Failure> {
     page.figure("reconstructions", draw::reconstructions(found)?, "");
     page.figure("psnr", draw::curve(found), "");
     let mut header = vec!["k", "‖X − WH‖ / ‖X‖", "PSNR, dB", "numbers (m+n)k", "m·n over it"];
-    if found.pictures.clean.is_some() {
-        header.push("PSNR against the pictures without noise, dB");
-    }
-    let row = |a: &super::Again| {
-        let stored = found.stored(a.rank());
-        let mut cells = vec![
-            a.rank().to_string(),
-            format!("{:.4}", a.errors.relative()),
-            decibels(a.errors.psnr()),
-            grouped(stored.factors),
-            format!("{:.2}", stored.ratio()),
-        ];
-        cells.extend(a.clean.as_ref().map(|c| decibels(c.psnr())));
-        cells
-    };
-    page.table(&header, &found.ranks().into_iter().map(row).collect::<Vec<_>>());
+    header.extend(found.pictures.clean.as_ref().map(|_| "PSNR against the pictures without noise, dB"));
+    page.table(&header, &rank_rows(found));
     if let Some(noise) = Noise::of(found) {
         page.paragraph(&format!(
             "Noise of standard deviation {} was added first (PSNR {:.2} dB). At k = {} the pictures come nearest to those without it: {:.2} dB.",

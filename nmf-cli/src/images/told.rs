@@ -19,9 +19,11 @@ pub(super) fn told(found: &Found, global: &Global) -> String {
         fit.solver,
         fit.loss
     );
-    out += &methods(found);
+    out += &table(&["method", "error", "PSNR dB", "sparseness of bases"], &method_rows(found), 1);
     out += "\n\n";
-    out += &ranks(found);
+    let mut header = vec!["k", "error", "PSNR dB", "stored", "m·n over it"];
+    header.extend(found.pictures.clean.as_ref().map(|_| "PSNR dB without noise"));
+    out += &table(&header, &rank_rows(found), 0);
     if let Some(noise) = Noise::of(found) {
         let (k, psnr) = noise.best;
         let change = if psnr > noise.before { "nearer to" } else { "no nearer to" };
@@ -53,23 +55,18 @@ pub(super) fn told(found: &Found, global: &Global) -> String {
     }
 }
 
-/// Error and sparseness of NMF and its rivals.
-fn methods(found: &Found) -> String {
+/// Name, error, PSNR and sparseness of NMF and its rivals.
+pub(super) fn method_rows(found: &Found) -> Vec<Vec<String>> {
     let own = ("NMF", &found.own.errors, found.own.model.sparseness());
     let rivals = found.rivals.iter().map(|r| (r.name, &r.errors, r.model.sparseness()));
     let line = |(name, errors, sparse): (&str, &nmf_image::Errors, f64)| {
         vec![name.into(), format!("{:.4}", errors.relative()), decibels(errors.psnr()), format!("{sparse:.3}")]
     };
-    let rows: Vec<Vec<String>> = std::iter::once(own).chain(rivals).map(line).collect();
-    table(&["method", "error", "PSNR dB", "sparseness of bases"], &rows, 1)
+    std::iter::once(own).chain(rivals).map(line).collect()
 }
 
-/// Every rank.
-fn ranks(found: &Found) -> String {
-    let mut header = vec!["k", "error", "PSNR dB", "stored", "m·n over it"];
-    if found.pictures.clean.is_some() {
-        header.push("PSNR dB without noise");
-    }
+/// k, error, PSNR, what it takes to store, and with --denoise the PSNR against what was there before the noise.
+pub(super) fn rank_rows(found: &Found) -> Vec<Vec<String>> {
     let line = |a: &super::Again| {
         let stored = found.stored(a.rank());
         let mut cells = vec![
@@ -82,10 +79,10 @@ fn ranks(found: &Found) -> String {
         cells.extend(a.clean.as_ref().map(|c| decibels(c.psnr())));
         cells
     };
-    let rows: Vec<Vec<String>> = found.ranks().into_iter().map(line).collect();
-    table(&header, &rows, 0)
+    found.ranks().into_iter().map(line).collect()
 }
 
+/// A PSNR in two decimals.
 pub(super) fn decibels(v: f64) -> String {
     if v.is_finite() { format!("{v:.2}") } else { "∞".into() }
 }
