@@ -55,3 +55,27 @@ pub(crate) fn gallery(title: &str, columns: &[String], rows: &[(String, Vec<Opti
     }
     page.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn photographs_keep_their_proportions_and_gaps_stay_empty() {
+        let photo = |size| Some(Photo { png: vec![1, 2, 3], size, told: "<b>".into() });
+        let headings = ["a".to_string(), "b".to_string()];
+        let rows = [("one".to_string(), vec![photo((10, 20)), None]), (String::new(), vec![None, photo((4000, 10))])];
+        let svg = gallery("Faces & parts", &headings, &rows, "");
+        assert_eq!(svg.matches("<image ").count(), 2);
+        // half as wide as high, at most 330 high; the second is as wide as its column
+        assert!(svg.contains("width=\"165\" height=\"330\"") && svg.contains("width=\"321\" height=\"0.8\""), "{svg}");
+        // pixels that are enlarged stay pixels
+        assert_eq!(svg.matches("pixelated").count(), 1);
+        assert!(
+            svg.contains("Faces &amp; parts")
+                && svg.contains("<title>&lt;b&gt;</title>")
+                && svg.contains("base64,AQID")
+        );
+        assert!(gallery("", &[], &[], "").starts_with("<svg "));
+    }
+}
