@@ -241,20 +241,19 @@ pub(crate) fn run(args: &ImagesArgs, global: &Global) -> Result<(), Failure> {
             rivals: Vec::new(),
             shown,
         };
-        let mut stopped = solved.report.stopped == Stopped::Interrupted;
-        let mut outcome = solved.outcome(args.output.as_deref());
+        // Ctrl-C skips what is left, here and in what follows; what there is gets saved
+        let mut armed = Vec::new();
         for k in others {
-            if stopped {
+            if solved.interruptible.stopping() {
                 break;
             }
             let again = factor(b, &table, args, &pictures, k, global)?;
-            stopped = again.report.stopped == Stopped::Interrupted;
-            outcome = outcome.and_then(|()| again.outcome(args.output.as_deref()));
-            if !stopped {
+            if again.report.stopped != Stopped::Interrupted {
                 found.others.push(Again::new(&again, &pictures));
             }
+            armed.push(again.interruptible);
         }
-        if !args.no_compare && !stopped {
+        if !args.no_compare && !solved.interruptible.stopping() {
             found.rivals = compare::rivals(args, &pictures, global)?;
         }
         if let Some(dir) = &args.output {
@@ -268,7 +267,7 @@ pub(crate) fn run(args: &ImagesArgs, global: &Global) -> Result<(), Failure> {
         } else {
             text::print(&(told::told(&found, global) + &args.report.told()))?;
         }
-        outcome
+        solved.outcome(args.output.as_deref())
     })
 }
 
