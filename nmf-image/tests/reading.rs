@@ -181,6 +181,16 @@ fn pictures_that_cannot_be_used_are_named() {
 }
 
 #[test]
+fn the_sample_holds_the_swimmers_that_the_library_makes() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/pictures/swimmers.tar.gz");
+    let (read, made) = (get(&sample).0, nmf_image::swimmer::swimmers(256, 0));
+    assert_eq!((read.shape, read.names[255].as_str()), (made.shape, "swimmers/swimmer0255.png"));
+    for (row, expected) in read.pixels.outer_iter().zip(made.pixels.outer_iter()) {
+        close(row, &expected.to_vec());
+    }
+}
+
+#[test]
 fn faces_from_an_archive_and_an_array_are_the_same() {
     let Some(data) = std::env::var_os("NMF_DATA") else {
         eprintln!("NMF_DATA is not set: the faces are not read");

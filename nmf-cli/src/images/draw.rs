@@ -13,7 +13,7 @@ const EXAMPLES: usize = 6;
 const SIDE: u32 = 240;
 /// Pixels of a sheet, about, where its tiles are small.
 const SHEET: u32 = 700;
-/// Pixels of the square that stands for a weight.
+/// Width of the rectangle that stands for a weight, in pixels.
 const WEIGHT: usize = 8;
 
 /// Tiles beside each other, so that the sheet is about as wide as it is high.
@@ -151,15 +151,17 @@ pub(super) fn parts(found: &Found) -> Result<String, Failure> {
     Ok(gallery("One picture taken apart", &headings, &rows, &caption))
 }
 
-/// The weights of picture `i` as squares in the order of the sheet. A basis is drawn relative to its largest number, so that number belongs to
+/// The weights of picture `i` as rectangles in the order of the sheet. A basis is drawn relative to its largest number, so that number belongs to
 /// the weight.
 fn weights(model: &LowRank, i: usize, shape: Shape) -> Result<RgbImage, Failure> {
     let largest = model.bases.outer_iter().map(|b| b.iter().fold(0.0f64, |a, v| a.max(v.abs())));
     let w: Vec<f32> = model.weights.row(i).iter().zip(largest).map(|(w, most)| (w * most) as f32).collect();
     let top = w.iter().fold(0.0f32, |a, v| a.max(v.abs()));
     let look = if model.mean.is_some() { Look::Signed } else { Look::Ink };
-    let square = Shape { height: WEIGHT, width: WEIGHT, channels: 1 };
-    let draw = |v: &f32| Ok(tile(Array1::from_elem(square.len(), *v).view(), square, look, top)?);
+    // of the proportions of a basis, so that both sheets are alike
+    let height = (WEIGHT * shape.height / shape.width.max(1)).clamp(1, 16 * WEIGHT);
+    let cell = Shape { height, width: WEIGHT, channels: 1 };
+    let draw = |v: &f32| Ok(tile(Array1::from_elem(cell.len(), *v).view(), cell, look, top)?);
     let tiles = w.iter().map(draw).collect::<Result<Vec<_>, Failure>>()?;
     Ok(grid(&tiles, columns(w.len(), shape))?)
 }
