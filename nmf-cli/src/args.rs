@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Separate(Box<crate::separate::SeparateArgs>),
     #[command(about = "Unmixes a hyperspectral cube into spectra and their abundances")]
     Unmix(crate::unmix::UnmixArgs),
+    #[command(about = "Finds the parts that pictures are made of, beside principal components and k-means")]
+    Images(Box<crate::images::ImagesArgs>),
     #[command(about = "Fits a mixture of Gaussians to the rows of a table, beside k-means")]
     Mixture(crate::mixture::MixtureArgs),
     #[command(about = "Runs every backend from the same start and compares the results; exit 1 if they disagree")]

@@ -122,6 +122,12 @@ impl From<nmf_audio::Error> for Failure {
     }
 }
 
+impl From<nmf_image::Error> for Failure {
+    fn from(e: nmf_image::Error) -> Failure {
+        Failure::usage(e.to_string())
+    }
+}
+
 impl From<nmf_text::Error> for Failure {
     fn from(e: nmf_text::Error) -> Failure {
         Failure::usage(e.to_string())

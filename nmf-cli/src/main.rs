@@ -20,6 +20,7 @@ mod fit_json;
 mod fit_options;
 mod genes;
 mod gpu;
+mod images;
 mod input;
 mod inspect;
 mod known;
@@ -86,6 +87,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Genes(a) => genes::run(a, global),
         Command::Separate(a) => separate::run(a, global),
         Command::Unmix(a) => unmix::run(a, global),
+        Command::Images(a) => images::run(a, global),
         Command::Mixture(a) => mixture::run(a, global),
         Command::Compare(a) => compare::run(a, global),
         Command::Bench(a) => bench::run(a, global),

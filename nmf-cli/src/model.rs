@@ -43,6 +43,15 @@ const OPTIONAL: &[&str] = &[
     "abundances.npy",
     "endmembers.tsv",
     "endmembers.svg",
+    "images.json",
+    "images.tsv",
+    "bases.png",
+    "reconstructions.png",
+    "comparison.png",
+    "comparison.svg",
+    "parts.png",
+    "palette.png",
+    "abundances.png",
 ];
 
 /// One name a line; a name with a line end in it is written with a blank instead.

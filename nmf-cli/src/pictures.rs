@@ -7,6 +7,7 @@
 mod bars;
 mod charts;
 mod components;
+mod gallery;
 mod lines;
 mod losses;
 mod matrix;
@@ -24,6 +25,7 @@ mod weights;
 pub(crate) use bars::bars;
 pub(crate) use charts::{curve, histogram};
 pub(crate) use components::{activations, bases};
+pub(crate) use gallery::{Photo, gallery};
 pub(crate) use lines::{Series, lines, log_pays};
 pub(crate) use losses::losses;
 pub(crate) use matrix::matrix;

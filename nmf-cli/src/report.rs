@@ -9,6 +9,7 @@ mod typed;
 
 pub(crate) use html::Page;
 pub(crate) use model::{Model, range, seen_from_afar};
+pub(crate) use png::Painter;
 pub(crate) use typed::shell_line;
 
 use crate::failure::Failure;

@@ -86,7 +86,7 @@ pub(crate) fn check_memory(work: &Work) -> Result<(), Failure> {
 }
 
 /// Memory that can be had without swapping.
-fn available_bytes() -> Option<f64> {
+pub(crate) fn available_bytes() -> Option<f64> {
     let info = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = info.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
     let kb: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

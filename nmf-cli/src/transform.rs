@@ -4,6 +4,7 @@ use crate::args::Global;
 use crate::estimate::{Needs, Work};
 use crate::failure::Failure;
 use crate::fit_json::peak_rss_mb;
+use crate::images;
 use crate::input::InputOptions;
 use crate::model::Model;
 use crate::patterns;
@@ -27,13 +28,14 @@ use std::time::Instant;
         rows×k×L as .npy; other formats get its rows × k·L matrix, column q·L + τ.\n\nINPUT is a matrix with \
         the n columns of the model, in the same order and units; where both have column names, they must be the same. New \
         rows are taken as fully known, even if the model was made with --mask or --weights. For a model of topics, INPUT can \
-        also be documents, which are counted by the model's vocabulary.",
+        also be documents, which are counted by the model's vocabulary; for a model of pictures, pictures of the same size, which are scaled \
+        as the model's were.",
     after_help = "Example: nmf-cli transform model new_rows.npy -o W_new.npy"
 )]
 pub(crate) struct TransformArgs {
-    /// Folder that factorize or topics wrote
+    /// Folder that factorize, topics or images wrote
     pub(crate) model: PathBuf,
-    /// New rows: a matrix with the model's columns, or documents for a model of topics
+    /// New rows: a matrix with the model's columns, documents for a model of topics, or pictures for one of images
     pub(crate) input: PathBuf,
     /// File for W, rows × k (rows×k×L for a model with shifts): .npy, .csv, .tsv, …
     #[arg(short, long, value_name = "FILE")]
@@ -61,7 +63,10 @@ pub(crate) fn run(args: &TransformArgs, global: &Global) -> Result<(), Failure> 
     let clock = Instant::now();
     let loaded = match topics::read_corpus_for_model(&model, &args.input, precision, global)? {
         Some(loaded) => loaded,
-        None => args.input_options.load(&args.input, precision, global)?.0,
+        None => match images::read_pictures_for_model(&model, &args.input, precision, global)? {
+            Some(loaded) => loaded,
+            None => args.input_options.load(&args.input, precision, global)?.0,
+        },
     };
     let load_seconds = clock.elapsed().as_secs_f64();
     check_columns(args, &model, &loaded)?;

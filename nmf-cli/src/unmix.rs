@@ -16,7 +16,7 @@ use clap::{Args, ValueEnum};
 use model::Unmixed;
 use ndarray::{Array2, ArrayD, Ix3};
 use nmf_core::{Element, Loss, SolverKind};
-use nmf_io::{Array, Loaded, Table};
+use nmf_io::{ArrayInfo, Loaded, Precision, Table};
 use score::Reference;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ pub(crate) struct UnmixArgs {
     /// Folder for the model (W, H), abundances.npy, endmembers.tsv and pictures
     #[arg(short, long, value_name = "DIR")]
     pub(crate) output: Option<PathBuf>,
-    /// The array of an .npz of several [default: cube, X, arr_0 or data]
+    /// The array of an .npz of several [default: the only one, the only one of three dimensions, or cube]
     #[arg(long, value_name = "NAME")]
     pub(crate) array: Option<String>,
     /// Iterations of the factorization (fro, ahals) from the purest pixels; 0 keeps them as they are. Its optimum is not unique: with
@@ -94,10 +94,16 @@ pub(crate) fn run(args: &UnmixArgs, global: &Global) -> Result<(), Failure> {
     args.report.check_beside(args.output.as_deref())?;
     let clock = Instant::now();
     let wheel = spinner(global, format!("reading {}", args.cube.display()));
-    let array = nmf_io::read_array(&args.cube, args.array.as_deref(), precision)?;
-    let (loaded, shape) = match array {
-        Array::F32(a) => pixels(a, &args.cube).map(|(x, shape)| (Loaded::F32(Table::new(x)), shape))?,
-        Array::F64(a) => pixels(a, &args.cube).map(|(x, shape)| (Loaded::F64(Table::new(x)), shape))?,
+    let (name, own) = choose(&args.cube, args.array.as_deref())?;
+    let (loaded, shape) = match precision.unwrap_or(own) {
+        Precision::F32 => {
+            let (x, shape) = pixels::<f32>(nmf_io::read_array(&args.cube, name.as_deref())?, &args.cube)?;
+            (Loaded::F32(Table::new(x)), shape)
+        }
+        Precision::F64 => {
+            let (x, shape) = pixels::<f64>(nmf_io::read_array(&args.cube, name.as_deref())?, &args.cube)?;
+            (Loaded::F64(Table::new(x)), shape)
+        }
     };
     let most = (shape.0 * shape.1).min(shape.2);
     if args.rank == 0 || args.rank > most {
@@ -141,6 +147,26 @@ pub(crate) fn run(args: &UnmixArgs, global: &Global) -> Result<(), Failure> {
             text::print(&(told + &args.report.told()))
         }
     })
+}
+
+/// The array to read: the one asked for, the one called cube, or the only one of three dimensions; and its own precision.
+fn choose(path: &Path, name: Option<&str>) -> Result<(Option<String>, Precision), Failure> {
+    let arrays = nmf_io::arrays(path)?;
+    let cubes: Vec<&ArrayInfo> = arrays.iter().filter(|a| a.shape.len() == 3).collect();
+    let called = |name: &str| arrays.iter().find(|a| a.name.as_deref() == Some(name));
+    let chosen = match (name, &arrays[..], &cubes[..]) {
+        (Some(name), ..) => called(name),
+        (None, [one], _) => Some(one),
+        (None, _, [one]) => Some(*one),
+        (None, ..) => called("cube"),
+    };
+    let Some(chosen) = chosen else {
+        let all: Vec<String> =
+            arrays.iter().map(|a| format!("'{}' {:?}", a.name.as_deref().unwrap_or_default(), a.shape)).collect();
+        return Err(Failure::file(path, format!("--array NAME must name one of its arrays: {}", all.join(", "))));
+    };
+    let precision = if chosen.kind == "f8" { Precision::F64 } else { Precision::F32 };
+    Ok((chosen.name.clone(), precision))
 }
 
 /// Pixels × bands, in the order of the rows of the picture.

@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod array;
 mod error;
 mod h5ad;
 mod mtx;
@@ -32,12 +33,13 @@ mod tenx;
 mod text;
 mod write;
 
+pub use array::{ArrayInfo, arrays, read_array};
 pub use error::{Error, Result};
 pub use h5ad::{h5ad_annotation, h5ad_annotations, is_h5ad};
 pub use npy::write_npy_to;
 pub use snapshot::SnapshotFile;
 pub use staging::{Staging, is_temporary};
-pub use table::{Array, Loaded, Precision, ReadOptions, Table, TableRef};
+pub use table::{Loaded, Precision, ReadOptions, Table, TableRef};
 pub use write::{check_output_name, write, write_npy};
 
 use ndarray::{Array2, Array3};
@@ -127,33 +129,6 @@ fn same_type<S: Element, T: Element>(matrix: Matrix<S>) -> Option<Array2<T>> {
 pub fn read_npy3<T: Element>(path: &Path) -> Result<Array3<T>> {
     let mut source = Source::open(path)?;
     npy::read3(path, &mut source.stream, source.most)
-}
-
-/// Reads an array of any number of dimensions from a `.npy` file, or from an `.npz` archive: the member `name`, without a name
-/// the only one or one called cube, X, arr_0 or data. `precision` as in [`ReadOptions::precision`].
-///
-/// # Errors
-/// If the file is neither, is damaged, has no such array, or `name` is given for a `.npy` file.
-pub fn read_array(path: &Path, name: Option<&str>, precision: Option<Precision>) -> Result<Array> {
-    let mut source = Source::open(path)?;
-    match detect(path, &source.head)? {
-        Format::Npz => npz::array(path, name, precision),
-        Format::Npy if name.is_none() => {
-            let place = npy::Place { path, member: None };
-            let header = npy::Header::read(&mut source.stream, place)?;
-            npy::array(&header, &mut source.stream, source.most, place, precision)
-        }
-        Format::Npy => Err(Error::format(path, "arrays are named in .npz archives, and this is a .npy file")),
-        _ => Err(Error::format(path, "an array of NumPy is needed: .npy or .npz")),
-    }
-}
-
-/// The names of the arrays in an `.npz` archive.
-///
-/// # Errors
-/// If it is none.
-pub fn array_names(path: &Path) -> Result<Vec<String>> {
-    Ok(npz::Archive::open(path)?.names)
 }
 
 /// Second names of the columns, where a file has them beside those that [`read`] gives: gene ids of 10x folders and `.h5ad`.

@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::sparse::{check_dim, reserve};
-use crate::table::{Array, Loaded, Precision, ReadOptions, Table, cast, overflow};
-use ndarray::{Array2, Array3, ArrayD, ArrayView, Dimension, IxDyn, ShapeBuilder};
+use crate::table::{Loaded, Precision, ReadOptions, Table, cast, overflow};
+use ndarray::{Array2, Array3, ArrayView, Dimension, ShapeBuilder};
 use nmf_core::Element;
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, WriterBuilder};
 use std::io::{self, Read, Write};
@@ -99,6 +99,16 @@ impl Header {
     pub(crate) fn is(&self, kind: &str) -> bool {
         let (letter, size) = kind.split_at(1);
         self.kind.to_str() == letter && (size.is_empty() || size == self.size.to_string())
+    }
+
+    /// The type as NumPy writes it without the byte order.
+    pub(crate) fn kind(&self) -> String {
+        format!("{}{}", self.kind.to_str(), self.size)
+    }
+
+    /// Whether the first index runs fastest in the file.
+    pub(crate) fn is_fortran(&self) -> bool {
+        self.fortran
     }
 
     fn index(&self, linear: u64) -> (u64, u64) {
@@ -352,27 +362,6 @@ pub(crate) fn read3<T: Element>(path: &Path, r: &mut impl Read, most: u64) -> Re
     let shape = (dim(a)?, dim(b)?, dim(c)?);
     let values = header.values(r, most, place)?;
     Array3::from_shape_vec(shape.set_f(header.fortran), values).map_err(|e| place.error(e.to_string()))
-}
-
-/// An array of any number of dimensions, in the precision asked for or its own.
-pub(crate) fn array(
-    header: &Header,
-    r: &mut impl Read,
-    most: u64,
-    place: Place,
-    precision: Option<Precision>,
-) -> Result<Array> {
-    Ok(match precision.unwrap_or(header.precision()) {
-        Precision::F32 => Array::F32(shaped(header, r, most, place)?),
-        Precision::F64 => Array::F64(shaped(header, r, most, place)?),
-    })
-}
-
-fn shaped<T: Element>(header: &Header, r: &mut impl Read, most: u64, place: Place) -> Result<ArrayD<T>> {
-    let dim = |n: &u64| check_dim(place.path, "entries in one dimension", *n);
-    let shape: Vec<usize> = header.shape.iter().map(dim).collect::<Result<_>>()?;
-    let values = header.values(r, most, place)?;
-    ArrayD::from_shape_vec(IxDyn(&shape).set_f(header.fortran), values).map_err(|e| place.error(e.to_string()))
 }
 
 pub(crate) fn load(

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::npy::{self, Header, Place};
 use crate::source::DEFLATE_MOST;
 use crate::sparse::{self, Coo, check_dim, check_rows};
-use crate::table::{Array, Loaded, Precision, ReadOptions, Table};
+use crate::table::{Loaded, Precision, ReadOptions, Table};
 use nmf_core::{Element, MatrixRef, Sparse, SparseView};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
@@ -99,24 +99,6 @@ pub(crate) fn read(path: &Path, options: &ReadOptions) -> Result<Loaded> {
     let name = choose(&archive)?;
     let Member { header, mut reader, most, place } = archive.member(&name)?;
     npy::load(&header, &mut reader, most, place, options)
-}
-
-/// The array of this name, or the one that is meant where none is named.
-pub(crate) fn array(path: &Path, name: Option<&str>, precision: Option<Precision>) -> Result<Array> {
-    let mut archive = Archive::open(path)?;
-    let name = match name {
-        Some(name) if archive.has(name) => name.to_owned(),
-        Some(name) => {
-            let found = archive.names.iter().take(20).map(|n| format!("'{n}'")).collect::<Vec<_>>().join(", ");
-            let wanted = crate::error::quote(name.as_bytes());
-            return Err(Error::format(path, format!("no array {wanted} in it; there are {found}")));
-        }
-        // what unmixing reads is called so
-        None if archive.has("cube") => "cube".to_owned(),
-        None => choose(&archive)?,
-    };
-    let Member { header, mut reader, most, place } = archive.member(&name)?;
-    npy::array(&header, &mut reader, most, place, precision)
 }
 
 fn choose(archive: &Archive) -> Result<String> {

@@ -1,6 +1,6 @@
 //! What a file holds: a matrix, and perhaps names for its rows and columns.
 
-use ndarray::{Array2, ArrayD, ArrayView2};
+use ndarray::{Array2, ArrayView2};
 use nmf_core::{Element, Matrix, MatrixRef, Sparse, SparseView};
 
 /// A matrix with the names that came with it.
@@ -205,33 +205,6 @@ impl Loaded {
         match self {
             Loaded::F32(t) => t.map(f64::from),
             Loaded::F64(t) => t,
-        }
-    }
-}
-
-/// An array of any number of dimensions, as [`crate::read_array`] reads it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Array {
-    /// In single precision.
-    F32(ArrayD<f32>),
-    /// In double precision.
-    F64(ArrayD<f64>),
-}
-
-impl Array {
-    /// Its dimensions.
-    pub fn shape(&self) -> &[usize] {
-        match self {
-            Array::F32(a) => a.shape(),
-            Array::F64(a) => a.shape(),
-        }
-    }
-
-    /// In double precision; exact.
-    pub fn into_f64(self) -> ArrayD<f64> {
-        match self {
-            Array::F32(a) => a.mapv(f64::from),
-            Array::F64(a) => a,
         }
     }
 }

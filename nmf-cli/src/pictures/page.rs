@@ -157,12 +157,16 @@ impl Page {
     }
 
     /// A raster stretched over a rectangle.
-    pub(super) fn image(&mut self, (x, y): (f64, f64), (w, h): (f64, f64), raster: &Raster, hover: &str) {
+    pub(super) fn image(&mut self, at: (f64, f64), (w, h): (f64, f64), raster: &Raster, hover: &str) {
+        self.photo(at, (w, h), &raster.data_uri(), (raster.width as f64) < w, hover);
+    }
+
+    /// A picture from an address (of data), stretched over a rectangle.
+    pub(super) fn photo(&mut self, (x, y): (f64, f64), (w, h): (f64, f64), uri: &str, enlarged: bool, hover: &str) {
         let hover = hover_element(hover);
         // enlarged cells stay cells; what is shrunk is smoothed
-        let enlarged = (raster.width as f64) < w;
         let style = if enlarged { " style=\"image-rendering:pixelated\"" } else { "" };
-        let (x, y, w, h, uri) = (At(x), At(y), At(w), At(h), raster.data_uri());
+        let (x, y, w, h) = (At(x), At(y), At(w), At(h));
         self.add(format_args!(
             "<image x=\"{x}\" y=\"{y}\" width=\"{w}\" height=\"{h}\" preserveAspectRatio=\"none\"{style} href=\"{uri}\">{hover}</image>"
         ));

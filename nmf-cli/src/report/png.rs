@@ -8,12 +8,13 @@ use std::sync::Arc;
 const SCALE: f32 = 2.0;
 
 /// Draws SVG with a font of its own, so that pictures look the same on every machine; letters that it lacks come from the fonts of this one.
-pub(super) struct Painter {
+pub(crate) struct Painter {
     options: usvg::Options<'static>,
 }
 
 impl Painter {
-    pub(super) fn new() -> Painter {
+    /// Reads the fonts.
+    pub(crate) fn new() -> Painter {
         let mut fonts = usvg::fontdb::Database::new();
         fonts.load_font_data(dejavu::sans::regular().to_vec());
         fonts.load_font_data(dejavu::sans::bold().to_vec());
@@ -25,7 +26,7 @@ impl Painter {
     }
 
     /// The file, on light paper.
-    pub(super) fn png(&self, svg: &str) -> Result<Vec<u8>, String> {
+    pub(crate) fn png(&self, svg: &str) -> Result<Vec<u8>, String> {
         let tree = usvg::Tree::from_str(&on_light_paper(svg), &self.options).map_err(|e| e.to_string())?;
         let size = tree.size().to_int_size().scale_by(SCALE).ok_or("it is too large")?;
         let mut pixels = tiny_skia::Pixmap::new(size.width(), size.height()).ok_or("it is too large")?;

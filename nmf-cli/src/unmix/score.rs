@@ -45,8 +45,9 @@ impl Reference {
     /// Reads and checks a file for a cube of this shape.
     pub(super) fn read(path: &Path, shape: Shape) -> Result<Reference, Failure> {
         let (rows, cols, bands) = shape;
-        let array = |name: &str| match nmf_io::array_names(path)?.iter().any(|n| n == name) {
-            true => Ok(Some(nmf_io::read_array(path, Some(name), None)?.into_f64())),
+        let names: Vec<Option<String>> = nmf_io::arrays(path)?.into_iter().map(|a| a.name).collect();
+        let array = |name: &str| match names.iter().any(|n| n.as_deref() == Some(name)) {
+            true => Ok(Some(nmf_io::read_array::<f64>(path, Some(name))?)),
             false => Ok::<_, Failure>(None),
         };
         let refuse = |name: &str, found: &[usize], expected: String| {

@@ -194,3 +194,36 @@ fn sparse_archives_that_contradict_themselves_say_where() {
     refused(make(&[0, 1, 2], &[0, 2, 1], 2, ""), &["'indices'", "expected 2"]);
     refused(make(&[0, 1, 9], &[0, 2], 2, ""), &["'indptr'", "is 9"]);
 }
+
+#[test]
+fn arrays_of_any_number_of_dimensions_are_listed_and_read_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let cube = ndarray::Array3::from_shape_fn((2, 3, 4), |(i, j, k)| (100 * i + 10 * j + k) as f32);
+    let path = folder.path().join("cube.npy");
+    nmf_io::write_npy(&path, cube.view()).unwrap();
+    let listed = nmf_io::arrays(&path).unwrap();
+    assert_eq!((listed.len(), &listed[0].name, listed[0].kind.as_str()), (1, &None, "f4"));
+    assert_eq!(listed[0].shape, [2, 3, 4]);
+    assert_eq!(nmf_io::read_array::<f64>(&path, None).unwrap(), cube.mapv(f64::from).into_dyn());
+    // NumPy's other order is turned round
+    let fortran = nmf_io::read_array::<f64>(&data("f8_fortran.npy"), None).unwrap();
+    assert!(fortran.is_standard_layout() && fortran == x().into_dyn());
+
+    let members = [
+        ("label", "<i4", "(2,)", [1i32, 2].iter().flat_map(|v| v.to_le_bytes()).collect()),
+        ("faces", "|u1", "(2, 1, 2)", vec![1u8, 2, 3, 255]),
+    ];
+    let path = folder.path().join("a.npz");
+    std::fs::write(&path, archive(&members)).unwrap();
+    let listed = nmf_io::arrays(&path).unwrap();
+    let mut names: Vec<_> = listed.iter().map(|a| (a.name.as_deref().unwrap(), a.kind.as_str())).collect();
+    names.sort_unstable();
+    assert_eq!(names, [("faces", "u1"), ("label", "i4")]);
+    let faces = nmf_io::read_array::<f32>(&path, Some("faces")).unwrap();
+    assert_eq!((faces.shape(), faces[[1, 0, 1]]), (&[2, 1, 2][..], 255.0));
+    let said = |path: &Path, name| nmf_io::read_array::<f32>(path, name).unwrap_err().to_string();
+    assert!(said(&path, None).contains("must be named") && said(&path, Some("x")).contains("'x' is missing"));
+    assert!(said(&data("f4.npy"), Some("x")).contains("one array without a name"));
+    std::fs::write(&path, "text").unwrap();
+    assert!(said(&path, None).contains("neither .npy nor .npz"));
+}
