@@ -53,7 +53,8 @@ fn one_matrix_is_the_plain_model() {
     let sparse = random.keep(&dense, 0.3);
     let mask = random.matrix((30, 20), 0.0, 1.0).mapv(|v| f64::from(v > 0.3));
     let penalty = Penalty { l1: 0.3, l2: 0.0 };
-    let cases: [(Loss, Matrix<f64>, Observed, Option<&Array2<f64>>); 6] = [
+    type Case<'m> = (Loss, Matrix<f64>, Observed, Option<&'m Array2<f64>>);
+    let cases: [Case<'_>; 6] = [
         (Loss::FRO, dense.clone().into(), Observed::All, None),
         (Loss::KL, dense.clone().into(), Observed::All, None),
         (Loss::IS, dense.clone().into(), Observed::All, Some(&mask)),
@@ -318,7 +319,7 @@ fn what_does_not_fit_together_is_refused_by_name() {
     let zero = Array2::from_shape_fn((3, 2), |(i, _)| i as f64);
     let refused = |change: &dyn Fn(Coupled<'static, f64>) -> Coupled<'static, f64>| {
         let base = Coupled::new(2).mode(Mode::new("a", 3)).mode(Mode::new("b", 2));
-        change(base).fit(&mut cpu()).err().expect("accepted").to_string()
+        change(base).fit(&mut cpu()).expect_err("accepted").to_string()
     };
     let leak = |x: &Array2<f64>| -> &'static Array2<f64> { Box::leak(Box::new(x.clone())) };
     let (x, zero) = (leak(&x), leak(&zero));

@@ -1,5 +1,5 @@
 //! Matrices in and out: NumPy's `.npy` and `.npz` (dense and SciPy's sparse), Matrix Market, 10x Genomics
-//! folders, CSV and TSV; outputs that appear whole or not at all; and snapshots of a factorization ([`SnapshotFile`]).
+//! folders, CSV and TSV; lines of text fields ([`read_fields`]); outputs that appear whole or not at all; and snapshots of a factorization ([`SnapshotFile`]).
 //!
 //! [`read`] tells the formats apart by content, then by name, and keeps the input's precision unless told
 //! otherwise. Negative, missing (NaN) and infinite values are read as they are: whether they can be factored
@@ -19,6 +19,7 @@
 //! ```
 
 mod error;
+mod fields;
 mod mtx;
 mod npy;
 mod npz;
@@ -32,6 +33,7 @@ mod text;
 mod write;
 
 pub use error::{Error, Result};
+pub use fields::{Column, FieldOptions, read_fields};
 pub use npy::write_npy_to;
 pub use snapshot::SnapshotFile;
 pub use staging::{Staging, is_temporary};
