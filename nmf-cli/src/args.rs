@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Separate(Box<crate::separate::SeparateArgs>),
     #[command(about = "Fits a mixture of Gaussians to the rows of a table, beside k-means")]
     Mixture(crate::mixture::MixtureArgs),
+    #[command(about = "Learns from known ratings what else users may like")]
+    Recommend(Box<crate::recommend::RecommendArgs>),
     #[command(about = "Runs every backend from the same start and compares the results; exit 1 if they disagree")]
     Compare(Box<crate::compare::CompareArgs>),
     #[command(about = "Measures CPU against GPU over shapes, ranks and losses")]

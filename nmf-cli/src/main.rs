@@ -28,6 +28,7 @@ mod patterns;
 mod pictures;
 mod progress;
 mod rank;
+mod recommend;
 mod report;
 mod sample;
 mod separate;
@@ -81,6 +82,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Topics(a) => topics::run(a, global),
         Command::Separate(a) => separate::run(a, global),
         Command::Mixture(a) => mixture::run(a, global),
+        Command::Recommend(a) => recommend::run(a, global),
         Command::Compare(a) => compare::run(a, global),
         Command::Bench(a) => bench::run(a, global),
         Command::Devices => devices::run(global),

@@ -15,8 +15,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that a model may or may not have: those of an older one in the same folder are removed.
-const OPTIONAL: [&str; 7] =
-    ["rows.txt", "cols.txt", "vocabulary.txt", "text.json", "topics.tsv", "documents.tsv", "weights.svg"];
+const OPTIONAL: [&str; 10] = [
+    "rows.txt",
+    "cols.txt",
+    "vocabulary.txt",
+    "text.json",
+    "topics.tsv",
+    "documents.tsv",
+    "weights.svg",
+    "recommendations.tsv",
+    "user_bias.npy",
+    "item_bias.npy",
+];
 
 /// One name a line; a name with a line end in it is written with a blank instead.
 pub(crate) fn lines(names: &[String]) -> Vec<u8> {
