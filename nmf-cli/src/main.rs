@@ -11,6 +11,7 @@ mod checkpoint;
 mod compare;
 mod completions;
 mod convert;
+mod couple;
 mod cross_check;
 mod devices;
 mod estimate;
@@ -83,6 +84,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Separate(a) => separate::run(a, global),
         Command::Mixture(a) => mixture::run(a, global),
         Command::Recommend(a) => recommend::run(a, global),
+        Command::Couple(a) => couple::run(a, global),
         Command::Compare(a) => compare::run(a, global),
         Command::Bench(a) => bench::run(a, global),
         Command::Devices => devices::run(global),
