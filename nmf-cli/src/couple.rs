@@ -7,7 +7,7 @@ mod spec;
 use crate::args::Global;
 use crate::estimate::{Needs, Work};
 use crate::failure::Failure;
-use crate::input::convert;
+use crate::input::{convert, keep_inputs};
 use crate::progress::{Interruptible, Watch};
 use crate::session::Engine;
 use crate::text;
@@ -94,6 +94,9 @@ pub(crate) fn run(args: &CoupleArgs, global: &Global) -> Result<(), Failure> {
         return Err(Failure::usage("-k 0 is not accepted: at least one component"));
     }
     spec.k = Some(k);
+    if let Some(dir) = &args.output {
+        keep_inputs(dir, &report::outputs(&spec), &spec.files().into_iter().chain([&*args.spec]).collect::<Vec<_>>())?;
+    }
     let wheel = crate::progress::spinner(global, format!("reading {} matrices", spec.matrices.len()));
     let (modes, matrices) = load::load(&spec, &args.spec, global)?;
     drop(wheel);

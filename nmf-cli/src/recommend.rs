@@ -7,15 +7,16 @@ mod report;
 
 use crate::args::{BackendChoice, Global, PrecisionChoice};
 use crate::failure::Failure;
+use crate::input::keep_inputs;
 use crate::progress::{Counter, Interruptible};
 use crate::session;
 use crate::text;
 use clap::{Args, ValueEnum};
-use nmf_core::Flow;
+use nmf_core::{Error, Flow};
 use nmf_cpu::ratings::{self, RatingModel, RatingOptions, Ratings, Scaling};
 use nmf_io::Column;
 use read::{Known, Names};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Options of `recommend`.
@@ -182,6 +183,9 @@ pub(crate) fn run(args: &RecommendArgs, global: &Global) -> Result<(), Failure> 
     if let Some(dir) = &args.output {
         // where nothing can be written, say so before the work, not after it
         nmf_io::Staging::new(dir)?;
+        let inputs = [Some(&args.input), args.test.as_ref(), args.items.as_ref()];
+        let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
+        keep_inputs(dir, &report::FILES.map(String::from), &inputs)?;
     }
     let threads = session::threads(global);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
@@ -200,7 +204,7 @@ pub(crate) fn run(args: &RecommendArgs, global: &Global) -> Result<(), Failure> 
     let guard = Interruptible::new();
     let (title, options) = (format!("k = {}", args.rank), args.options());
     let clock = Instant::now();
-    let (model, interrupted) = pool.install(|| fit(args, &known, &options, global, &title, &guard))?;
+    let (model, interrupted) = pool.install(|| fit(args, (&names, &known), &options, global, &title, &guard))?;
     let seconds = clock.elapsed().as_secs_f64();
     let measures = pool.install(|| measure::measures(args, &known, &model, &options))?;
     let found = Found { names, known, model, options, measures, interrupted, load_seconds, seconds, threads };
@@ -262,7 +266,7 @@ fn check(args: &RecommendArgs, global: &Global) -> Result<(), Failure> {
 /// The model, and whether Ctrl-C ended it.
 fn fit(
     args: &RecommendArgs,
-    known: &Known,
+    (names, known): (&Names, &Known),
     options: &RatingOptions,
     global: &Global,
     title: &str,
@@ -273,7 +277,16 @@ fn fit(
         counter.step(&format!("objective {}", text::number(objective)));
         if guard.stopping() { Flow::Stop } else { Flow::Continue }
     };
-    let model = ratings::fit(&known.train, options, &mut watch).map_err(|e| Failure::matrix(&args.input, e))?;
+    let explain = |e: Error| match e {
+        Error::Negative { row, col, value, .. } => {
+            let (user, item) = (&names.users[row], &names.items[col]);
+            let message =
+                format!("the rating {value} of user {user} for item {item}: with --no-biases ratings must be ≥ 0");
+            Failure::file(&args.input, message)
+        }
+        e => Failure::matrix(&args.input, e),
+    };
+    let model = ratings::fit(&known.train, options, &mut watch).map_err(explain)?;
     Ok((model, guard.stopping()))
 }
 

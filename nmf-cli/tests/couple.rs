@@ -177,6 +177,10 @@ fn mistakes_are_told_by_file_and_line() {
         place.write("spec.toml", &spec);
         place.run("couple spec.toml -o out").fails(2, &words);
     }
+    place.write("spec.toml", format!("k = 2\n{}", matrix("x", "x.npy", "x", "b")));
+    place.run("couple spec.toml -o .").fails(2, &["x.npy", "replace"]);
+    place.write("spec.toml", format!("k = 2\n{}test = \"y.npy\"\n", matrix("x", "x.npy", "a", "b")));
+    place.run("couple spec.toml").fails(2, &["y.npy", "dense"]);
     place.run("couple nowhere.toml").fails(2, &["nowhere.toml"]);
     assert!(!place.path("out").exists());
 }

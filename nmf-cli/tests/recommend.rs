@@ -60,7 +60,7 @@ fn planted_tastes_are_found() {
     assert_eq!(json["test_ratings"].as_u64(), Some(lines("test.csv") as u64));
     let (rmse, biases, baseline) =
         (number(&json, "rmse"), number(&json, "biases_rmse"), number(&json, "baseline_rmse"));
-    assert!(rmse < 0.6 * biases && biases < baseline && number(&json, "mae") < rmse, "{rmse} {biases} {baseline}");
+    assert!(rmse < 0.6 * biases.min(baseline) && number(&json, "mae") < rmse, "{rmse} {biases} {baseline}");
     assert!(number(&json, "ndcg_at_10") > 1.5 * number(&json, "popular_ndcg_at_10"), "{json}");
     // odd items for the odd user, even ones like the even one
     let names = |key: &str| -> Vec<u64> {
@@ -212,7 +212,7 @@ fn what_cannot_be_honoured_is_refused_by_place() {
         ("nan.csv", &["nan.csv", "line 2", "finite"]),
         ("empty.csv", &["empty.csv", "empty"]),
         ("nothing.csv", &["nothing.csv"]),
-        ("negative.csv --no-biases", &["negative.csv", "-1"]),
+        ("negative.csv --no-biases", &["negative.csv", "-1", "user 1", "item 3"]),
         ("train.csv --columns who,what,rating", &["train.csv", "line 1", "rating", "stars"]),
         ("train.csv --columns 1,2", &["--columns", "3"]),
         ("train.csv --holdout 1.5", &["--holdout 1.5", "between 0 and 1"]),
@@ -228,6 +228,8 @@ fn what_cannot_be_honoured_is_refused_by_place() {
     for (words, expected) in refused {
         place.run(&format!("recommend {words}")).fails(2, expected);
     }
+    place.write("W.npy", "1,2,3\n");
+    place.run("recommend train.csv --items W.npy -o .").fails(2, &["W.npy", "replace"]);
     place.run_anywhere("recommend train.csv --backend gpu").fails(2, &["--backend gpu", "CPU"]);
     assert!(!place.path("out").exists());
 }

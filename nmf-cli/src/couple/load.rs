@@ -72,9 +72,15 @@ fn read(file: &Path, m: &MatrixSpec, global: &Global) -> Result<Raw, Failure> {
             return Err(Failure::file(file, format!("two {what} are called \"{name}\"")));
         }
     }
-    if m.stored_only && matches!(raw.matrix, Matrix::Dense(_)) {
-        let message = "stored_only needs a sparse matrix; this one is dense and stores every entry";
-        return Err(Failure::file(file, message));
+    let dense = matches!(raw.matrix, Matrix::Dense(_));
+    if dense && m.test.as_deref() == Some(file) {
+        return Err(Failure::file(
+            file,
+            "held-out entries are those of triples or of a sparse matrix; this one is dense",
+        ));
+    }
+    if dense && m.stored_only {
+        return Err(Failure::file(file, "stored_only needs a sparse matrix; this one is dense and stores every entry"));
     }
     Ok(raw)
 }

@@ -1,5 +1,6 @@
 //! What `couple` prints and writes.
 
+use super::spec::{ModeSpec, Spec};
 use super::{Found, Job};
 use crate::failure::Failure;
 use crate::fit_json::peak_rss_mb;
@@ -164,6 +165,12 @@ pub(super) fn summary<T: Element>(job: &Job<'_>, fit: &CoupledFit<T>, found: &Fo
         None => write!(out, "\nnothing was written: -o DIR saves a factor for each mode"),
     };
     out
+}
+
+/// The files that may be written.
+pub(super) fn outputs(spec: &Spec) -> Vec<String> {
+    let of_mode = |m: &ModeSpec| [format!("{}.npy", m.name), format!("{}.txt", m.name)];
+    spec.modes.iter().flat_map(of_mode).chain(["couple.json".to_string()]).collect()
 }
 
 /// Writes a factor for each mode.

@@ -64,6 +64,18 @@ pub(super) struct Spec {
     pub(super) matrices: Vec<MatrixSpec>,
 }
 
+impl Spec {
+    /// All files it names.
+    pub(super) fn files(&self) -> Vec<&Path> {
+        let mut files: Vec<&Path> = self.modes.iter().filter_map(|m| m.names.as_deref()).collect();
+        for m in &self.matrices {
+            files.push(&m.file);
+            files.extend([m.mask.as_deref(), m.test.as_deref()].into_iter().flatten());
+        }
+        files
+    }
+}
+
 /// A mode, in the order in which matrices name them.
 pub(super) struct ModeSpec {
     pub(super) name: String,

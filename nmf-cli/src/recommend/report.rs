@@ -20,6 +20,10 @@ pub(super) struct Shown {
     pub(super) similar: Option<(usize, Vec<(usize, f64)>)>,
 }
 
+/// The files that are written.
+pub(super) const FILES: [&str; 8] =
+    ["W.npy", "H.npy", "fit.json", "rows.txt", "cols.txt", "user_bias.npy", "item_bias.npy", "recommendations.tsv"];
+
 fn scaling(s: Scaling) -> &'static str {
     match s {
         Scaling::None => "none",
