@@ -70,7 +70,7 @@ impl<T: Element> CoupledFit<T> {
     pub fn matrices(&self) -> &[Part] {
         &self.parts
     }
-    /// The model's value F_a[i]·F_b[j] of an entry of a matrix; `None` if there is no such matrix or entry.
+    /// The model's value of entry (i, j) of a matrix, row i of one factor times row j of the other; `None` if there is no such matrix or entry.
     pub fn value(&self, matrix: &str, i: usize, j: usize) -> Option<f64> {
         let part = self.parts.iter().find(|p| p.name == matrix)?;
         let (a, b) = (self.factors.get(part.rows)?, self.factors.get(part.cols)?);
