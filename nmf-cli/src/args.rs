@@ -53,6 +53,10 @@ pub(crate) enum Command {
     Images(Box<crate::images::ImagesArgs>),
     #[command(about = "Fits a mixture of Gaussians to the rows of a table, beside k-means")]
     Mixture(crate::mixture::MixtureArgs),
+    #[command(about = "Learns from known ratings what else users may like")]
+    Recommend(Box<crate::recommend::RecommendArgs>),
+    #[command(about = "Factors several matrices that share modes, such as users and items")]
+    Couple(crate::couple::CoupleArgs),
     #[command(about = "Runs every backend from the same start and compares the results; exit 1 if they disagree")]
     Compare(Box<crate::compare::CompareArgs>),
     #[command(about = "Measures CPU against GPU over shapes, ranks and losses")]

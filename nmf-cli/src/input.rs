@@ -147,6 +147,16 @@ pub(crate) fn keep_apart(files: &[(&str, &Path)]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses outputs in a folder that would replace one of the inputs.
+pub(crate) fn keep_inputs(dir: &Path, outputs: &[String], inputs: &[&Path]) -> Result<(), Failure> {
+    for name in outputs {
+        for input in inputs {
+            keep_apart(&[("an input", input), ("an output", &dir.join(name))])?;
+        }
+    }
+    Ok(())
+}
+
 /// Refuses an output in a folder that does not exist, before the work instead of after it.
 pub(crate) fn check_output_folder(output: &Path) -> Result<(), Failure> {
     match output.parent() {

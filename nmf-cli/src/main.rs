@@ -11,6 +11,7 @@ mod checkpoint;
 mod compare;
 mod completions;
 mod convert;
+mod couple;
 mod cross_check;
 mod devices;
 mod estimate;
@@ -31,6 +32,7 @@ mod pictures;
 mod probabilities;
 mod progress;
 mod rank;
+mod recommend;
 mod report;
 mod sample;
 mod separate;
@@ -89,6 +91,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Unmix(a) => unmix::run(a, global),
         Command::Images(a) => images::run(a, global),
         Command::Mixture(a) => mixture::run(a, global),
+        Command::Recommend(a) => recommend::run(a, global),
+        Command::Couple(a) => couple::run(a, global),
         Command::Compare(a) => compare::run(a, global),
         Command::Bench(a) => bench::run(a, global),
         Command::Devices => devices::run(global),

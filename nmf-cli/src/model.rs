@@ -52,6 +52,9 @@ const OPTIONAL: &[&str] = &[
     "parts.png",
     "palette.png",
     "abundances.png",
+    "recommendations.tsv",
+    "user_bias.npy",
+    "item_bias.npy",
 ];
 
 /// One name a line; a name with a line end in it is written with a blank instead.

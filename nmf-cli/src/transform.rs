@@ -58,6 +58,10 @@ pub(crate) fn run(args: &TransformArgs, global: &Global) -> Result<(), Failure> 
     nmf_io::check_output_name(&args.output)?;
     crate::input::check_output_folder(&args.output)?;
     let model = Model::load(&args.model)?;
+    if model.fit.get("model").and_then(Value::as_str) == Some("ratings") {
+        let message = "a model of ratings, whose biases and penalties transform does not know; models of factorize and topics are accepted";
+        return Err(Failure::file(&args.model, message));
+    }
     let rule = Rule::of(&model, args.input_options.stored_only)?;
     let precision = precision.or_else(|| own_precision(&model.fit));
     let clock = Instant::now();

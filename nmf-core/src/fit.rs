@@ -14,7 +14,8 @@ use crate::solver::{Measure, Model, Solver, TermsH};
 use crate::stop::{Stop, Stopped};
 use crate::{Backend, Element, Error, Loss, Problem, Result, shifts};
 use ndarray::Array2;
-use recorder::{Recorder, diverged};
+use recorder::Recorder;
+pub(crate) use recorder::diverged;
 pub(crate) use recorder::{get_trace, put_trace};
 use state::State;
 

@@ -3,7 +3,8 @@
 mod nndsvd;
 mod random;
 
-pub(crate) use random::{uniform, unit};
+pub use random::uniform;
+pub(crate) use random::unit;
 
 use crate::fit::{Start, check_start};
 use crate::{Backend, Element, Error, Problem, Result, SolverKind};

@@ -4,6 +4,7 @@
 //! * [`Backend`] is what a device must offer: the dozen primitives NMF consists of. `nmf-cpu` and `nmf-gpu` are two;
 //!   yours can be the third ([`conformance`] proves it, `nmf-cpu/examples/own_backend.rs` shows it).
 //! * [`Loss`] is a β-divergence or an elementwise loss of your own ([`ElementwiseLoss`]).
+//! * [`coupled`] factors several matrices at once that share modes.
 //! * [`stability`] says how far several factorizations agree, and how much one depends on the rows that were seen.
 //! * [`separable`] finds rows of X that the others are mixtures of: a start, or an answer, where such rows exist.
 //! * [`solver`] holds the algorithms, [`mod@fit`] the one loop that drives them, [`mod@reference`] the plain f64 oracle.
@@ -14,6 +15,7 @@
 
 pub mod backend;
 pub mod conformance;
+pub mod coupled;
 mod element;
 mod error;
 mod fingerprint;

@@ -1,7 +1,7 @@
 //! The front door: a builder, and what it returns.
 
 pub(crate) mod bootstrap;
-mod check;
+pub(crate) mod check;
 mod fitted;
 mod kept;
 mod surveyed;

@@ -206,7 +206,11 @@ impl<'a, T: Element> Problem<'a, T> {
     }
     /// Puts X on the device, in the problem's units.
     pub fn upload<B: Backend<Elem = T>>(&self, b: &mut B) -> Result<B::Data> {
-        let scale = T::of(self.units.data());
+        self.upload_scaled(b, self.units.data())
+    }
+    /// Puts X on the device, multiplied by a power of two of the caller's.
+    pub(crate) fn upload_scaled<B: Backend<Elem = T>>(&self, b: &mut B, scale: f64) -> Result<B::Data> {
+        let scale = T::of(scale);
         match &self.weights {
             Some(w) => b.upload_weighted(self.x(), w.clone(), scale),
             None => b.upload(self.x(), scale, self.observed),
@@ -260,6 +264,10 @@ impl Units {
         Units { exponent, beta: loss.beta() }
     }
 
+    /// The e of the scale 2^(−e).
+    pub(crate) fn exponent(&self) -> i32 {
+        self.exponent
+    }
     /// What X is multiplied by on its way to the device.
     pub fn data(&self) -> f64 {
         2f64.powi(-self.exponent)

@@ -21,6 +21,7 @@ mod gemm;
 mod hals;
 mod newton;
 mod plan;
+pub mod ratings;
 mod shifted;
 mod simd;
 mod sparse_sums;

@@ -1,5 +1,6 @@
 //! Matrices in and out: NumPy's `.npy` and `.npz` (dense and SciPy's sparse), Matrix Market, 10x Genomics
-//! folders, `.h5ad`, CSV and TSV; outputs that appear whole or not at all; and snapshots of a factorization ([`SnapshotFile`]).
+//! folders, `.h5ad`, CSV and TSV; lines of text fields ([`read_fields`]); outputs that appear whole or not at all; and snapshots of a
+//! factorization ([`SnapshotFile`]).
 //!
 //! [`read`] tells the formats apart by content, then by name, and keeps the input's precision unless told
 //! otherwise. Negative, missing (NaN) and infinite values are read as they are: whether they can be factored
@@ -20,6 +21,7 @@
 
 mod array;
 mod error;
+mod fields;
 mod h5ad;
 mod mtx;
 mod npy;
@@ -35,6 +37,7 @@ mod write;
 
 pub use array::{ArrayInfo, arrays, read_array};
 pub use error::{Error, Result};
+pub use fields::{Column, FieldOptions, read_fields};
 pub use h5ad::{h5ad_annotation, h5ad_annotations, is_h5ad};
 pub use npy::write_npy_to;
 pub use snapshot::SnapshotFile;

@@ -24,6 +24,27 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// A file, or a member of an archive: `folder/archive.zip!/member`.
+    pub(crate) fn open_member(path: &Path) -> Result<Source> {
+        let Some((archive, member)) = path.to_str().and_then(|p| p.split_once(".zip!/")) else {
+            return Source::open(path);
+        };
+        let archive = std::path::PathBuf::from(format!("{archive}.zip"));
+        let file = File::open(&archive).map_err(|e| Error::Read { path: archive.clone(), source: e })?;
+        let damaged = |e: &dyn std::fmt::Display| Error::format(&archive, format!("not a zip archive: {e}"));
+        let mut zip = zip::ZipArchive::new(file).map_err(|e| damaged(&e))?;
+        let names: Vec<String> = zip.file_names().take(20).filter_map(|n| Some(n.ok()?.into_owned())).collect();
+        let mut entry = zip
+            .by_name(member)
+            .map_err(|_| Error::format(path, format!("the archive has no such member; it has {}", names.join(", "))))?;
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).map_err(|e| Error::read(path, e))?;
+        let most = bytes.len() as u64;
+        let mut rest: Box<dyn Read> = Box::new(Cursor::new(bytes));
+        let head = read_head(&mut rest).map_err(|e| Error::read(path, e))?;
+        Ok(Source { stream: chain(&head, rest), head, most })
+    }
+
     pub(crate) fn open(path: &Path) -> Result<Source> {
         let fail = |e| Error::Read { path: path.into(), source: e };
         let mut file = File::open(path).map_err(fail)?;

@@ -14,19 +14,19 @@ pub(crate) const EXACT_F32: f64 = 16_777_216.0;
 
 /// The fields of one record, end to end.
 #[derive(Default)]
-struct Record {
+pub(crate) struct Record {
     bytes: Vec<u8>,
     ends: Vec<usize>,
     /// Line on which it begins.
-    line: u64,
+    pub(crate) line: u64,
 }
 
 impl Record {
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    fn field(&self, i: usize) -> &[u8] {
+    pub(crate) fn field(&self, i: usize) -> &[u8] {
         let begin = if i == 0 { 0 } else { self.ends[i - 1] };
         &self.bytes[begin..self.ends[i]]
     }
@@ -39,8 +39,18 @@ impl Record {
         (from..self.len()).map(|i| name(self.field(i))).collect()
     }
 
+    /// Fields given as they are; the line stays.
+    pub(crate) fn set<'f>(&mut self, fields: impl Iterator<Item = &'f [u8]>) {
+        self.bytes.clear();
+        self.ends.clear();
+        for field in fields {
+            self.bytes.extend_from_slice(field.trim_ascii());
+            self.ends.push(self.bytes.len());
+        }
+    }
+
     /// Reads the next line that is not blank, and those that a quoted field goes on to.
-    fn read(&mut self, lines: &mut Lines<impl BufRead>, separator: u8) -> Result<bool> {
+    pub(crate) fn read(&mut self, lines: &mut Lines<impl BufRead>, separator: u8) -> Result<bool> {
         self.bytes.clear();
         self.ends.clear();
         loop {

@@ -172,7 +172,7 @@ pub(crate) fn get_trace<T: Element>(from: &Snapshot<T>) -> Result<Vec<TracePoint
         .collect())
 }
 
-pub(super) fn diverged(value: f64, iteration: usize) -> Error {
+pub(crate) fn diverged(value: f64, iteration: usize) -> Error {
     let advice = "the numbers left the range of the precision; use --precision f64, another start or a larger floor";
     Error::Diverged { value, iteration, advice }
 }

@@ -13,8 +13,9 @@ pub(super) fn start<T: Element>(problem: &Problem<'_, T>, k: usize, shifts: usiz
     Start { w: uniform(m, k * shifts, seed, 0, scale), h: uniform(n, k, seed, 1, scale) }
 }
 
-/// A rows×k matrix, uniform in (0, scale]; row i of matrix `which` has a random stream of its own.
-pub(crate) fn uniform<T: Element>(rows: usize, k: usize, seed: u64, which: u64, scale: f64) -> Array2<T> {
+/// A rows×k matrix, uniform in (0, scale]; row i of matrix `which` (below 2²⁴) has a random stream of its own, so that no row depends on how
+/// many there are or who drew first.
+pub fn uniform<T: Element>(rows: usize, k: usize, seed: u64, which: u64, scale: f64) -> Array2<T> {
     let base = ChaCha8Rng::seed_from_u64(seed);
     let mut out = Array2::zeros((rows, k));
     for (i, mut row) in out.outer_iter_mut().enumerate() {

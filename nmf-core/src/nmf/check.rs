@@ -84,7 +84,7 @@ pub(super) fn check_penalty(p: &Penalty, kind: SolverKind, loss: &Loss) -> Resul
     Ok(())
 }
 
-pub(super) fn check_fixed<T: Element>(
+pub(crate) fn check_fixed<T: Element>(
     what: &'static str,
     f: &ArrayView2<'_, T>,
     rows: usize,
