@@ -246,15 +246,13 @@ mod tests {
     fn genes_are_chosen_by_name_or_id_by_cells_and_by_variance() {
         let path = Path::new("x");
         let ids: Vec<String> = ["E1", "E2", "R3", "E4"].map(String::from).into();
+        let [both, ids_alone, none] = ["^E|^c$", "^E", "zz"].map(|re| Regex::new(re).unwrap());
         for t in tables() {
             let chosen = |c: &Choice<'_>| choose(&t, Some(&ids), c, path).unwrap();
             assert_eq!(chosen(&all()), [0, 1, 2, 3]);
             assert_eq!(chosen(&Choice { min_cells: 2, ..all() }), [0, 1, 3]);
-            let pattern = Regex::new("^E|^c$").unwrap();
-            assert_eq!(chosen(&Choice { pattern: Some(&pattern), ..all() }), [0, 1, 2, 3]);
-            let pattern = Regex::new("^E").unwrap();
-            assert_eq!(chosen(&Choice { pattern: Some(&pattern), ..all() }), [0, 1, 3]);
-            let none = Regex::new("zz").unwrap();
+            assert_eq!(chosen(&Choice { pattern: Some(&both), ..all() }), [0, 1, 2, 3]);
+            assert_eq!(chosen(&Choice { pattern: Some(&ids_alone), ..all() }), [0, 1, 3]);
             let e = choose(&t, Some(&ids), &Choice { pattern: Some(&none), ..all() }, path).unwrap_err();
             assert!(e.code() == 2 && e.message().contains("\"E1\""), "{}", e.message());
             assert!(choose(&t, None, &Choice { min_cells: 9, ..all() }, path).is_err());
