@@ -21,7 +21,7 @@ const MOST_DENSE_BYTES: u64 = 8 << 30;
     after_help = "Examples:\n  nmf-cli convert counts.mtx.gz counts.npz\n  nmf-cli convert table.csv table.npy --precision f32"
 )]
 pub(crate) struct ConvertArgs {
-    /// The matrix: .npy, .npz, .mtx, .mtx.gz, .csv, .tsv, or a 10x folder
+    /// The matrix: .npy, .npz, .mtx, .mtx.gz, .csv, .tsv, .h5ad (FILE:layers/NAME for another matrix in it), or a 10x folder
     pub(crate) input: PathBuf,
     /// File to write; an existing one is replaced
     pub(crate) output: PathBuf,

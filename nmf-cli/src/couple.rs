@@ -157,7 +157,7 @@ impl Job<'_> {
         let mut errors = Vec::new();
         for r in all {
             let held = &self.matrices[r].held;
-            if held.is_empty() || fit.stopped() == Stopped::Interrupted {
+            if held.is_empty() || fit.stopped() == Stopped::Interrupted || guard.stopping() {
                 errors.push(None);
                 continue;
             }
@@ -165,7 +165,15 @@ impl Job<'_> {
             let name = &self.spec.matrices[r].name;
             let alone = match self.matrices.len() {
                 1 => coupled,
-                _ => Errors::of(&self.fit(b, &pairs, &[r], &format!("{name} alone"), &guard)?, self, r),
+                _ => {
+                    let fit = self.fit(b, &pairs, &[r], &format!("{name} alone"), &guard)?;
+                    // half a fit is nothing to compare with
+                    if guard.stopping() {
+                        errors.push(None);
+                        continue;
+                    }
+                    Errors::of(&fit, self, r)
+                }
             };
             errors.push(Some((coupled, alone)));
         }

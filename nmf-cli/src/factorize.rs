@@ -42,7 +42,7 @@ use std::time::Instant;
         --max-iter asks for."
 )]
 pub(crate) struct FactorizeArgs {
-    /// X, m×n: .npy, .npz (an array or scipy.sparse), .mtx, .mtx.gz, .csv, .tsv, or a 10x folder
+    /// X, m×n: .npy, .npz (an array or scipy.sparse), .mtx, .mtx.gz, .csv, .tsv, .h5ad (FILE:layers/NAME for another matrix in it), or a 10x folder
     pub(crate) input: PathBuf,
     /// Folder for W.npy (m×k; with --shifts m×k×L), H.npy (k×n), fit.json and the names of rows and columns
     #[arg(short, long, value_name = "DIR")]

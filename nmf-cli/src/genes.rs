@@ -11,7 +11,7 @@ use crate::args::Global;
 use crate::checkpoint::CheckpointOptions;
 use crate::failure::Failure;
 use crate::fit_options::FitOptions;
-use crate::input::InputOptions;
+use crate::input::{InputOptions, keep_inputs};
 use crate::known::Known;
 use crate::report::ReportOptions;
 use crate::session::{self, Engine, on_engine};
@@ -112,6 +112,10 @@ pub(crate) fn run(args: &GenesArgs, global: &Global) -> Result<(), Failure> {
     if let Some(dir) = &args.output {
         // where nothing can be written, say so before the work, not after it
         nmf_io::Staging::new(dir)?;
+        keep_inputs(dir, &files::NAMES.map(String::from), &[&args.input])?;
+    }
+    if args.input_options.floor.is_some() {
+        return Err(Failure::usage("--floor: with it every gene would be on in every cell; leave it out"));
     }
     args.report.check_beside(args.output.as_deref())?;
     let checkpoint = args.checkpoint.open(global)?;

@@ -23,7 +23,7 @@ use nmf_core::{Backend, Element, Stopped};
 use nmf_image::{Errors, LowRank, Scaling, Stored};
 use nmf_io::Table;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub(crate) use input::read_pictures_for_model;
 use input::{Pictures, load};
@@ -186,11 +186,10 @@ impl ImagesArgs {
             let what = output.display().to_string();
             crate::input::keep_apart(&[("the input", &self.input), (&what, &output)])?;
         }
-        let same = |dir: &Path| self.input.is_dir() && dir.canonicalize().ok() == self.input.canonicalize().ok();
-        match self.output.iter().chain(&self.report.plots).find(|dir| same(dir)) {
-            Some(dir) => Err(Failure::file(dir, "the folder of the pictures, which outputs would join; name another")),
-            None => Ok(()),
+        if let (Some(dir), Some(plots)) = (&self.output, &self.report.plots) {
+            crate::input::keep_apart(&[("-o", dir), ("--plots", plots)])?;
         }
+        self.output.iter().chain(&self.report.plots).try_for_each(|dir| crate::input::keep_outside(&self.input, dir))
     }
 
     /// The ranks besides k.

@@ -157,6 +157,21 @@ pub(crate) fn keep_inputs(dir: &Path, outputs: &[String], inputs: &[&Path]) -> R
     Ok(())
 }
 
+/// Refuses a folder of outputs that is the folder of the inputs or lies in it: they would be read as inputs the next time.
+pub(crate) fn keep_outside(input: &Path, dir: &Path) -> Result<(), Failure> {
+    // a folder that is not there yet is known by the nearest one above it
+    let there = dir
+        .ancestors()
+        .map(|a| if a == Path::new("") { Path::new(".") } else { a })
+        .find_map(|a| a.canonicalize().ok());
+    match (input.is_dir(), input.canonicalize().ok(), there) {
+        (true, Some(input), Some(there)) if there.starts_with(&input) => {
+            Err(Failure::file(dir, "the folder of the input or one in it, which outputs would join; name another"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Refuses an output in a folder that does not exist, before the work instead of after it.
 pub(crate) fn check_output_folder(output: &Path) -> Result<(), Failure> {
     match output.parent() {

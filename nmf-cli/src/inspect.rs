@@ -20,7 +20,7 @@ use std::path::PathBuf;
     after_help = "Example: nmf-cli inspect counts.npz -k 20 --loss kl"
 )]
 pub(crate) struct InspectArgs {
-    /// The matrix: .npy, .npz, .mtx, .mtx.gz, .csv, .tsv, or a 10x folder
+    /// The matrix: .npy, .npz, .mtx, .mtx.gz, .csv, .tsv, .h5ad (FILE:layers/NAME for another matrix in it), or a 10x folder
     pub(crate) input: PathBuf,
     /// Rank the estimates are for
     #[arg(short = 'k', long, value_name = "K", default_value_t = 10)]

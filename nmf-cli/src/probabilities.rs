@@ -7,7 +7,7 @@ mod show;
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::fit_options::FitOptions;
-use crate::input::{InputOptions, keep_apart};
+use crate::input::{InputOptions, keep_apart, keep_inputs};
 use crate::known::Known;
 use crate::report::ReportOptions;
 use crate::session::{self, Engine, on_engine};
@@ -34,7 +34,7 @@ use std::time::Instant;
         empty field)."
 )]
 pub(crate) struct ProbabilitiesArgs {
-    /// X, m×n: .npy, .npz (an array or scipy.sparse), .mtx, .mtx.gz, .csv, .tsv, or a 10x folder
+    /// X, m×n: .npy, .npz (an array or scipy.sparse), .mtx, .mtx.gz, .csv, .tsv, .h5ad (FILE:layers/NAME for another matrix in it), or a 10x folder
     pub(crate) input: PathBuf,
     /// Folder for rows.tsv, cols.tsv and joint.tsv; with -k also for the model (W.npy, H.npy, fit.json), components.tsv, the distributions of and
     /// over components (row_given_component.tsv, component_given_row.tsv, and so for columns) and blocks.svg
@@ -103,6 +103,11 @@ pub(crate) fn run(args: &ProbabilitiesArgs, global: &Global) -> Result<(), Failu
     check(args)?;
     if let Some(dir) = &args.output {
         Staging::new(dir)?;
+        keep_inputs(dir, &files::NAMES.map(String::from), &[&args.input])?;
+        if args.fit.rank == NO_RANK.1 && dir.join("fit.json").exists() {
+            let message = "holds a model, which the tables of another run would not fit; name another folder";
+            return Err(Failure::file(dir, message));
+        }
     }
     let mut files: Vec<(&str, &Path)> = vec![("the input", &args.input)];
     files.extend(args.report.report.iter().map(|p| ("--report", p.as_path())));

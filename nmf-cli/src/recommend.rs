@@ -35,7 +35,8 @@ use std::time::Instant;
         relevant; both are means over these users, gains are 0 or 1 and discounted by log2(1 + place)."
 )]
 pub(crate) struct RecommendArgs {
-    /// Ratings: text with a rating a line, or a matrix users × items (.npy, .npz, .mtx)
+    /// Text with a rating a line, or a matrix users × items (.npy, .npz, .mtx)
+    #[arg(value_name = "RATINGS")]
     pub(crate) input: PathBuf,
     /// Rank: number of components
     #[arg(short = 'k', long, value_name = "K", default_value_t = 40)]
@@ -68,7 +69,14 @@ pub(crate) struct RecommendArgs {
     #[arg(long, value_name = "FILE", help_heading = "Input")]
     pub(crate) items: Option<PathBuf>,
     /// Columns of the item and its name in --items
-    #[arg(long, value_name = "ITEM,NAME", value_delimiter = ',', default_value = "1,2", help_heading = "Input")]
+    #[arg(
+        long,
+        value_name = "ITEM,NAME",
+        value_delimiter = ',',
+        default_value = "1,2",
+        requires = "items",
+        help_heading = "Input"
+    )]
     pub(crate) items_columns: Vec<Column>,
     /// Held-out ratings, in the format of RATINGS
     #[arg(long, value_name = "FILE", conflicts_with = "holdout", help_heading = "Measures")]
@@ -110,7 +118,7 @@ pub(crate) struct RecommendArgs {
     #[arg(long, value_name = "ITEM", help_heading = "Results")]
     pub(crate) similar: Option<String>,
     /// Similar items must have this many ratings: the factors of an item with few say little
-    #[arg(long, default_value_t = 20, value_name = "N", help_heading = "Results")]
+    #[arg(long, default_value_t = 20, value_name = "N", requires = "similar", help_heading = "Results")]
     pub(crate) min_ratings: usize,
 }
 
@@ -169,6 +177,8 @@ struct Found {
     names: Names,
     known: Known,
     model: RatingModel,
+    /// Seconds from the start of the fit to the end of each iteration.
+    times: Vec<f64>,
     options: RatingOptions,
     measures: Option<measure::Measures>,
     interrupted: bool,
@@ -198,16 +208,18 @@ pub(crate) fn run(args: &RecommendArgs, global: &Global) -> Result<(), Failure> 
     }
     drop(wheel);
     let load_seconds = clock.elapsed().as_secs_f64();
+    check_memory(args, names.users.len(), names.items.len())?;
     // a name that is not there is told before the work
     let user = args.user.as_deref().map(|name| names.user(name)).transpose()?;
     let similar = args.similar.as_deref().map(|name| names.item(name)).transpose()?;
     let guard = Interruptible::new();
     let (title, options) = (format!("k = {}", args.rank), args.options());
     let clock = Instant::now();
-    let (model, interrupted) = pool.install(|| fit(args, (&names, &known), &options, global, &title, &guard))?;
+    let (model, times, interrupted) = pool.install(|| fit(args, (&names, &known), &options, global, &title, &guard))?;
     let seconds = clock.elapsed().as_secs_f64();
-    let measures = pool.install(|| measure::measures(args, &known, &model, &options))?;
-    let found = Found { names, known, model, options, measures, interrupted, load_seconds, seconds, threads };
+    let measures = pool.install(|| measure::measures(args, &known, &model, &options, &guard))?;
+    let interrupted = interrupted || guard.stopping();
+    let found = Found { names, known, model, times, options, measures, interrupted, load_seconds, seconds, threads };
     let shown = report::Shown {
         user: user.map(|u| (u, rank::top(&found, u, args.top))),
         similar: similar.map(|i| (i, rank::similar(&found, i, args.top, args.min_ratings))),
@@ -226,6 +238,23 @@ pub(crate) fn run(args: &RecommendArgs, global: &Global) -> Result<(), Failure> 
         return Err(Failure::interrupted(format!("stopped after {done} iterations{saved}")));
     }
     Ok(())
+}
+
+/// Refuses factors that memory does not hold: those of the fit, and its copies.
+fn check_memory(args: &RecommendArgs, users: usize, items: usize) -> Result<(), Failure> {
+    let needed = 2.0 * 8.0 * (users as f64 + items as f64) * args.rank as f64;
+    match session::available_bytes().filter(|free| needed > *free) {
+        None => Ok(()),
+        Some(free) => {
+            let gib = |b: f64| b / f64::from(1 << 30);
+            Err(Failure::usage(format!(
+                "-k {}: factors of {users} users and {items} items need about {:.1} GiB of memory, {:.1} GiB are free: take fewer components",
+                args.rank,
+                gib(needed),
+                gib(free)
+            )))
+        }
+    }
 }
 
 /// Refuses what cannot be honoured.
@@ -251,6 +280,9 @@ fn check(args: &RecommendArgs, global: &Global) -> Result<(), Failure> {
     if args.top == 0 {
         return refuse("--top 0 is not accepted: at least one item".into());
     }
+    if read::is_matrix(args) && (args.separator.is_some() || args.header || args.no_header) {
+        return refuse("--separator, --header and --no-header are for lines of text; RATINGS is a matrix".into());
+    }
     if global.backend() == BackendChoice::Gpu {
         return refuse("--backend gpu: ratings are fitted on the CPU; leave it out or use --backend cpu".into());
     }
@@ -263,7 +295,7 @@ fn check(args: &RecommendArgs, global: &Global) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The model, and whether Ctrl-C ended it.
+/// The model, the seconds at which its iterations ended, and whether Ctrl-C ended it.
 fn fit(
     args: &RecommendArgs,
     (names, known): (&Names, &Known),
@@ -271,9 +303,11 @@ fn fit(
     global: &Global,
     title: &str,
     guard: &Interruptible,
-) -> Result<(RatingModel, bool), Failure> {
+) -> Result<(RatingModel, Vec<f64>, bool), Failure> {
     let counter = Counter::new(global, title, options.max_iter);
+    let (clock, mut times) = (Instant::now(), Vec::new());
     let mut watch = |_: usize, objective: f64| {
+        times.push(clock.elapsed().as_secs_f64());
         counter.step(&format!("objective {}", text::number(objective)));
         if guard.stopping() { Flow::Stop } else { Flow::Continue }
     };
@@ -287,7 +321,7 @@ fn fit(
         e => Failure::matrix(&args.input, e),
     };
     let model = ratings::fit(&known.train, options, &mut watch).map_err(explain)?;
-    Ok((model, guard.stopping()))
+    Ok((model, times, guard.stopping()))
 }
 
 /// Users × items of the training ratings.

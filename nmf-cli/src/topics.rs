@@ -12,6 +12,7 @@ use crate::args::Global;
 use crate::checkpoint::CheckpointOptions;
 use crate::failure::Failure;
 use crate::fit_options::FitOptions;
+use crate::input::{keep_inputs, keep_outside};
 use crate::known::Known;
 use crate::progress::spinner;
 use crate::report::ReportOptions;
@@ -65,7 +66,7 @@ pub(crate) struct TopicsArgs {
     /// Names of topics: phrases (a pair of neighbouring words first, if there is one; the documents are read once more) or words
     #[arg(long, value_enum, default_value = "phrases", value_name = "KIND")]
     pub(crate) labels: Labels,
-    /// Also show this document: its words, their counts and weights, and its topics (a name, the end of a path, or #12)
+    /// Also show this document: its words with their counts, and its topics (a name, the end of a path, or #12)
     #[arg(long, value_name = "DOC")]
     pub(crate) show: Option<String>,
     /// Find no topics but the shares of those of --model in these documents; what else can be given: -o, --format,
@@ -132,6 +133,12 @@ pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
     }
 }
 
+/// Refuses to write into the documents, or over them.
+fn keep_corpus(corpus: &Path, dir: &Path) -> Result<(), Failure> {
+    keep_inputs(dir, &files::NAMES.map(String::from), &[corpus])?;
+    keep_outside(corpus, dir)
+}
+
 /// Finds topics.
 fn find(args: &TopicsArgs, corpus: &Path, global: &Global) -> Result<(), Failure> {
     let precision = global.read_precision()?;
@@ -148,6 +155,7 @@ fn find(args: &TopicsArgs, corpus: &Path, global: &Global) -> Result<(), Failure
     if let Some(dir) = &args.output {
         // where nothing can be written, say so before the work, not after it
         nmf_io::Staging::new(dir)?;
+        keep_corpus(corpus, dir)?;
     }
     args.report.check_beside(args.output.as_deref())?;
     let checkpoint = args.checkpoint.open(global)?;

@@ -52,6 +52,13 @@ pub(crate) struct Rule {
     observed: Observed,
 }
 
+/// The units of a model of `genes`, where they are not the counts themselves.
+fn normalized_genes(model: &Model) -> Option<String> {
+    let text = std::fs::read_to_string(model.dir.join("genes.json")).ok()?;
+    let made: Value = serde_json::from_str(&text).ok()?;
+    made.get("normalize").and_then(Value::as_str).filter(|units| *units != "counts").map(str::to_string)
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &TransformArgs, global: &Global) -> Result<(), Failure> {
     let precision = global.read_precision()?;
@@ -60,6 +67,12 @@ pub(crate) fn run(args: &TransformArgs, global: &Global) -> Result<(), Failure> 
     let model = Model::load(&args.model)?;
     if model.fit.get("model").and_then(Value::as_str) == Some("ratings") {
         let message = "a model of ratings, whose biases and penalties transform does not know; models of factorize and topics are accepted";
+        return Err(Failure::file(&args.model, message));
+    }
+    if let Some(units) = normalized_genes(&model) {
+        let message = format!(
+            "a model of genes in units of {units}, which transform does not make: use `genes --normalize counts`"
+        );
         return Err(Failure::file(&args.model, message));
     }
     let rule = Rule::of(&model, args.input_options.stored_only)?;

@@ -7,8 +7,8 @@ mod score;
 use crate::args::Global;
 use crate::estimate::{Needs, Work};
 use crate::failure::Failure;
-use crate::input::keep_apart;
-use crate::progress::spinner;
+use crate::input::{keep_apart, keep_inputs};
+use crate::progress::{Interruptible, spinner};
 use crate::report::ReportOptions;
 use crate::session::{Engine, on_engine};
 use crate::text;
@@ -90,6 +90,8 @@ pub(crate) fn run(args: &UnmixArgs, global: &Global) -> Result<(), Failure> {
     if let Some(dir) = &args.output {
         // where nothing can be written, say so before the work, not after it
         nmf_io::Staging::new(dir)?;
+        let inputs: Vec<&Path> = std::iter::once(&args.cube).chain(&args.reference).map(PathBuf::as_path).collect();
+        keep_inputs(dir, &report::FILES.map(String::from), &inputs)?;
     }
     args.report.check_beside(args.output.as_deref())?;
     let clock = Instant::now();
@@ -132,7 +134,8 @@ pub(crate) fn run(args: &UnmixArgs, global: &Global) -> Result<(), Failure> {
     };
     let mut engine = Engine::open(global, &work)?;
     on_engine!(&mut engine, loaded, |b, table| {
-        let found = Unmixed::find(b, table.matrix.view(), shape, args, load_seconds, global)?;
+        let guard = Interruptible::new();
+        let found = Unmixed::find(b, table.matrix.view(), shape, args, load_seconds, (global, &guard))?;
         let score = reference.as_ref().map(|r| r.score(&found));
         if let Some(dir) = &args.output {
             report::save(dir, &found)?;
@@ -141,10 +144,15 @@ pub(crate) fn run(args: &UnmixArgs, global: &Global) -> Result<(), Failure> {
             args.report.write(report::page(args, &found, score.as_ref()))?;
         }
         if global.json {
-            text::print_json(&Value::Object(report::json(&found, score.as_ref())))
+            text::print_json(&Value::Object(report::json(&found, score.as_ref())))?;
         } else {
             let told = report::told(args, &found, score.as_ref(), global.verbose);
-            text::print(&(told + &args.report.told()))
+            text::print(&(told + &args.report.told()))?;
+        }
+        match (guard.stopping(), &args.output) {
+            (false, _) => Ok(()),
+            (true, Some(dir)) => Err(Failure::interrupted(format!("what there is was saved in {}", dir.display()))),
+            (true, None) => Err(Failure::interrupted("nothing was saved, for want of -o DIR")),
         }
     })
 }

@@ -247,3 +247,24 @@ fn attributes_help_on_movielens() {
     assert_eq!(ratings["few_entries"].as_u64(), Some(1373));
     assert_eq!(json["modes"].as_array().map(Vec::len), Some(6));
 }
+
+#[test]
+fn masks_and_held_out_entries_are_checked() {
+    let place = Place::new();
+    place.write("g.csv", "item,a,b\ni1,1,2\ni2,3,1\ni3,2,5\n");
+    let spec = |more: &str| {
+        format!("k = 1\n[[matrix]]\nname = \"g\"\nfile = \"g.csv\"\nrows = \"item\"\ncols = \"genre\"\n{more}\n")
+    };
+    for (mask, words) in [
+        ("item,a,b\ni3,1,0\ni2,1,1\ni1,1,1\n", &["mask.csv", "rows", "other names"][..]),
+        ("item,a,b\ni1,1,0.5\ni2,1,1\ni3,1,1\n", &["mask.csv", "0.5", "known"]),
+    ] {
+        place.write("mask.csv", mask);
+        place.write("s.toml", spec("mask = \"mask.csv\""));
+        place.run("couple s.toml -o out").fails(2, words);
+    }
+    place.write("t.mtx", "%%MatrixMarket matrix coordinate real general\n3 2 1\n1 1 nan\n");
+    place.write("s.toml", spec("test = \"t.mtx\""));
+    place.run("couple s.toml -o out").fails(2, &["t.mtx"]);
+    assert!(!place.path("out").exists());
+}

@@ -142,3 +142,13 @@ fn what_cannot_be_read_as_probabilities_is_refused() {
     }
     assert_eq!(place.list(), ["neg.csv", "x.csv", "zero.csv"]);
 }
+
+#[test]
+fn results_replace_no_inputs_and_mix_with_no_others() {
+    let place = Place::new();
+    let (x, ..) = planted(12, 9);
+    place.matrix("x.npy", &x);
+    place.run("probabilities x.npy -k 2 -o m").ok();
+    place.run("probabilities m/joint.tsv -o m --no-header").fails(2, &["joint.tsv"]);
+    place.run("probabilities x.npy -o m").fails(2, &["m", "model"]);
+}

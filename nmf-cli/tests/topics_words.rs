@@ -202,3 +202,22 @@ fn the_defaults_find_the_groups_of_twenty_newsgroups() {
     assert!(number(&json, "nmi") >= 0.43, "{}", json["nmi"]);
     assert!(number(&json, "coherence") >= 0.385, "{}", json["coherence"]);
 }
+
+#[test]
+fn results_replace_no_documents() {
+    let place = Place::new();
+    place.write("c.tsv", corpus());
+    place.run(&format!("topics c.tsv {OPTIONS} -o m")).ok();
+    let before = std::fs::read(place.path("m/documents.tsv")).unwrap();
+    place.run("topics m/documents.tsv -k 2 --text-column document -o m").fails(2, &["documents.tsv"]);
+    place.run("topics --classify m/documents.tsv --model m --text-column document -o m").fails(2, &["documents.tsv"]);
+    assert_eq!(std::fs::read(place.path("m/documents.tsv")).unwrap(), before);
+    std::fs::create_dir(place.path("texts")).unwrap();
+    for i in 0..4 {
+        place.write(&format!("texts/{i}.txt"), corpus());
+    }
+    for dir in ["texts", "texts/topics"] {
+        place.run(&format!("topics texts -k 1 --max-df 1.0 -o {dir}")).fails(2, &["texts", "would join"]);
+    }
+    assert_eq!(list(&place.path("texts")).len(), 4);
+}

@@ -41,7 +41,7 @@ fn planted_spectra_and_abundances_are_found() {
     let (cube, shares, spectra) = scene();
     nmf_io::write_npy(&place.path("cube.npy"), cube.view()).unwrap();
     let json = place.run("unmix cube.npy -k 3 -o u --json").ok().json();
-    assert_eq!((number(&json, "rows"), number(&json, "cols"), number(&json, "bands")), (14.0, 11.0, 20.0));
+    assert_eq!((number(&json, "height"), number(&json, "width"), number(&json, "bands")), (14.0, 11.0, 20.0));
     let pixels: Vec<String> = json["endmembers"].as_array().unwrap().iter().map(|e| e["pixel"].to_string()).collect();
     for pure in ["[2,3]", "[9,1]", "[12,8]"] {
         assert!(pixels.iter().any(|p| p == pure), "{pixels:?}");
@@ -120,4 +120,16 @@ fn the_samson_picture_beside_its_reference() {
     matched.sort_unstable();
     assert_eq!(matched, [0, 1, 2]);
     assert!(number(&json, "rmse") < 0.07 && number(&json, "spectral_angle") < 0.1, "{json}");
+}
+
+#[test]
+fn results_replace_no_inputs() {
+    let place = Place::new();
+    let (cube, ..) = scene();
+    nmf_io::write_npy(&place.path("cube.npy"), cube.view()).unwrap();
+    place.run("unmix cube.npy -k 5 -o u").ok();
+    place.run("unmix u/abundances.npy -k 2 -o u").fails(2, &["abundances.npy"]);
+    place.run("unmix cube.npy -k 3 -o u").ok();
+    let maps = list(&place.path("u")).iter().filter(|n| n.starts_with("abundance-")).count();
+    assert_eq!(maps, 3, "maps of the older result are gone");
 }

@@ -171,7 +171,8 @@ impl Separator {
     }
 
     fn read(&self, lines: &mut Lines<'_, impl io::BufRead>, record: &mut Record) -> Result<bool> {
-        if let Separator::Byte(byte) = self {
+        // in tables with tabs or bars, quotes are ordinary characters
+        if let Separator::Byte(byte @ (b',' | b';')) = self {
             return record.read(lines, *byte);
         }
         loop {
@@ -184,6 +185,7 @@ impl Separator {
             }
             match self {
                 Separator::Text(text) => record.set(split(line, text).into_iter()),
+                Separator::Byte(byte) => record.set(split(line, &[*byte]).into_iter()),
                 _ => record.set(line.split(u8::is_ascii_whitespace).filter(|f| !f.is_empty())),
             }
             record.line = lines.number();

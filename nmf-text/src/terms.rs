@@ -23,6 +23,8 @@ pub(crate) struct Terms {
     segmenter: Segmenter,
     /// Words of scripts with spaces.
     tokenizer: Tokenizer,
+    /// Lower-case as Turkish does.
+    turkish: bool,
     lowercase: bool,
     stems: Option<Stems>,
     ngrams: usize,
@@ -38,6 +40,14 @@ pub(crate) struct Gathered {
     pub(crate) stopped: u64,
 }
 
+/// Words with combining marks inside, where marks are part of the spelling (Devanagari, Arabic with vowels); elsewhere the default is that
+/// of scikit-learn, which splits at them.
+const WITH_MARKS: &str = r"[\p{L}\p{N}_][\p{L}\p{N}\p{M}_]+";
+
+fn with_marks(language: Language) -> Option<&'static str> {
+    matches!(language.code(), "none" | "ar").then_some(WITH_MARKS)
+}
+
 impl Terms {
     pub(crate) fn new(options: &TextOptions) -> Result<Self> {
         let segmenter = match options.language {
@@ -47,7 +57,8 @@ impl Terms {
         };
         Ok(Terms {
             segmenter,
-            tokenizer: Tokenizer::new(options.token_pattern.as_deref())?,
+            tokenizer: Tokenizer::new(options.token_pattern.as_deref().or_else(|| with_marks(options.language)))?,
+            turkish: options.language.code() == "tr",
             lowercase: options.lowercase,
             stems: options.language.stemmer().filter(|_| options.stem).map(Stems::new),
             ngrams: options.ngrams,
@@ -69,7 +80,10 @@ impl Terms {
             text = text.nfkc().collect();
         }
         if self.lowercase {
-            if text.is_ascii() {
+            if self.turkish {
+                // I and İ are two letters there, with and without a dot
+                text = text.replace('I', "ı").replace('İ', "i").to_lowercase();
+            } else if text.is_ascii() {
                 text.make_ascii_lowercase();
             } else {
                 text = text.to_lowercase();
@@ -111,11 +125,16 @@ impl Terms {
                 met.stopped += 1;
                 return;
             }
+            let stem = stems.as_mut().map_or(word, |s| s.of(word));
+            // of some words, such as a run of lengthening strokes, nothing is left
+            if stem.is_empty() {
+                return;
+            }
             if !joined.is_empty() {
                 joined.push(' ');
             }
             let start = joined.len();
-            joined.push_str(stems.as_mut().map_or(word, |s| s.of(word)));
+            joined.push_str(stem);
             places.push((start, joined.len()));
         });
         (self.joined, self.places, self.stems) = (joined, places, stems);

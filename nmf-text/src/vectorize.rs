@@ -8,6 +8,7 @@ use crate::message;
 use crate::options::{TextOptions, Weighting};
 use crate::terms::Terms;
 use nmf_core::Sparse;
+use std::collections::HashSet;
 use std::path::Path;
 
 const DROPPED: u32 = u32::MAX;
@@ -19,6 +20,8 @@ pub struct VectorizerBuilder {
     options: TextOptions,
     terms: Terms,
     interner: Interner,
+    /// As they are sought, normalized.
+    stop_words: HashSet<String>,
     /// The first words are a fixed vocabulary of this length, if there is one.
     fixed: Option<(usize, Option<Vec<f64>>)>,
     /// Words from the vocabulary's end to here are stop words.
@@ -49,14 +52,18 @@ impl VectorizerBuilder {
     fn start(options: TextOptions, mut interner: Interner, fixed: Option<(usize, Option<Vec<f64>>)>) -> Result<Self> {
         options.check()?;
         let terms = Terms::new(&options)?;
+        let mut stop_words = HashSet::new();
         for word in options.stop_words.words() {
-            interner.intern(&terms.normalize(word.to_string()));
+            let word = terms.normalize(word.to_string());
+            interner.intern(&word);
+            stop_words.insert(word);
         }
         let words = interner.len();
         Ok(VectorizerBuilder {
             options,
             terms,
             interner,
+            stop_words,
             fixed,
             stop_end: words,
             df: vec![0; words],
@@ -91,9 +98,11 @@ impl VectorizerBuilder {
         }
         let text = self.terms.normalize(scratch);
         let stops = self.fixed.as_ref().map_or(0, |(n, _)| *n)..self.stop_end;
-        let learn = self.fixed.is_none();
+        let (learn, by_terms) = (self.fixed.is_none(), !self.terms.are_words());
         let mut full = false;
-        let Self { terms, interner, current, touched, df, totals, packed, tokens, stopped, unknown, .. } = &mut *self;
+        let Self {
+            terms, interner, stop_words, current, touched, df, totals, packed, tokens, stopped, unknown, ..
+        } = &mut *self;
         let mut count = |interner: &mut Interner, term: &str, is_word: bool| {
             let id = if learn { interner.intern(term) } else { interner.get(term) };
             let Some(id) = id else {
@@ -102,7 +111,8 @@ impl VectorizerBuilder {
                 return;
             };
             let at = id as usize;
-            if stops.contains(&at) {
+            // stems and n-grams are made of words that are none
+            if stops.contains(&at) && !(learn && by_terms) {
                 *stopped += u64::from(is_word);
                 return;
             }
@@ -117,13 +127,13 @@ impl VectorizerBuilder {
             }
             *count = count.saturating_add(1);
         };
-        if terms.are_words() {
+        if !by_terms {
             terms.each_word(&text, |word| {
                 *tokens += 1;
                 count(interner, word, true);
             });
         } else {
-            let met = terms.gather(&text, |w| interner.get(w).is_some_and(|id| stops.contains(&(id as usize))));
+            let met = terms.gather(&text, |w| stop_words.contains(w));
             *tokens += met.tokens;
             terms.each_term(|term, is_word| count(interner, term, is_word));
             *stopped += met.stopped;
@@ -161,7 +171,8 @@ impl VectorizerBuilder {
         let n = self.names.len() as u64;
         let (low, high) = (self.options.min_df.of(n), self.options.max_df.of(n));
         let mut kept: Vec<u32> = Vec::new();
-        for (id, &df) in self.df.iter().enumerate().skip(self.stop_end) {
+        // a stop word is in documents only as the stem of another
+        for (id, &df) in self.df.iter().enumerate().filter(|(id, df)| *id >= self.stop_end || **df > 0) {
             stats.words += 1;
             if f64::from(df) > high {
                 stats.above_max_df += 1;

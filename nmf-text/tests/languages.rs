@@ -123,3 +123,25 @@ fn models_of_before_languages_are_read() {
         assert!(TextModel::from_json(&bad).unwrap_err().to_string().contains(field), "{field}");
     }
 }
+
+#[test]
+fn words_keep_their_marks_and_their_dots() {
+    let c =
+        count(&["हिन्दी भाषा में लिखी किताब"], &TextOptions { language: Language::None, ..Default::default() }).unwrap();
+    for word in ["हिन्दी", "भाषा", "किताब"] {
+        assert!(c.vocabulary.iter().any(|w| w == word), "{word}: {:?}", c.vocabulary);
+    }
+    let turkish = TextOptions { language: "tr".parse().unwrap(), ..Default::default() };
+    let c = count(&["İzmir ISPARTA izmir ısparta"], &turkish).unwrap();
+    assert_eq!(c.document(0), [("izmir", 2.0), ("ısparta", 2.0)]);
+}
+
+#[test]
+fn stems_may_be_stop_words_but_not_empty() {
+    // bill, fire and show are on the list, these words are not
+    let c = count(&["bills firing shows the"], &TextOptions { stem: true, ..of(Language::English) }).unwrap();
+    assert_eq!(c.vocabulary, ["bill", "fire", "show"]);
+    let arabic: Language = "ar".parse().unwrap();
+    let c = count(&["ــــ كتاب ــــ"], &TextOptions { stem: true, ngrams: 2, ..of(arabic) }).unwrap();
+    assert!(c.vocabulary.len() == 1 && !c.vocabulary[0].is_empty(), "{:?}", c.vocabulary);
+}

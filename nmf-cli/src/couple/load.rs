@@ -245,9 +245,30 @@ fn align(
         None => None,
         Some(file) => {
             let known = nmf_io::read(file, &ReadOptions { precision: Some(Precision::F64), ..ReadOptions::default() })?;
-            let mut known = known.into_f64().matrix;
+            let mut table = known.into_f64();
             if m.transpose {
-                known = known.transpose();
+                table = table.transpose();
+            }
+            for (side, own, names) in
+                [("rows", &raw.names[0], &table.row_names), ("columns", &raw.names[1], &table.col_names)]
+            {
+                if own.is_some() && names.is_some() && own != names {
+                    let message =
+                        format!("its {side} have other names than those of matrix \"{}\", or another order", m.name);
+                    return Err(Failure::file(file, message));
+                }
+            }
+            let known = table.matrix;
+            let mut bad = None;
+            known.view().for_each(|i, j, v| {
+                if v != 0.0 && v != 1.0 {
+                    bad.get_or_insert((i, j, v));
+                }
+            });
+            if let Some((i, j, v)) = bad {
+                let message =
+                    format!("row {i}, column {j} (counted from 0) is {v}: a mask holds 1 (known) and 0 (unknown)");
+                return Err(Failure::file(file, message));
             }
             let ((r, c), (rows, cols)) = (known.dim(), raw.matrix.dim());
             if (r, c) != (rows, cols) {
@@ -258,7 +279,23 @@ fn align(
     };
     let covers = |at: &[u32], size: usize| at.len() == size;
     let all_named = covers(&at.0, dim.0) && covers(&at.1, dim.1);
-    if mask.is_none() && !all_named && matches!(raw.matrix, Matrix::Dense(_)) {
+    let is_dense = matches!(raw.matrix, Matrix::Dense(_));
+    if is_dense && !all_named {
+        // a dense matrix over whole modes, and its mask
+        let needed = 2.0 * 8.0 * dim.0 as f64 * dim.1 as f64;
+        if let Some(free) = crate::session::available_bytes().filter(|free| needed > *free) {
+            let gib = |b: f64| b / f64::from(1 << 30);
+            let message = format!(
+                "dense, over modes of {} and {} entries it takes about {:.1} GiB of memory, and {:.1} GiB are free: give it as a sparse matrix",
+                dim.0,
+                dim.1,
+                gib(needed),
+                gib(free)
+            );
+            return Err(Failure::file(&m.file, message));
+        }
+    }
+    if mask.is_none() && !all_named && is_dense {
         // rows and columns that a dense matrix does not have are unknown; what a sparse one does not store is zero
         let mut known = Array2::zeros(dim);
         at.0.iter().for_each(|i| at.1.iter().for_each(|j| known[[*i as usize, *j as usize]] = 1.0));
@@ -267,7 +304,18 @@ fn align(
     let mut aligned = Aligned { x: moved(raw.matrix, &at, dim), mask, held: Vec::new(), of_row: None };
     if let Some(test) = test {
         let at = place(&test)?;
-        moved(test.matrix, &at, dim).view().for_each(|i, j, v| aligned.held.push((i, j, v)));
+        let mut bad = None;
+        test.matrix.view().for_each(|i, j, v| {
+            if !v.is_finite() {
+                bad.get_or_insert((i, j, v));
+            }
+            aligned.held.push((at.0[i] as usize, at.1[j] as usize, v));
+        });
+        if let (Some((i, j, v)), Some(file)) = (bad, &m.test) {
+            let message =
+                format!("row {i}, column {j} (counted from 0) is {v}: held-out entries must be finite numbers");
+            return Err(Failure::file(file, message));
+        }
     }
     hold_out(m, &mut aligned, spec.seed, number, path)?;
     aligned.of_row = match (&aligned.x, &aligned.mask) {
@@ -346,6 +394,11 @@ fn hold_out(m: &MatrixSpec, a: &mut Aligned, seed: u64, number: usize, path: &Pa
             }
             a.held.iter().for_each(|(i, j, _)| known[[*i, *j]] = 0.0);
             *mask = Some(Matrix::Dense(known));
+        }
+        (Matrix::Sparse(_), Some(_)) => {
+            return refuse(
+                "holdout and test cannot be combined with a mask of a sparse matrix: take the unknown entries out of the file",
+            );
         }
         _ => {
             return refuse(

@@ -19,6 +19,20 @@ const PICTURED: usize = 200;
 /// Genes of each program in the picture.
 const GENES: usize = 4;
 
+/// Everything that `genes -o` writes.
+pub(super) const NAMES: [&str; 10] = [
+    "W.npy",
+    "H.npy",
+    "fit.json",
+    "rows.txt",
+    "cols.txt",
+    "genes.json",
+    "programs.tsv",
+    "usage.tsv",
+    "usage.svg",
+    "genes.svg",
+];
+
 /// What `genes` adds to a model.
 const FILES: [&str; 5] = ["genes.json", "programs.tsv", "usage.tsv", "usage.svg", "genes.svg"];
 

@@ -13,6 +13,24 @@ use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
 
+/// Everything that `probabilities -o` may write.
+pub(super) const NAMES: [&str; 14] = [
+    "W.npy",
+    "H.npy",
+    "fit.json",
+    "rows.txt",
+    "cols.txt",
+    "rows.tsv",
+    "cols.tsv",
+    "joint.tsv",
+    "row_given_component.tsv",
+    "col_given_component.tsv",
+    "component_given_row.tsv",
+    "component_given_col.tsv",
+    "components.tsv",
+    "blocks.svg",
+];
+
 /// Names in a line of components.tsv.
 const NAMED: usize = 10;
 

@@ -4,6 +4,7 @@ use super::rank::best;
 use super::read::{Entry, Known};
 use super::{RecommendArgs, dim};
 use crate::failure::Failure;
+use crate::progress::Interruptible;
 use nmf_core::Flow;
 use nmf_cpu::ratings::{self, RatingModel, RatingOptions, Ratings};
 use rayon::prelude::*;
@@ -41,6 +42,7 @@ pub(super) fn measures(
     known: &Known,
     model: &RatingModel,
     options: &RatingOptions,
+    guard: &Interruptible,
 ) -> Result<Option<Measures>, Failure> {
     let Some(test) = &known.test else { return Ok(None) };
     let train = &known.train;
@@ -50,8 +52,10 @@ pub(super) fn measures(
     let means: Vec<f64> = (0..dim(train).1).map(|i| mean(train.of_item(i).1).unwrap_or(train.mean())).collect();
     let biases_rmse = if options.biases && options.rank > 0 {
         let alone = RatingOptions { rank: 0, ..options.clone() };
-        let fitted = ratings::fit(train, &alone, &mut |_, _| Flow::Continue)?;
-        Some(errors(test, |e| clamped(&fitted, e)).0)
+        let mut watch = |_: usize, _: f64| if guard.stopping() { Flow::Stop } else { Flow::Continue };
+        let fitted = ratings::fit(train, &alone, &mut watch)?;
+        // half a fit is nothing to compare with
+        (!guard.stopping()).then(|| errors(test, |e| clamped(&fitted, e)).0)
     } else {
         None
     };

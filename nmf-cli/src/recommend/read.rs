@@ -137,6 +137,13 @@ pub(super) fn ratings(args: &RecommendArgs, global: &Global) -> Result<(Names, K
         (train, test) = (kept, Some(held));
     } else if let (Some(path), Some(entries)) = (&args.test, test.take()) {
         let entries = last_of_each(entries, path, global);
+        if let Some(e) = entries.iter().find(|e| !e.2.is_finite()) {
+            let message = format!(
+                "the rating {} of row {}, column {} (counted from 0): finite numbers are needed",
+                e.2, e.0, e.1
+            );
+            return Err(Failure::file(path, message));
+        }
         if entries.is_empty() {
             return Err(Failure::file(path, "it holds no rating"));
         }
@@ -157,7 +164,7 @@ pub(super) fn ratings(args: &RecommendArgs, global: &Global) -> Result<(Names, K
     Ok((Names { users: names.0, items: names.1, titles }, Known { train, test }))
 }
 
-fn is_matrix(args: &RecommendArgs) -> bool {
+pub(super) fn is_matrix(args: &RecommendArgs) -> bool {
     let name = args.input.to_string_lossy().to_lowercase();
     match args.format {
         Some(format) => format == FormatChoice::Matrix,

@@ -53,7 +53,11 @@ pub(super) fn json(args: &RecommendArgs, found: &Found, shown: Option<&Shown>) -
     let m = found.measures.as_ref();
     let ranking = m.and_then(|m| m.ranking);
     let popular = m.and_then(|m| m.popular);
-    let trace: Vec<Value> = found.model.objectives.iter().enumerate().map(|(i, v)| json!([i, v])).collect();
+    // the watch may or may not have been told of the start
+    let objectives = &found.model.objectives;
+    let started = objectives.len().saturating_sub(found.times.len());
+    let seconds = |i: usize| i.checked_sub(started).and_then(|i| found.times.get(i)).copied().unwrap_or(0.0);
+    let trace: Vec<Value> = objectives.iter().enumerate().map(|(i, v)| json!([i, seconds(i), v])).collect();
     let pairs = [
         ("model", json!("ratings")),
         ("users", json!(users)),

@@ -49,6 +49,7 @@ pub(super) fn run(args: &TopicsArgs, documents: &Path, model: &Path, global: &Gl
     if let Some(dir) = &args.output {
         // where nothing can be written, say so before the work, not after it
         Staging::new(dir)?;
+        super::keep_corpus(documents, dir)?;
     }
     let clock = Instant::now();
     let given = args.words.reading();

@@ -28,6 +28,25 @@ const WRITTEN: [&str; 10] = [
     "weights.svg",
 ];
 
+/// Everything that `topics -o` may write.
+pub(super) const NAMES: [&str; 15] = [
+    "W.npy",
+    "H.npy",
+    "fit.json",
+    "rows.txt",
+    "cols.txt",
+    "vocabulary.txt",
+    "text.json",
+    "topics.json",
+    "topics.tsv",
+    "documents.tsv",
+    "top_documents.tsv",
+    "similarity.tsv",
+    "weights.svg",
+    "classified.tsv",
+    "shares.tsv",
+];
+
 /// Documents in the picture.
 const PICTURED: usize = 100;
 

@@ -49,7 +49,7 @@ pub(crate) struct WordOptions {
     /// The same as --weighting tf-idf
     #[arg(long, conflicts_with = "weighting")]
     tfidf: bool,
-    /// Words to leave out: the list of a language (en), none, or a file with one a line [default: those of --language]
+    /// Words to leave out: the list of a language (en), none, or a file of words between white space (# begins a remark) [default: those of --language]
     #[arg(long, value_name = "FILE")]
     pub(crate) stop_words: Option<String>,
     /// Of messages with header lines, keep only these headers and the body

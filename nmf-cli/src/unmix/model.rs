@@ -4,7 +4,7 @@ use super::{Abundances, Shape, UnmixArgs};
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::fit_json::Report;
-use crate::progress::Watch;
+use crate::progress::{Interruptible, Watch};
 use crate::squared_error::squared_error;
 use ndarray::{Array2, Axis, s};
 use nmf_core::separable::pure_rows;
@@ -39,7 +39,7 @@ impl Unmixed {
         shape: Shape,
         args: &UnmixArgs,
         load_seconds: f64,
-        global: &Global,
+        (global, guard): (&Global, &Interruptible),
     ) -> Result<Unmixed, Failure> {
         let blame = |e| Failure::matrix(&args.cube, e);
         let MatrixRef::Dense(dense) = &x else {
@@ -54,7 +54,7 @@ impl Unmixed {
         let w = exact(b, x.reborrow(), &h).map_err(blame)?;
         let start = Start { w, h: h.t().as_standard_layout().into_owned() };
         let nmf = Nmf::new(k).init(Init::Custom(start)).solver(SolverKind::AHals).stop(stop).kkt(true);
-        let mut watch = Watch::new(global, "unmixing", None);
+        let mut watch = Watch::new(global, "unmixing", Some(guard));
         let fitted = nmf.fit_observed(b, x.reborrow(), &mut watch).map_err(blame)?;
         drop(watch);
         let error = squared_error(&x, &fitted.w(), &fitted.h(), Observed::All, global.threads);

@@ -13,6 +13,10 @@ use nmf_io::Staging;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
+/// What `unmix -o` writes beside the maps.
+pub(super) const FILES: [&str; 6] =
+    ["abundances.npy", "endmembers.tsv", "endmembers.svg", "W.npy", "H.npy", "fit.json"];
+
 /// Keys of `unmix`, then those of the factorization.
 pub(super) fn json(found: &Unmixed, score: Option<&Score>) -> Map<String, Value> {
     let (rows, cols, bands) = found.shape;
@@ -28,8 +32,8 @@ pub(super) fn json(found: &Unmixed, score: Option<&Score>) -> Map<String, Value>
     let angle = score.and_then(Score::angle);
     let mut map = Map::new();
     for (key, value) in [
-        ("rows", json!(rows)),
-        ("cols", json!(cols)),
+        ("height", json!(rows)),
+        ("width", json!(cols)),
         ("bands", json!(bands)),
         ("endmembers", Value::Array(endmembers)),
         ("rmse", json!(score.and_then(Score::mean_rmse))),
@@ -164,7 +168,17 @@ pub(super) fn save(dir: &Path, found: &Unmixed) -> Result<(), Failure> {
     for q in 0..k {
         out.bytes(&format!("abundance-{:02}.svg", q + 1), map(found, q).as_bytes())?;
     }
-    model::commit(out, &["abundances.npy", "endmembers.tsv", "endmembers.svg"])
+    model::commit(out, &FILES)?;
+    // maps of an older result with more endmembers
+    for q in k.. {
+        let path = dir.join(format!("abundance-{:02}.svg", q + 1));
+        if !path.is_file() {
+            return Ok(());
+        }
+        std::fs::remove_file(&path)
+            .map_err(|e| Failure::work(format!("{}: of an older result, cannot be removed: {e}", path.display())))?;
+    }
+    Ok(())
 }
 
 /// The report.
