@@ -40,9 +40,9 @@ pub(crate) struct Gathered {
     pub(crate) stopped: u64,
 }
 
-/// Words with combining marks inside, where marks are part of the spelling (Devanagari, Arabic with vowels); elsewhere the default is that
-/// of scikit-learn, which splits at them.
-const WITH_MARKS: &str = r"[\p{L}\p{N}_][\p{L}\p{N}\p{M}_]+";
+/// Words with combining marks inside, where these are part of the spelling (Devanagari, Arabic with vowels). The diacritics of Latin, Greek and
+/// Cyrillic (U+0300 to U+036F) split words, as they do in scikit-learn; elsewhere all marks do.
+const WITH_MARKS: &str = r"[\p{L}\p{N}_][\p{L}\p{N}_[\p{M}--[\u{300}-\u{36f}]]]+";
 
 fn with_marks(language: Language) -> Option<&'static str> {
     matches!(language.code(), "none" | "ar").then_some(WITH_MARKS)
