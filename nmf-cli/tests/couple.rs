@@ -263,8 +263,8 @@ fn masks_and_held_out_entries_are_checked() {
         place.write("s.toml", spec("mask = \"mask.csv\""));
         place.run("couple s.toml -o out").fails(2, words);
     }
-    place.write("t.mtx", "%%MatrixMarket matrix coordinate real general\n3 2 1\n1 1 nan\n");
-    place.write("s.toml", spec("test = \"t.mtx\""));
-    place.run("couple s.toml -o out").fails(2, &["t.mtx"]);
+    place.write("t.csv", "item,a,b\ni1,nan,1\n");
+    place.write("s.toml", spec("test = \"t.csv\""));
+    place.run("couple s.toml -o out").fails(2, &["t.csv"]);
     assert!(!place.path("out").exists());
 }
