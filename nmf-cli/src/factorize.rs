@@ -117,6 +117,9 @@ pub(crate) fn run(args: &FactorizeArgs, global: &Global) -> Result<(), Failure> 
     files.extend(args.output.iter().map(|p| ("-o", p.as_path())));
     files.extend(factors.iter().flat_map(|(w, h)| [("W.npy of -o", w.as_path()), ("H.npy of -o", h.as_path())]));
     keep_apart(&files)?;
+    if let Some(dir) = &args.output {
+        model::keep_inputs(dir, &[&args.input])?;
+    }
     args.report.check_beside(args.output.as_deref())?;
     let checkpoint = args.checkpoint.open(global)?;
     let clock = Instant::now();

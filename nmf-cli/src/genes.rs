@@ -11,8 +11,9 @@ use crate::args::Global;
 use crate::checkpoint::CheckpointOptions;
 use crate::failure::Failure;
 use crate::fit_options::FitOptions;
-use crate::input::{InputOptions, keep_inputs};
+use crate::input::InputOptions;
 use crate::known::Known;
+use crate::model;
 use crate::report::ReportOptions;
 use crate::session::{self, Engine, on_engine};
 use crate::solve::{Job, solve};
@@ -112,7 +113,7 @@ pub(crate) fn run(args: &GenesArgs, global: &Global) -> Result<(), Failure> {
     if let Some(dir) = &args.output {
         // where nothing can be written, say so before the work, not after it
         nmf_io::Staging::new(dir)?;
-        keep_inputs(dir, &files::NAMES.map(String::from), &[&args.input])?;
+        model::keep_inputs(dir, &[&args.input])?;
     }
     if args.input_options.floor.is_some() {
         return Err(Failure::usage("--floor: with it every gene would be on in every cell; leave it out"));

@@ -181,10 +181,11 @@ impl ImagesArgs {
 
     /// Refuses outputs in place of the pictures.
     fn keep_apart(&self) -> Result<(), Failure> {
-        let outputs = self.output.iter().flat_map(|dir| files::NAMES.iter().map(move |name| dir.join(name)));
-        for output in outputs.chain(self.report.report.clone()) {
-            let what = output.display().to_string();
-            crate::input::keep_apart(&[("the input", &self.input), (&what, &output)])?;
+        if let Some(dir) = &self.output {
+            crate::model::keep_inputs(dir, &[&self.input])?;
+        }
+        if let Some(report) = &self.report.report {
+            crate::input::keep_apart(&[("the input", &self.input), ("--report", report)])?;
         }
         if let (Some(dir), Some(plots)) = (&self.output, &self.report.plots) {
             crate::input::keep_apart(&[("-o", dir), ("--plots", plots)])?;

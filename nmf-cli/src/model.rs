@@ -14,6 +14,9 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Files that every model has.
+const ALWAYS: [&str; 3] = ["W.npy", "H.npy", "fit.json"];
+
 /// Files that a model may or may not have: those of an older one in the same folder are removed.
 const OPTIONAL: &[&str] = &[
     "rows.txt",
@@ -26,6 +29,8 @@ const OPTIONAL: &[&str] = &[
     "top_documents.tsv",
     "similarity.tsv",
     "weights.svg",
+    "classified.tsv",
+    "shares.tsv",
     "rows.tsv",
     "cols.tsv",
     "joint.tsv",
@@ -90,16 +95,17 @@ pub(crate) fn stage<T: Element>(
     Ok(())
 }
 
-/// Moves everything into place and removes what an older model left there and this one (`has`) does not. In a folder
-/// that held no model, files of these names are the user's own and stay.
-pub(crate) fn commit(out: Staging, has: &[&str]) -> Result<(), Failure> {
+/// Moves everything into place and removes what an older model left there and this one has not. In a folder that held no model, files
+/// of these names are the user's own and stay.
+pub(crate) fn commit(out: Staging) -> Result<(), Failure> {
     let dir = out.dir().to_path_buf();
-    let replaces = ["W.npy", "H.npy", "fit.json"].iter().all(|name| dir.join(name).exists());
+    let replaces = ALWAYS.iter().all(|name| dir.join(name).exists());
+    let written: Vec<PathBuf> = out.names().map(Path::to_path_buf).collect();
     out.commit()?;
     if !replaces {
         return Ok(());
     }
-    for name in OPTIONAL.iter().filter(|name| !has.contains(name)) {
+    for name in OPTIONAL.iter().filter(|name| !written.iter().any(|w| w == Path::new(name))) {
         let path = dir.join(name);
         if path.exists() {
             let explain = |e| Failure::work(format!("{}: of an older model, cannot be removed: {e}", path.display()));
@@ -107,6 +113,12 @@ pub(crate) fn commit(out: Staging, has: &[&str]) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Refuses a folder whose model would replace one of the inputs, or take it away with an older model.
+pub(crate) fn keep_inputs(dir: &Path, inputs: &[&Path]) -> Result<(), Failure> {
+    let names: Vec<String> = ALWAYS.iter().chain(OPTIONAL).map(|name| name.to_string()).collect();
+    crate::input::keep_inputs(dir, &names, inputs)
 }
 
 /// Writes a model of a matrix.
@@ -120,9 +132,7 @@ pub(crate) fn save<T: Element>(
 ) -> Result<(), Failure> {
     let mut out = Staging::new(dir)?;
     stage(&mut out, w, h, fit, rows, cols)?;
-    let has: Vec<&str> =
-        [("rows.txt", rows), ("cols.txt", cols)].iter().filter(|(_, n)| n.is_some()).map(|(name, _)| *name).collect();
-    commit(out, &has)
+    commit(out)
 }
 
 /// A model on disk.

@@ -7,9 +7,10 @@ mod show;
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::fit_options::FitOptions;
-use crate::input::{InputOptions, keep_apart, keep_inputs};
+use crate::input::{InputOptions, keep_apart};
 use crate::known::Known;
-use crate::report::ReportOptions;
+use crate::model;
+use crate::report::{ReportOptions, named};
 use crate::session::{self, Engine, on_engine};
 use crate::solve::{Job, Solved, solve};
 use crate::text;
@@ -103,7 +104,7 @@ pub(crate) fn run(args: &ProbabilitiesArgs, global: &Global) -> Result<(), Failu
     check(args)?;
     if let Some(dir) = &args.output {
         Staging::new(dir)?;
-        keep_inputs(dir, &files::NAMES.map(String::from), &[&args.input])?;
+        model::keep_inputs(dir, &[&args.input])?;
         if args.fit.rank == NO_RANK.1 && dir.join("fit.json").exists() {
             let message = "holds a model, which the tables of another run would not fit; name another folder";
             return Err(Failure::file(dir, message));
@@ -238,18 +239,10 @@ fn finish<T: Element>(
     solved.outcome(output)
 }
 
-/// The name of a row or column, or its number from 0.
-fn name(names: Option<&[String]>, what: &str, at: usize) -> String {
-    match names.and_then(|n| n.get(at)).filter(|n| !n.trim().is_empty()) {
-        Some(name) => name.clone(),
-        None => format!("{what} {at}"),
-    }
-}
-
 /// Rows, then columns of a table by name.
 fn names<T: Element>(table: &Table<T>) -> (impl Fn(usize) -> String, impl Fn(usize) -> String) {
     let (rows, cols) = (table.row_names.as_deref(), table.col_names.as_deref());
-    (move |i| name(rows, "row", i), move |j| name(cols, "column", j))
+    (move |i| named(rows, "row", i), move |j| named(cols, "column", j))
 }
 
 /// The places of the `most` largest numbers above zero, the largest first.

@@ -7,7 +7,7 @@ mod report;
 
 use crate::args::{BackendChoice, Global, PrecisionChoice};
 use crate::failure::Failure;
-use crate::input::keep_inputs;
+use crate::model;
 use crate::progress::{Counter, Interruptible};
 use crate::session;
 use crate::text;
@@ -195,7 +195,7 @@ pub(crate) fn run(args: &RecommendArgs, global: &Global) -> Result<(), Failure> 
         nmf_io::Staging::new(dir)?;
         let inputs = [Some(&args.input), args.test.as_ref(), args.items.as_ref()];
         let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
-        keep_inputs(dir, &report::FILES.map(String::from), &inputs)?;
+        model::keep_inputs(dir, &inputs)?;
     }
     let threads = session::threads(global);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();

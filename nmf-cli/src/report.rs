@@ -8,7 +8,7 @@ mod png;
 mod typed;
 
 pub(crate) use html::Page;
-pub(crate) use model::{Model, range, seen_from_afar};
+pub(crate) use model::{Model, named, range, seen_from_afar};
 pub(crate) use png::Painter;
 pub(crate) use typed::shell_line;
 

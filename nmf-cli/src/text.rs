@@ -34,6 +34,11 @@ fn cell(text: &str, left: bool) -> Cell {
     Cell::new(text).set_alignment(if left { CellAlignment::Left } else { CellAlignment::Right })
 }
 
+/// A field of a TSV without quoting.
+pub(crate) fn field(s: &str) -> String {
+    s.replace(['\t', '\n', '\r'], " ")
+}
+
 /// 1234567 as "1,234,567".
 pub(crate) fn grouped(n: u64) -> String {
     let digits = n.to_string();

@@ -12,8 +12,9 @@ use crate::args::Global;
 use crate::checkpoint::CheckpointOptions;
 use crate::failure::Failure;
 use crate::fit_options::FitOptions;
-use crate::input::{keep_inputs, keep_outside};
+use crate::input::keep_outside;
 use crate::known::Known;
+use crate::model;
 use crate::progress::spinner;
 use crate::report::ReportOptions;
 use crate::session::{self, Engine, on_engine};
@@ -135,7 +136,7 @@ pub(crate) fn run(args: &TopicsArgs, global: &Global) -> Result<(), Failure> {
 
 /// Refuses to write into the documents, or over them.
 fn keep_corpus(corpus: &Path, dir: &Path) -> Result<(), Failure> {
-    keep_inputs(dir, &files::NAMES.map(String::from), &[corpus])?;
+    model::keep_inputs(dir, &[corpus])?;
     keep_outside(corpus, dir)
 }
 

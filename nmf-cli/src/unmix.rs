@@ -7,7 +7,8 @@ mod score;
 use crate::args::Global;
 use crate::estimate::{Needs, Work};
 use crate::failure::Failure;
-use crate::input::{keep_apart, keep_inputs};
+use crate::input::keep_apart;
+use crate::model as model_files;
 use crate::progress::{Interruptible, spinner};
 use crate::report::ReportOptions;
 use crate::session::{Engine, on_engine};
@@ -91,7 +92,7 @@ pub(crate) fn run(args: &UnmixArgs, global: &Global) -> Result<(), Failure> {
         // where nothing can be written, say so before the work, not after it
         nmf_io::Staging::new(dir)?;
         let inputs: Vec<&Path> = std::iter::once(&args.cube).chain(&args.reference).map(PathBuf::as_path).collect();
-        keep_inputs(dir, &report::FILES.map(String::from), &inputs)?;
+        model_files::keep_inputs(dir, &inputs)?;
     }
     args.report.check_beside(args.output.as_deref())?;
     let clock = Instant::now();

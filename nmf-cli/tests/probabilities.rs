@@ -151,4 +151,8 @@ fn results_replace_no_inputs_and_mix_with_no_others() {
     place.run("probabilities x.npy -k 2 -o m").ok();
     place.run("probabilities m/joint.tsv -o m --no-header").fails(2, &["joint.tsv"]);
     place.run("probabilities x.npy -o m").fails(2, &["m", "model"]);
+    // not written by this command, but taken away with the older model
+    place.run("factorize m/joint.tsv -k 1 -o m").fails(2, &["joint.tsv"]);
+    place.run("topics m/rows.tsv -k 1 --text-column row -o m").fails(2, &["rows.tsv"]);
+    assert!(place.path("m/joint.tsv").exists() && place.path("m/rows.tsv").exists());
 }

@@ -103,6 +103,11 @@ impl Staging {
         Ok(())
     }
 
+    /// The names of the files written so far, within the folder.
+    pub fn names(&self) -> impl Iterator<Item = &Path> {
+        self.pending.iter().filter_map(|p| p.shown.strip_prefix(&self.dir).ok())
+    }
+
     /// Moves every file to its final name.
     ///
     /// # Errors

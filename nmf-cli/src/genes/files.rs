@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::model;
 use crate::pictures::Weights;
 use crate::solve::Solved;
-use crate::text::grouped;
+use crate::text::{field, grouped};
 use ndarray::{Array2, Axis};
 use nmf_core::Element;
 use nmf_io::{Staging, Table};
@@ -18,23 +18,6 @@ use std::path::Path;
 const PICTURED: usize = 200;
 /// Genes of each program in the picture.
 const GENES: usize = 4;
-
-/// Everything that `genes -o` writes.
-pub(super) const NAMES: [&str; 10] = [
-    "W.npy",
-    "H.npy",
-    "fit.json",
-    "rows.txt",
-    "cols.txt",
-    "genes.json",
-    "programs.tsv",
-    "usage.tsv",
-    "usage.svg",
-    "genes.svg",
-];
-
-/// What `genes` adds to a model.
-const FILES: [&str; 5] = ["genes.json", "programs.tsv", "usage.tsv", "usage.svg", "genes.svg"];
 
 /// Writes the model, genes.json, the two tables and the two pictures.
 pub(super) fn save<T: Element>(
@@ -54,15 +37,7 @@ pub(super) fn save<T: Element>(
     out.bytes("usage.tsv", usage_table(programs).as_bytes())?;
     out.bytes("usage.svg", usage_picture(programs).as_bytes())?;
     out.bytes("genes.svg", genes_picture(programs).as_bytes())?;
-    let mut has = FILES.to_vec();
-    has.extend(rows.map(|_| "rows.txt"));
-    has.extend(cols.map(|_| "cols.txt"));
-    model::commit(out, &has)
-}
-
-/// A field of a TSV without quoting.
-fn field(s: &str) -> String {
-    s.replace(['\t', '\n', '\r'], " ")
+    model::commit(out)
 }
 
 /// One line per program and gene: program (from 1), rank, gene, weight in H, score.

@@ -5,28 +5,12 @@ use crate::failure::Failure;
 use crate::model;
 use crate::report::Painter;
 use crate::solve::Solved;
+use crate::text::field;
 use nmf_core::Element;
 use nmf_io::Staging;
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
-
-/// What is written.
-pub(super) const NAMES: [&str; 13] = [
-    "W.npy",
-    "H.npy",
-    "fit.json",
-    "rows.txt",
-    "images.json",
-    "images.tsv",
-    "bases.png",
-    "reconstructions.png",
-    "comparison.png",
-    "comparison.svg",
-    "parts.png",
-    "palette.png",
-    "abundances.png",
-];
 
 /// Writes the model, the table and the pictures.
 pub(super) fn save<T: Element>(dir: &Path, solved: &Solved<T>, found: &Found) -> Result<(), Failure> {
@@ -37,7 +21,6 @@ pub(super) fn save<T: Element>(dir: &Path, solved: &Solved<T>, found: &Found) ->
     out.bytes("images.json", format!("{:#}\n", input::manner(found.args, stack)).as_bytes())?;
     out.bytes("images.tsv", table(found).as_bytes())?;
     out.bytes("bases.png", &draw::bases_png(found)?)?;
-    let mut has = vec!["rows.txt", "images.json", "images.tsv", "bases.png", "reconstructions.png", "parts.png"];
     let painter = Painter::new();
     let mut paint = |name: &'static str, svg: &str| -> Result<(), Failure> {
         let png = painter.png(svg).map_err(|e| Failure::work(format!("{name} cannot be drawn: {e}")))?;
@@ -49,14 +32,8 @@ pub(super) fn save<T: Element>(dir: &Path, solved: &Solved<T>, found: &Found) ->
         let svg = draw::comparison(found)?;
         paint("comparison.png", &svg)?;
         out.bytes("comparison.svg", svg.as_bytes())?;
-        has.extend(["comparison.png", "comparison.svg"]);
     }
-    model::commit(out, &has)
-}
-
-/// A field of a TSV without quoting.
-fn field(s: &str) -> String {
-    s.replace(['\t', '\n', '\r'], " ")
+    model::commit(out)
 }
 
 /// One line per picture: its name, ‖x − v‖/‖x‖, and its PSNR.

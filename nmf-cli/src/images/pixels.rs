@@ -127,7 +127,7 @@ fn save<T: Element>(dir: &Path, solved: &Solved<T>, mixed: &Mixed<'_>) -> Result
     out.bytes("palette.png", &png(&mixed.swatches()?)?)?;
     let drawn = Painter::new().png(&mixed.maps()?);
     out.bytes("abundances.png", &drawn.map_err(|e| Failure::work(format!("abundances.png cannot be drawn: {e}")))?)?;
-    model::commit(out, &["palette.png", "abundances.png"])
+    model::commit(out)
 }
 
 fn to_json(mixed: &Mixed<'_>) -> Map<String, Value> {

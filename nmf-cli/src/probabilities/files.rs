@@ -6,6 +6,7 @@ use super::{Classes, Reading, largest, names};
 use crate::failure::Failure;
 use crate::model;
 use crate::solve::Solved;
+use crate::text::field;
 use ndarray::{ArrayView1, ArrayView2};
 use nmf_core::Element;
 use nmf_io::{Staging, Table};
@@ -13,31 +14,8 @@ use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
 
-/// Everything that `probabilities -o` may write.
-pub(super) const NAMES: [&str; 14] = [
-    "W.npy",
-    "H.npy",
-    "fit.json",
-    "rows.txt",
-    "cols.txt",
-    "rows.tsv",
-    "cols.tsv",
-    "joint.tsv",
-    "row_given_component.tsv",
-    "col_given_component.tsv",
-    "component_given_row.tsv",
-    "component_given_col.tsv",
-    "components.tsv",
-    "blocks.svg",
-];
-
 /// Names in a line of components.tsv.
 const NAMED: usize = 10;
-
-/// A field of a TSV without quoting.
-fn field(s: &str) -> String {
-    s.replace(['\t', '\n', '\r'], " ")
-}
 
 /// rows.tsv, cols.tsv (name, sum, probability; with classes the most probable and its probability) and joint.tsv (what is not zero).
 pub(super) fn tables<T: Element>(
@@ -138,18 +116,5 @@ pub(super) fn save<T: Element>(
     }
     stage("components.tsv", text)?;
     stage("blocks.svg", blocks(table, classes))?;
-    let mut has = vec![
-        "rows.tsv",
-        "cols.tsv",
-        "joint.tsv",
-        "row_given_component.tsv",
-        "col_given_component.tsv",
-        "component_given_row.tsv",
-        "component_given_col.tsv",
-        "components.tsv",
-        "blocks.svg",
-    ];
-    has.extend(rows.map(|_| "rows.txt"));
-    has.extend(cols.map(|_| "cols.txt"));
-    model::commit(out, &has)
+    model::commit(out)
 }

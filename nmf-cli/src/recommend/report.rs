@@ -5,7 +5,7 @@ use super::{Found, RecommendArgs};
 use crate::failure::Failure;
 use crate::fit_json::peak_rss_mb;
 use crate::model;
-use crate::text::{grouped, number, seconds, table};
+use crate::text::{field, grouped, number, seconds, table};
 use ndarray::ArrayView1;
 use nmf_cpu::ratings::Scaling;
 use nmf_io::Staging;
@@ -19,10 +19,6 @@ pub(super) struct Shown {
     pub(super) user: Option<(usize, Vec<(usize, f64)>)>,
     pub(super) similar: Option<(usize, Vec<(usize, f64)>)>,
 }
-
-/// The files that are written.
-pub(super) const FILES: [&str; 8] =
-    ["W.npy", "H.npy", "fit.json", "rows.txt", "cols.txt", "user_bias.npy", "item_bias.npy", "recommendations.tsv"];
 
 fn scaling(s: Scaling) -> &'static str {
     match s {
@@ -192,19 +188,17 @@ pub(super) fn save(dir: &Path, args: &RecommendArgs, found: &Found) -> Result<()
     let fit = Value::Object(json(args, found, None));
     let (users, items) = (&found.names.users, &found.names.items);
     model::stage(&mut out, w, h, &fit, Some(users), Some(items))?;
-    let mut has = vec!["rows.txt", "cols.txt", "recommendations.tsv"];
     if found.options.biases {
         out.npy("user_bias.npy", ArrayView1::from(&found.model.user_bias[..]))?;
         out.npy("item_bias.npy", ArrayView1::from(&found.model.item_bias[..]))?;
-        has.extend(["user_bias.npy", "item_bias.npy"]);
     }
     let titled = found.names.titles.iter().any(Option::is_some);
     let of_user = |u: usize| {
         let mut text = String::new();
         for (n, (i, v)) in top(found, u, args.top).into_iter().enumerate() {
-            let _ = write!(text, "{}\t{}\t{}", clean(&users[u]), n + 1, clean(&items[i]));
+            let _ = write!(text, "{}\t{}\t{}", field(&users[u]), n + 1, field(&items[i]));
             if titled {
-                let _ = write!(text, "\t{}", clean(found.names.shown(i)));
+                let _ = write!(text, "\t{}", field(found.names.shown(i)));
             }
             let _ = writeln!(text, "\t{v:.4}");
         }
@@ -216,10 +210,5 @@ pub(super) fn save(dir: &Path, args: &RecommendArgs, found: &Found) -> Result<()
         writeln!(file, "user\tplace\titem{name}\tprediction")?;
         texts.iter().try_for_each(|t| file.write_all(t.as_bytes()))
     })?;
-    model::commit(out, &has)
-}
-
-/// A name in a field of a table.
-fn clean(name: &str) -> String {
-    name.replace(['\t', '\n', '\r'], " ")
+    model::commit(out)
 }

@@ -253,7 +253,7 @@ impl<T: Element> Model<'_, T> {
 }
 
 /// The name of a row or column, or its number from 0.
-fn named(names: Option<&[String]>, what: &str, at: usize) -> String {
+pub(crate) fn named(names: Option<&[String]>, what: &str, at: usize) -> String {
     match names.and_then(|n| n.get(at)).filter(|n| !n.trim().is_empty()) {
         Some(name) => name.clone(),
         None => format!("{what} {at}"),

@@ -2,12 +2,11 @@
 
 use super::TopicsArgs;
 use super::documents::{count_by_model, saved_reading, table};
-use super::files::field;
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::model::Model;
 use crate::session::{Engine, on_engine};
-use crate::text::{self, seconds};
+use crate::text::{self, field, seconds};
 use crate::transform::{Rule, own_precision};
 use ndarray::{Array2, ArrayView2};
 use nmf_core::{Backend, Element};

@@ -6,46 +6,13 @@ use crate::failure::Failure;
 use crate::model;
 use crate::pictures::Weights;
 use crate::solve::Solved;
-use crate::text::grouped;
+use crate::text::{field, grouped};
 use ndarray::Axis;
 use nmf_core::Element;
 use nmf_io::{Staging, Table};
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
-
-/// What is written beside the files that every model has.
-const WRITTEN: [&str; 10] = [
-    "rows.txt",
-    "cols.txt",
-    "vocabulary.txt",
-    "text.json",
-    "topics.json",
-    "topics.tsv",
-    "documents.tsv",
-    "top_documents.tsv",
-    "similarity.tsv",
-    "weights.svg",
-];
-
-/// Everything that `topics -o` may write.
-pub(super) const NAMES: [&str; 15] = [
-    "W.npy",
-    "H.npy",
-    "fit.json",
-    "rows.txt",
-    "cols.txt",
-    "vocabulary.txt",
-    "text.json",
-    "topics.json",
-    "topics.tsv",
-    "documents.tsv",
-    "top_documents.tsv",
-    "similarity.tsv",
-    "weights.svg",
-    "classified.tsv",
-    "shares.tsv",
-];
 
 /// Documents in the picture.
 const PICTURED: usize = 100;
@@ -72,12 +39,7 @@ pub(crate) fn save<T: Element>(
     out.bytes("similarity.tsv", similarity_table(topics).as_bytes())?;
     out.bytes("documents.tsv", documents_table(topics, about).as_bytes())?;
     out.bytes("weights.svg", picture(topics, about, seed).as_bytes())?;
-    model::commit(out, &WRITTEN)
-}
-
-/// A field of a TSV without quoting.
-pub(super) fn field(s: &str) -> String {
-    s.replace(['\t', '\n', '\r'], " ")
+    model::commit(out)
 }
 
 /// One line per topic and document: topic (from 1), rank, document, the topic's share of it.

@@ -13,10 +13,6 @@ use nmf_io::Staging;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-/// What `unmix -o` writes beside the maps.
-pub(super) const FILES: [&str; 6] =
-    ["abundances.npy", "endmembers.tsv", "endmembers.svg", "W.npy", "H.npy", "fit.json"];
-
 /// Keys of `unmix`, then those of the factorization.
 pub(super) fn json(found: &Unmixed, score: Option<&Score>) -> Map<String, Value> {
     let (rows, cols, bands) = found.shape;
@@ -168,7 +164,7 @@ pub(super) fn save(dir: &Path, found: &Unmixed) -> Result<(), Failure> {
     for q in 0..k {
         out.bytes(&format!("abundance-{:02}.svg", q + 1), map(found, q).as_bytes())?;
     }
-    model::commit(out, &FILES)?;
+    model::commit(out)?;
     // maps of an older result with more endmembers
     for q in k.. {
         let path = dir.join(format!("abundance-{:02}.svg", q + 1));
