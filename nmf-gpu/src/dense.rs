@@ -2,60 +2,13 @@
 
 use crate::backend::Gpu;
 use crate::memory::{Factor, Gram, Part, Scalar, Terms, quads};
+use crate::plan::{Pass, Plan, Way};
 use crate::pool::Buf;
 use crate::queue::Params;
 use crate::window::{Data, DensePanel, Layout};
 use nmf_core::{Error, Loss, Result, Side};
-use nmf_shaders::{Kernel, LossKind, TILE};
+use nmf_shaders::{Kernel, LossKind};
 use std::sync::Arc;
-
-/// Workgroups that keep a large device busy.
-const TARGET: u32 = 512;
-/// Entries summed in one accumulator at most.
-const LONGEST: u32 = 4096;
-/// Entries summed by one workgroup at least: below, its start costs more than it does.
-const SHORTEST: u32 = 128;
-/// Bytes of partial results at most, where fewer chunks would do.
-const PARTIALS: u64 = 64 << 20;
-
-/// How a dense pass over p rows × q summed entries is cut.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan {
-    pub(crate) tiles: u32,
-    pub(crate) chunk: u32,
-    pub(crate) chunks: u32,
-    pub(crate) blocks: u32,
-    pub(crate) column_blocks: u32,
-}
-
-impl Plan {
-    /// `kq` quads of result per row; 0 where only a sum is wanted. Depends on shapes only, so results repeat.
-    pub(crate) fn new(p: u32, q: u32, kq: u32) -> Plan {
-        let blocks = if kq > 8 { 2 } else { 1 };
-        let column_blocks = kq.div_ceil(8 * blocks).max(1);
-        let tiles = p.div_ceil(TILE).max(1);
-        let busy = TARGET.div_ceil(tiles.saturating_mul(column_blocks)).min(q.div_ceil(SHORTEST));
-        let wanted = busy.max(q.div_ceil(LONGEST)).max(1);
-        let room = PARTIALS / (u64::from(p.max(1)) * u64::from(kq.max(1)) * 16);
-        let wanted = wanted.min(room.clamp(1, 1 << 16) as u32);
-        let chunk = q.div_ceil(wanted).max(1).next_multiple_of(TILE);
-        Plan { tiles, chunk, chunks: q.div_ceil(chunk).max(1), blocks, column_blocks }
-    }
-
-    pub(crate) fn sums(&self) -> u32 {
-        self.tiles * self.chunks
-    }
-
-    pub(crate) fn groups(&self) -> u64 {
-        u64::from(self.tiles) * u64::from(self.chunks) * u64::from(self.column_blocks)
-    }
-
-    /// Flop of one workgroup: the product with `other`, and V if there is a model.
-    fn work(&self, products: u32, kq: u32, special: f64) -> f64 {
-        let entries = f64::from(TILE) * f64::from(self.chunk);
-        entries * (2.0 * 32.0 * f64::from(self.blocks * products) + 8.0 * f64::from(kq) + special)
-    }
-}
 
 /// Where a product goes: acc ← α·result or acc + α·result, from row `row0` on.
 #[derive(Clone, Copy)]
@@ -122,10 +75,14 @@ impl Gpu {
         kq: u32,
         to: Target<'_>,
     ) -> Result<()> {
-        let plan = Plan::new(at.p, at.q, kq);
-        let kernel = Kernel::CrossDense { cols, blocks: plan.blocks };
+        let pass = Pass { p: at.p, q: at.q, kq, cols, arrays: 1 };
+        let plan = Plan::new(pass, pass.way());
+        let kernel = match plan.way {
+            Way::Lanes(lanes) => Kernel::CrossLanes(lanes),
+            Way::Tiles => Kernel::CrossDense { cols, blocks: plan.blocks },
+        };
         let mut params = Params { kq, chunk: plan.chunk, chunks: plan.chunks, ..at };
-        let work = plan.work(1, 0, 0.0);
+        let work = plan.work(kq, 0.0);
         if to.direct(plan.chunks) {
             params.out0 = to.row0;
             return self.stream.run(kernel, &[x, other, to.acc], params, plan.groups(), work);
@@ -179,13 +136,19 @@ impl Gpu {
         div: bool,
     ) -> Result<Option<Scalar>> {
         let kq = quads(f.k as usize);
-        let plans: Vec<(Params, Plan)> =
-            panels.iter().map(|w| extents(w, side)).map(|at| (at, Plan::new(at.p, at.q, kq))).collect();
+        let (cols, arrays) = (side == Side::Cols, 2 + u32::from(den));
+        let plan = |at: &Params| {
+            let pass = Pass { p: at.p, q: at.q, kq, cols, arrays };
+            Plan::new(pass, pass.way())
+        };
+        let plans: Vec<(Params, Plan)> = panels.iter().map(|w| extents(w, side)).map(|at| (at, plan(&at))).collect();
         let sums = self.sums_buffer(div, plans.iter().map(|(_, plan)| u64::from(plan.sums())).sum())?;
         let mut sum0 = 0;
         for (panel, (at, plan)) in panels.iter().zip(plans) {
-            let kernel =
-                Kernel::MuDense { loss: kind, cols: side == Side::Cols, blocks: plan.blocks, num: true, den, div };
+            let kernel = match plan.way {
+                Way::Lanes(lanes) => Kernel::MuLanes { loss: kind, lanes, den, div },
+                Way::Tiles => Kernel::MuDense { loss: kind, cols, blocks: plan.blocks, num: true, den, div },
+            };
             let add = add || at.q0 > 0;
             let num_to = Target { acc: &acc.num, row0: at.p0, alpha, add };
             let den_to = Target { acc: &acc.den, ..num_to };
@@ -203,7 +166,7 @@ impl Gpu {
                 buffers.push(den_part.as_ref().unwrap_or(&acc.den));
             }
             buffers.extend(sums.as_deref());
-            let work = plan.work(1 + u32::from(den), kq, if div { 60.0 } else { 20.0 });
+            let work = plan.work(kq, if div { 60.0 } else { 20.0 });
             self.stream.run(kernel, &buffers, params, plan.groups(), work)?;
             for (part, to) in [(&num_part, num_to), (&den_part, den_to)] {
                 if let Some(part) = part {
@@ -227,7 +190,8 @@ impl Gpu {
         div: bool,
     ) -> Result<Option<Scalar>> {
         let kq = quads(f.k as usize);
-        let plan = Plan::new(f.rows, other.rows, kq);
+        let pass = Pass { p: f.rows, q: other.rows, kq, cols: false, arrays: 2 };
+        let plan = Plan::new(pass, Way::Tiles);
         let sums = self.sums_buffer(div, plan.sums().into())?;
         let to = Target { acc: &acc.den, row0: 0, alpha, add };
         let direct = to.direct(plan.chunks);
@@ -237,7 +201,7 @@ impl Gpu {
         let mut buffers = vec![&f.buf, &other.buf, part.as_ref().unwrap_or(&acc.den)];
         buffers.extend(sums.as_deref());
         let params = self.loss_params(loss, at);
-        self.stream.run(kernel, &buffers, params, plan.groups(), plan.work(1, kq, 40.0))?;
+        self.stream.run(kernel, &buffers, params, plan.groups(), plan.work(kq, 40.0))?;
         if let Some(part) = &part {
             self.reduce(part, plan.chunks, f.rows, kq, to)?;
         }
@@ -258,7 +222,8 @@ impl Gpu {
             Layout::Dense(panels) => panels.iter().map(|p| (Some(&p.buf), extents(p, Side::Rows))).collect(),
             Layout::Sparse { .. } => vec![(None, Params { p: w.rows, q: h.rows, ..Params::default() })],
         };
-        let plans: Vec<Plan> = windows.iter().map(|(_, at)| Plan::new(at.p, at.q, 0)).collect();
+        let pass = |at: &Params| Pass { p: at.p, q: at.q, kq: 0, cols: false, arrays: 0 };
+        let plans: Vec<Plan> = windows.iter().map(|(_, at)| Plan::new(pass(at), Way::Tiles)).collect();
         let total = plans.iter().map(|p| u64::from(p.sums())).sum();
         let sums = Arc::new(self.scratch(total, 1)?);
         let mut sum0 = 0;
@@ -266,7 +231,7 @@ impl Gpu {
             let kernel = Kernel::DivergenceDense { loss: kind, stored: buf.is_some() };
             let params = self.loss_params(loss, Params { kq, chunk: plan.chunk, chunks: plan.chunks, sum0, ..*at });
             let buffers: Vec<&Buf> = buf.iter().copied().chain([&w.buf, &h.buf, &*sums]).collect();
-            self.stream.run(kernel, &buffers, params, plan.groups(), plan.work(0, kq, 60.0))?;
+            self.stream.run(kernel, &buffers, params, plan.groups(), plan.work(kq, 60.0 + 8.0 * f64::from(kq)))?;
             sum0 += plan.sums();
         }
         let part = Part { buf: sums, start: 0, count: sum0, factor: 1.0 };

@@ -17,6 +17,7 @@ mod memory;
 mod momentum;
 mod newton;
 mod pipeline;
+mod plan;
 mod pool;
 mod queue;
 mod scalar;

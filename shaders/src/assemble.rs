@@ -1,5 +1,6 @@
 //! From files to kernels: concatenation, and named holes `{LIKE_THIS}` filled with a few lines.
 
+mod lanes;
 mod rows;
 
 use crate::{Kernel, LossKind, Term};
@@ -15,6 +16,7 @@ macro_rules! wgsl {
 const PARAMS: &str = wgsl!("common/params.wgsl");
 const NUMERIC: &str = wgsl!("common/numeric.wgsl");
 const TILE: &str = wgsl!("common/tile.wgsl");
+const X_F32: &str = wgsl!("common/x_f32.wgsl");
 const X_ROWS: &str = wgsl!("common/x_rows.wgsl");
 const X_COLS: &str = wgsl!("common/x_cols.wgsl");
 const X_NONE: &str = wgsl!("common/x_none.wgsl");
@@ -36,6 +38,14 @@ pub(crate) fn source(kernel: &Kernel) -> String {
             let mut holes = product_holes(blocks, true, false);
             holes.push(("BINDINGS", output(4, "num")));
             fill(&[PARAMS, TILE, x_text(true, cols), wgsl!("cross_dense.wgsl")], &holes)
+        }
+        Kernel::CrossLanes(lanes) => {
+            let what = lanes::Products { model: false, den: false, div: false };
+            fill(&[PARAMS, X_F32, wgsl!("lanes.wgsl")], &lanes::holes(lanes, what))
+        }
+        Kernel::MuLanes { loss, lanes, den, div } => {
+            let parts = [PARAMS, NUMERIC, loss_text(loss), X_F32, LONG_SUM, GROUP_SUM, wgsl!("lanes.wgsl")];
+            fill(&parts, &lanes::holes(lanes, lanes::Products { model: true, den, div }))
         }
         Kernel::MuDense { loss, cols, blocks, num, den, div } => {
             let mut holes = product_holes(blocks, num, den);

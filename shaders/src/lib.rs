@@ -54,6 +54,38 @@ pub enum Over {
     Strip,
 }
 
+/// How a kernel that keeps whole rows of the factors in registers is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lanes {
+    /// X̃ = Xᵀ instead of X.
+    pub cols: bool,
+    /// Quads per row of the factors at most: one of [`LANE_CLASSES`].
+    pub quads: u32,
+    /// Rows of X̃ per thread: 1, 2 or 4.
+    pub rows: u32,
+}
+
+impl Lanes {
+    /// Rows of X̃ per workgroup.
+    pub fn tile_rows(&self) -> u32 {
+        WORKGROUP * self.rows
+    }
+
+    /// Whether `arrays` rows of a factor per row of X̃ stay in registers.
+    pub fn fits(&self, arrays: u32) -> bool {
+        4 * self.quads * self.rows * arrays <= LANE_REGISTERS
+    }
+
+    /// Summed entries staged at once: as many as workgroup memory holds beside a tile of X.
+    pub fn block(&self) -> u32 {
+        match (self.cols, self.rows) {
+            (false, 4) => 8,
+            _ if self.quads <= 8 => 32.min(if self.cols { 32 } else { 32 / self.rows }),
+            _ => 16,
+        }
+    }
+}
+
 /// One generated kernel. All kernels have workgroups of 64 threads and the entry point `main`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kernel {
@@ -63,6 +95,19 @@ pub enum Kernel {
         cols: bool,
         /// Blocks of 32 columns of the result per workgroup, 1 or 2.
         blocks: u32,
+    },
+    /// X̃·other for dense X and factors with few columns.
+    CrossLanes(Lanes),
+    /// Numerator, denominator and divergence of a multiplicative update for dense X and factors with few columns, in one pass.
+    MuLanes {
+        /// The loss.
+        loss: LossKind,
+        /// The layout.
+        lanes: Lanes,
+        /// Compute D.
+        den: bool,
+        /// Sum the divergence.
+        div: bool,
     },
     /// Numerator, denominator and divergence of a multiplicative update for dense X, in one pass.
     MuDense {
@@ -167,6 +212,11 @@ pub const WORKGROUP: u32 = 64;
 pub const TILE: u32 = 32;
 /// Row lengths (in quads) for which a HALS kernel exists; the first two keep the Gram matrix in workgroup memory.
 pub const HALS_CLASSES: [u32; 4] = [8, 16, 64, 256];
+/// Row lengths (in quads) for which [`Kernel::CrossLanes`] and [`Kernel::MuLanes`] exist; shorter rows leave registers empty.
+pub const LANE_CLASSES: [u32; 10] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16];
+/// Numbers that a thread of those kernels may keep in registers: what leaves room for four workgroups or more on a
+/// multiprocessor of 65,536 registers.
+pub const LANE_REGISTERS: u32 = 160;
 /// The longest factor row (in quads) that [`Kernel::HalsSweep`] and [`Kernel::Newton`] can handle, which keep one to
 /// themselves: k ≤ 1024.
 pub const MAX_ROW_QUADS: u32 = 256;
@@ -192,6 +242,15 @@ impl Kernel {
         use Access::{Read, Write};
         match *self {
             Kernel::CrossDense { .. } => vec![(1, Read), (3, Read), (4, Write)],
+            Kernel::CrossLanes(_) => vec![(1, Read), (3, Read), (4, Write)],
+            Kernel::MuLanes { den, div, .. } => pick(&[
+                (true, 1, Read),
+                (true, 2, Read),
+                (true, 3, Read),
+                (true, 4, Write),
+                (den, 5, Write),
+                (div, 6, Write),
+            ]),
             Kernel::MuDense { num, den, div, .. } => pick(&[
                 (num, 1, Read),
                 (true, 2, Read),
@@ -288,6 +347,23 @@ impl Kernel {
                     all.push(Kernel::MuDense { loss: Kl, cols, blocks, num: true, den: false, div });
                     for loss in [Is, Beta] {
                         all.push(Kernel::MuDense { loss, cols, blocks, num: true, den: true, div });
+                    }
+                }
+            }
+        }
+        for cols in bools {
+            for (quads, rows) in LANE_CLASSES.iter().flat_map(|q| [1, 2, 4].map(|r| (*q, r))) {
+                let lanes = Lanes { cols, quads, rows };
+                if lanes.fits(1) {
+                    all.push(Kernel::CrossLanes(lanes));
+                }
+                if lanes.fits(2) {
+                    all.push(Kernel::MuLanes { loss: Fro, lanes, den: false, div: true });
+                    all.extend(bools.map(|div| Kernel::MuLanes { loss: Kl, lanes, den: false, div }));
+                }
+                if lanes.fits(3) {
+                    for loss in [Is, Beta] {
+                        all.extend(bools.map(|div| Kernel::MuLanes { loss, lanes, den: true, div }));
                     }
                 }
             }

@@ -1,0 +1,165 @@
+//! How a dense pass is cut into workgroups, and which of two kernels does it.
+//!
+//! Factors of few columns stay in the registers of threads (`lanes.wgsl`): X is read once and V never leaves a thread. Wider
+//! ones, and matrices with fewer rows than half the threads of a workgroup, go through tiles of 32×32 in workgroup memory
+//! (`mu_dense.wgsl`, `cross_dense.wgsl`).
+
+use nmf_shaders::{LANE_CLASSES, Lanes, TILE, WORKGROUP};
+
+/// Workgroups that keep a large device busy: eight on each of 132 multiprocessors, or four tiles.
+const TARGET_LANES: u32 = 1024;
+const TARGET_TILES: u32 = 512;
+/// Entries summed in one accumulator at most.
+const LONGEST: u32 = 4096;
+/// Entries summed by one workgroup at least: below, its start costs more than it does.
+const SHORTEST: u32 = 128;
+/// Bytes of partial results at most, where fewer chunks would do.
+const PARTIALS: u64 = 64 << 20;
+
+/// A dense pass over p rows of X̃ × q summed entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pass {
+    pub(crate) p: u32,
+    pub(crate) q: u32,
+    /// Quads per row of the factors; 0 where only a sum is wanted.
+    pub(crate) kq: u32,
+    /// X̃ = Xᵀ.
+    pub(crate) cols: bool,
+    /// What a thread must hold of its rows: the result, and with a model also f, and with a denominator that as well.
+    pub(crate) arrays: u32,
+}
+
+/// How a thread of a lane kernel shares its registers: the rows it takes, or tiles instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Lanes(Lanes),
+    Tiles,
+}
+
+impl Pass {
+    /// All that would give the same result, the expected best one first.
+    pub(crate) fn ways(&self) -> Vec<Way> {
+        let class = LANE_CLASSES.into_iter().find(|c| *c >= self.kq).filter(|_| self.kq > 0 && self.p >= WORKGROUP / 2);
+        let mut ways: Vec<Way> = class
+            .into_iter()
+            .flat_map(|quads| [4, 2, 1].map(|rows| Lanes { cols: self.cols, quads, rows }))
+            .filter(|l| l.fits(self.arrays))
+            .map(Way::Lanes)
+            .collect();
+        // more rows per thread save reads of `other`, as long as there are workgroups enough
+        let busy = |way: &Way| match way {
+            Way::Lanes(l) => {
+                u64::from(self.p.div_ceil(l.tile_rows())) * u64::from(self.q.div_ceil(SHORTEST))
+                    >= u64::from(TARGET_LANES / 2)
+            }
+            Way::Tiles => true,
+        };
+        if let Some(first) = ways.iter().position(busy).or(ways.len().checked_sub(1)) {
+            ways.swap(0, first);
+        }
+        ways.push(Way::Tiles);
+        ways
+    }
+
+    /// The way taken where nothing was measured. Depends on shapes only, so that results repeat.
+    pub(crate) fn way(&self) -> Way {
+        self.ways().first().copied().unwrap_or(Way::Tiles)
+    }
+}
+
+/// The grid of a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) way: Way,
+    pub(crate) chunk: u32,
+    pub(crate) chunks: u32,
+    /// Blocks of 32 columns per workgroup, where there are tiles.
+    pub(crate) blocks: u32,
+    tiles: u32,
+    column_blocks: u32,
+    arrays: u32,
+}
+
+impl Plan {
+    pub(crate) fn new(pass: Pass, way: Way) -> Plan {
+        let Pass { p, q, kq, arrays, .. } = pass;
+        let (rows, target, blocks, column_blocks) = match way {
+            Way::Lanes(l) => (l.tile_rows(), TARGET_LANES, 1, 1),
+            Way::Tiles => {
+                let blocks = if kq > 8 { 2 } else { 1 };
+                (TILE, TARGET_TILES, blocks, kq.div_ceil(8 * blocks).max(1))
+            }
+        };
+        let tiles = p.div_ceil(rows).max(1);
+        let busy = target.div_ceil(tiles.saturating_mul(column_blocks)).min(q.div_ceil(SHORTEST));
+        let wanted = busy.max(q.div_ceil(LONGEST)).max(1);
+        let room = PARTIALS / (u64::from(p.max(1)) * u64::from(kq.max(1)) * 16);
+        let wanted = wanted.min(room.clamp(1, 1 << 16) as u32);
+        let chunk = q.div_ceil(wanted).max(1).next_multiple_of(TILE);
+        Plan { way, tiles, chunk, chunks: q.div_ceil(chunk).max(1), blocks, column_blocks, arrays }
+    }
+
+    pub(crate) fn sums(&self) -> u32 {
+        self.tiles * self.chunks
+    }
+
+    pub(crate) fn groups(&self) -> u64 {
+        u64::from(self.tiles) * u64::from(self.chunks) * u64::from(self.column_blocks)
+    }
+
+    /// Flop of one workgroup; `special` more for each entry of X.
+    pub(crate) fn work(&self, kq: u32, special: f64) -> f64 {
+        match self.way {
+            Way::Lanes(l) => {
+                let entries = f64::from(l.tile_rows()) * f64::from(self.chunk);
+                entries * (8.0 * f64::from(l.quads * self.arrays) + special)
+            }
+            Way::Tiles => {
+                // the product with `other` for each result, and V if there is a model
+                let entries = f64::from(TILE) * f64::from(self.chunk);
+                let (model, results) = if self.arrays > 1 { (kq, self.arrays - 1) } else { (0, self.arrays) };
+                entries * (64.0 * f64::from(self.blocks * results) + 8.0 * f64::from(model) + special)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KL: Pass = Pass { p: 20_000, q: 10_000, kq: 4, cols: false, arrays: 2 };
+
+    #[test]
+    fn few_columns_stay_in_registers_and_many_do_not() {
+        let rows = |pass: Pass| match pass.way() {
+            Way::Lanes(l) => l.rows,
+            Way::Tiles => 0,
+        };
+        assert_eq!(rows(KL), 4);
+        assert_eq!(rows(Pass { kq: 8, ..KL }), 2);
+        assert_eq!(rows(Pass { kq: 16, ..KL }), 1);
+        assert_eq!(rows(Pass { kq: 17, ..KL }), 0);
+        assert_eq!(rows(Pass { kq: 16, arrays: 3, ..KL }), 0);
+        assert_eq!(rows(Pass { kq: 16, arrays: 1, ..KL }), 2);
+        // fewer rows per thread where they would leave the device idle
+        assert_eq!(rows(Pass { p: 500, q: 300, ..KL }), 1);
+        assert_eq!(rows(Pass { p: 31, ..KL }), 0);
+        assert_eq!(rows(Pass { kq: 0, ..KL }), 0);
+    }
+
+    #[test]
+    fn a_grid_covers_everything_once() {
+        for (p, q, kq) in
+            [(1, 1, 1), (64, 31, 2), (65, 33, 3), (2000, 1000, 8), (100_000, 20_000, 16), (7, 1 << 20, 300)]
+        {
+            let pass = Pass { p, q, kq, ..KL };
+            for way in pass.ways() {
+                let plan = Plan::new(pass, way);
+                assert!(plan.chunk.is_multiple_of(TILE) && plan.chunk * plan.chunks >= q, "{plan:?}");
+                assert!(plan.chunk * (plan.chunks - 1) < q, "{plan:?}");
+                assert!(plan.sums() > 0 && plan.work(kq, 1.0) > 0.0);
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+// {WHAT_NOTE}
+// split along the summed index. For factors of up to {MOST_QUADS} quads: a thread owns {ROWS} row(s) of X̃ and keeps their rows of f and of
+// the result in registers, so that V never leaves a thread and every entry of X costs one pass over one row of other,
+// which all threads read at the same place.
+//
+// Arithmetic: a staged quad of other serves {USES} fma of vec4 per thread; X is read once, whole lines at a time{SIDE_NOTE}.
+//
+// Bindings: 1 X quads; 2 f (p × kq quads) where there is a model; 3 other (q × kq quads); 4 N and 5 D, chunks × p × kq quads: chunk s goes to rows
+// out0 + s·p …, reduce.wgsl adds the chunks; 6 one partial sum of the divergence per workgroup, from sum0 on.
+// Variants bind only what they use.
+// Grid: tiles of {TILE_ROWS} rows × chunks. 64 threads; blocks of {BLOCK} summed entries.
+@group(0) @binding(3) var<storage, read> other: array<vec4<f32>>;
+{BINDINGS}
+var<workgroup> staged: array<vec4<f32>, {STAGED}>;
+{X_MEMORY}
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
+    let g = group_index(wid);
+    if (g >= par.groups) {
+        return;
+    }
+    let tiles = (par.p + {TILE_ROWS}u - 1u) / {TILE_ROWS}u;
+    let p_base = (g % tiles) * {TILE_ROWS}u;
+    let chunk = g / tiles;
+    let q_end = min(par.q, (chunk + 1u) * par.chunk);
+{PLACE}
+{DECLARE}
+    for (var q_base = chunk * par.chunk; q_base < q_end; q_base += {BLOCK}u) {
+        workgroupBarrier();
+        for (var i = tid; i < {STAGED}u; i += 64u) {
+            let entry = q_base + i / {QUADS}u;
+            let quad = i % {QUADS}u;
+            var o = vec4<f32>();
+            if (entry < q_end && quad < par.kq) {
+                o = other[(par.q0 + entry) * par.kq + quad];
+            }
+            staged[i] = o;
+        }
+{X_STAGE}
+        workgroupBarrier();
+        let filled = min(q_end - q_base, {BLOCK}u);
+        for (var b = 0u; b < filled; b += 4u) {
+{X_READ}
+{STEPS}
+        }
+    }
+{STORE}
+}
