@@ -26,6 +26,8 @@ pub struct Gpu {
     pub(crate) pool: Pool,
     pub(crate) tickets: HashMap<u64, Pending>,
     pub(crate) next_ticket: u64,
+    /// What was measured: the way taken for a class of passes.
+    pub(crate) tuned: HashMap<String, u32>,
     window: u64,
 }
 
@@ -41,6 +43,7 @@ impl Gpu {
             pool: Pool::new(options.memory),
             tickets: HashMap::new(),
             next_ticket: 0,
+            tuned: HashMap::new(),
             window,
         })
     }

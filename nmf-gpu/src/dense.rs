@@ -5,6 +5,7 @@ use crate::memory::{Factor, Gram, Part, Scalar, Terms, quads};
 use crate::plan::{Pass, Plan, Way};
 use crate::pool::Buf;
 use crate::queue::Params;
+use crate::tune::What;
 use crate::window::{Data, DensePanel, Layout};
 use nmf_core::{Error, Loss, Result, Side};
 use nmf_shaders::{Kernel, LossKind};
@@ -76,7 +77,7 @@ impl Gpu {
         to: Target<'_>,
     ) -> Result<()> {
         let pass = Pass { p: at.p, q: at.q, kq, cols, arrays: 1 };
-        let plan = Plan::new(pass, pass.way());
+        let plan = self.plan(What::Product, pass);
         let kernel = match plan.way {
             Way::Lanes(lanes) => Kernel::CrossLanes(lanes),
             Way::Tiles => Kernel::CrossDense { cols, blocks: plan.blocks },
@@ -139,7 +140,7 @@ impl Gpu {
         let (cols, arrays) = (side == Side::Cols, 2 + u32::from(den));
         let plan = |at: &Params| {
             let pass = Pass { p: at.p, q: at.q, kq, cols, arrays };
-            Plan::new(pass, pass.way())
+            self.plan(What::Update(kind), pass)
         };
         let plans: Vec<(Params, Plan)> = panels.iter().map(|w| extents(w, side)).map(|at| (at, plan(&at))).collect();
         let sums = self.sums_buffer(div, plans.iter().map(|(_, plan)| u64::from(plan.sums())).sum())?;

@@ -23,6 +23,7 @@ mod queue;
 mod scalar;
 mod shifts;
 mod sparse;
+mod tune;
 mod update;
 mod window;
 
@@ -31,4 +32,5 @@ pub use device::{AdapterChoice, AdapterInfo, GpuOptions, adapters};
 pub use memory::{Factor, Gram, Scalar, Terms};
 pub use momentum::Momentum;
 pub use queue::Counters;
+pub use tune::Tuned;
 pub use window::Data;

@@ -1,0 +1,244 @@
+//! Which way of a dense pass is fastest on this device: measured once, remembered by class of passes.
+
+use crate::backend::Gpu;
+use crate::plan::{Pass, Plan, Way};
+use ndarray::Array2;
+use nmf_core::{Accumulate, Backend, Loss, MatrixRef, Observed, Result, Side};
+use nmf_shaders::{LANE_CLASSES, LossKind};
+use std::time::Instant;
+
+/// Entries of X from which a pass counts as large.
+const LARGE: u64 = 1 << 21;
+/// Seconds that one timing takes at least.
+const ENOUGH: f64 = 4e-3;
+
+/// What a pass computes, as far as the choice of a way goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    Product,
+    Update(LossKind),
+}
+
+/// One measured class of passes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tuned {
+    /// What was computed, on which side, for factors of how many quads, on how large an X.
+    pub class: String,
+    /// Rows per thread of the fastest kernel, 0 for tiles.
+    pub choice: u32,
+    /// The choice without measurement.
+    pub default: u32,
+    /// Seconds of the fastest, and of the default.
+    pub seconds: (f64, f64),
+}
+
+/// The name of a class: what, side, quads, size.
+fn class(what: What, pass: &Pass) -> Option<String> {
+    let quads = LANE_CLASSES.into_iter().find(|c| *c >= pass.kq)?;
+    let what = match what {
+        What::Product => "product".to_string(),
+        What::Update(loss) => format!("{loss:?}").to_lowercase(),
+    };
+    let side = if pass.cols { "cols" } else { "rows" };
+    let size = if u64::from(pass.p) * u64::from(pass.q) >= LARGE { "large" } else { "small" };
+    Some(format!("{what}-{side}-q{quads}-{size}"))
+}
+
+/// A way as a number.
+fn number(way: Way) -> u32 {
+    match way {
+        Way::Lanes(l) => l.rows,
+        Way::Tiles => 0,
+    }
+}
+
+impl Gpu {
+    /// The grid of a pass: by what was measured for its class, else by its shape.
+    pub(crate) fn plan(&self, what: What, pass: Pass) -> Plan {
+        let ways = pass.ways();
+        let known = class(what, &pass).and_then(|c| self.tuned.get(&c).copied());
+        let way = known.and_then(|n| ways.iter().copied().find(|w| number(*w) == n)).unwrap_or_else(|| pass.way());
+        Plan::new(pass, way)
+    }
+
+    /// Measures every way of the dense passes for factors of these widths, and remembers the fastest of each class. Takes
+    /// some seconds on a card, minutes on a software adapter. Calls `told` after each class.
+    pub fn tune(&mut self, widths: &[usize], losses: &[Loss], mut told: impl FnMut(&Tuned)) -> Result<()> {
+        let sizes: &[(usize, usize)] = if self.is_software() { &[(640, 480)] } else { &[(1200, 1000), (8192, 4096)] };
+        for &(m, n) in sizes {
+            let x = noise(m, n, 1);
+            let x = self.upload(MatrixRef::from(&x), 1.0, Observed::All)?;
+            for &k in widths {
+                let (w, h) = (self.factor(noise(m, k, 2).view())?, self.factor(noise(n, k, 3).view())?);
+                for side in [Side::Rows, Side::Cols] {
+                    let (f, other) = if side == Side::Rows { (&w, &h) } else { (&h, &w) };
+                    let mut out = self.factor(noise(f.rows as usize, k, 4).view())?;
+                    let mut terms = self.new_terms(f.rows as usize, k)?;
+                    let pass = |arrays| Pass {
+                        p: f.rows,
+                        q: other.rows,
+                        kq: k.div_ceil(4) as u32,
+                        cols: side == Side::Cols,
+                        arrays,
+                    };
+                    let best = self.fastest(What::Product, pass(1), |b| b.cross(&x, side, other, &mut out))?;
+                    best.iter().for_each(&mut told);
+                    for loss in losses {
+                        let kind = crate::update::kind(loss)?;
+                        // the least squares' update is a product
+                        if kind == LossKind::Fro {
+                            continue;
+                        }
+                        let pass = pass(if kind == LossKind::Kl { 2 } else { 3 });
+                        let run = |b: &mut Gpu| b.terms(loss, &x, side, f, other, 1.0, Accumulate::Set, &mut terms);
+                        let best = self.fastest(What::Update(kind), pass, run)?;
+                        best.iter().for_each(&mut told);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fastest(
+        &mut self,
+        what: What,
+        pass: Pass,
+        mut run: impl FnMut(&mut Gpu) -> Result<()>,
+    ) -> Result<Option<Tuned>> {
+        let Some(class) = class(what, &pass) else { return Ok(None) };
+        let mut all: Vec<(u32, f64)> = Vec::new();
+        for way in pass.ways() {
+            self.tuned.insert(class.clone(), number(way));
+            let s = self.time(&mut run);
+            if s.is_err() {
+                self.tuned.remove(&class);
+            }
+            all.push((number(way), s?));
+        }
+        let default = all[0];
+        let (choice, seconds) = all.into_iter().fold(default, |a, b| if b.1 < a.1 { b } else { a });
+        self.tuned.insert(class.clone(), choice);
+        Ok(Some(Tuned { class, choice, default: default.0, seconds: (seconds, default.1) }))
+    }
+
+    /// Seconds of one run: the best of three timings, each of as many runs as it takes to be measurable.
+    fn time(&mut self, run: &mut impl FnMut(&mut Gpu) -> Result<()>) -> Result<f64> {
+        run(self)?;
+        self.finish()?;
+        let (mut runs, mut best, mut timed) = (1, f64::INFINITY, 0);
+        while timed < 3 {
+            let clock = Instant::now();
+            for _ in 0..runs {
+                run(self)?;
+            }
+            self.finish()?;
+            let s = clock.elapsed().as_secs_f64();
+            if s < ENOUGH && runs < 1 << 14 {
+                runs *= 2;
+                continue;
+            }
+            best = best.min(s / f64::from(runs));
+            timed += 1;
+        }
+        Ok(best)
+    }
+}
+
+/// Positive numbers without structure, never zero.
+fn noise(rows: usize, cols: usize, seed: u32) -> Array2<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
+    Array2::from_shape_simple_fn((rows, cols), || {
+        // xorshift32 (G. Marsaglia, 2003)
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        0.01 + (state >> 8) as f32 / (1u32 << 24) as f32
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::GpuOptions;
+
+    const EPS: f64 = f32::EPSILON as f64 / 2.0;
+
+    /// N, D and the divergence of a pass against loops in f64; every number within a bound for its own terms.
+    fn check(b: &mut Gpu, loss: &Loss, (m, n, k): (usize, usize, usize)) {
+        let (x, w, h) = (noise(m, n, 5), noise(m, k, 6), noise(n, k, 7));
+        let wide = |a: &Array2<f32>| a.mapv(f64::from);
+        let data = b.upload(MatrixRef::from(&x), 1.0, Observed::All).unwrap();
+        let (fw, fh) = (b.factor(w.view()).unwrap(), b.factor(h.view()).unwrap());
+        let v = wide(&w).dot(&wide(&h).t());
+        let beta = loss.beta().unwrap();
+        let ratio = ndarray::Zip::from(&wide(&x)).and(&v).map_collect(|x, v| x * v.powf(beta - 2.0));
+        let positive = v.mapv(|v| v.powf(beta - 1.0));
+        for side in [Side::Rows, Side::Cols] {
+            let (f, other, o) = if side == Side::Rows { (&fw, &fh, wide(&h)) } else { (&fh, &fw, wide(&w)) };
+            let (num, den) = match side {
+                Side::Rows => (ratio.dot(&o), positive.dot(&o)),
+                Side::Cols => (ratio.t().dot(&o), positive.t().dot(&o)),
+            };
+            let kind = crate::update::kind(loss).unwrap();
+            let arrays = if matches!(kind, LossKind::Fro | LossKind::Kl) { 2 } else { 3 };
+            let cols = side == Side::Cols;
+            let pass = Pass { p: f.rows, q: other.rows, kq: k.div_ceil(4) as u32, cols, arrays };
+            for way in pass.ways() {
+                let name = class(What::Update(kind), &pass).unwrap();
+                b.tuned.insert(name, number(way));
+                let rule = nmf_core::Rule { exponent: 0.0, ..nmf_core::Rule::for_loss(loss) };
+                let mut terms = b.new_terms(f.rows as usize, k).unwrap();
+                // with γ = 0 the update changes nothing
+                let mut same = b.factor(if cols { h.view() } else { w.view() }).unwrap();
+                let d = b.mu_step(loss, &data, side, &mut same, other, &mut terms, &rule, true).unwrap().unwrap();
+                let (got_n, got_d) = b.read_terms(&terms).unwrap();
+                // all terms are positive: relative errors, by the number of roundings on the way of one term
+                let steps = 40.0 + k as f64 + f64::from(pass.q.min(4096)) / 4.0;
+                for (got, want) in [(&got_n, &num), (&got_d, &den)] {
+                    for (g, w) in got.iter().zip(want) {
+                        assert!((f64::from(*g) - w).abs() <= steps * EPS * w, "{loss} k={k} {side:?} {way:?}: {g} {w}");
+                    }
+                }
+                // and d moves with v as well: by |∂d/∂v|·v for each unit of relative error
+                let (mut want, mut scale) = (0.0, 0.0);
+                ndarray::Zip::from(&wide(&x)).and(&v).for_each(|&x, &v| {
+                    let d = loss.value(x, v);
+                    want += d;
+                    scale += d + (v.powf(beta) - x * v.powf(beta - 1.0)).abs();
+                });
+                let d = b.value(&d).unwrap();
+                assert!((d - want).abs() <= steps * EPS * scale, "{loss} k={k} {side:?} {way:?}: {d} {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_way_computes_the_same_within_rounding() {
+        let mut b = Gpu::new(&GpuOptions { checked: false, ..GpuOptions::default() }).unwrap();
+        for k in [1, 6, 12, 13, 20, 23, 30, 39, 45, 64] {
+            check(&mut b, &Loss::KL, (270, 301, k));
+        }
+        for loss in [Loss::FRO, Loss::IS, Loss::Beta(1.5)] {
+            check(&mut b, &loss, (301, 259, 7));
+        }
+    }
+
+    #[test]
+    fn tuning_remembers_the_fastest_way_of_each_class() {
+        let mut b = Gpu::new(&GpuOptions::default()).unwrap();
+        let mut seen = Vec::new();
+        b.tune(&[4], &[Loss::FRO, Loss::KL], |t| seen.push(t.clone())).unwrap();
+        let names: Vec<&str> = seen.iter().map(|t| t.class.as_str()).collect();
+        for want in ["product-rows-q1-small", "kl-rows-q1-small", "product-cols-q1-small", "kl-cols-q1-small"] {
+            assert!(names.contains(&want), "{names:?}");
+        }
+        for t in &seen {
+            assert!(t.seconds.0 <= t.seconds.1 && t.seconds.0 > 0.0, "{t:?}");
+            assert_eq!(b.tuned.get(&t.class), Some(&t.choice));
+        }
+        let pass = Pass { p: 640, q: 480, kq: 1, cols: false, arrays: 2 };
+        let chosen = seen.iter().find(|t| t.class == "kl-rows-q1-small").unwrap().choice;
+        assert_eq!(number(b.plan(What::Update(LossKind::Kl), pass).way), chosen);
+    }
+}
