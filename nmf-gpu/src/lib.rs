@@ -9,6 +9,7 @@
 //! A factor must fit one binding (the device's `max_storage_buffer_binding_size`); X need not.
 
 mod backend;
+mod ceiling;
 mod csr;
 mod dense;
 mod device;
@@ -28,6 +29,7 @@ mod update;
 mod window;
 
 pub use backend::Gpu;
+pub use ceiling::Ceilings;
 pub use device::{AdapterChoice, AdapterInfo, GpuOptions, adapters};
 pub use memory::{Factor, Gram, Scalar, Terms};
 pub use momentum::Momentum;

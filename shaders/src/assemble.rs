@@ -1,6 +1,7 @@
 //! From files to kernels: concatenation, and named holes `{LIKE_THIS}` filled with a few lines.
 
 mod lanes;
+mod ceiling;
 mod rows;
 
 use crate::{Kernel, LossKind, Term};
@@ -120,6 +121,8 @@ pub(crate) fn source(kernel: &Kernel) -> String {
             };
             [PARAMS, LONG_SUM, GROUP_SUM, wgsl!("scalar/main.wgsl"), text].concat()
         }
+        Kernel::Fma { chains } => fill(&[PARAMS, wgsl!("ceiling/fma.wgsl")], &ceiling::fma_holes(chains)),
+        Kernel::Copy => [PARAMS, wgsl!("ceiling/copy.wgsl")].concat(),
         Kernel::Sum => [PARAMS, LONG_SUM, GROUP_SUM, wgsl!("scalar/sum.wgsl")].concat(),
     }
 }

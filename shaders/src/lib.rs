@@ -204,7 +204,20 @@ pub enum Kernel {
     Scalar(Term),
     /// Shortens a list of partial sums.
     Sum,
+    /// Multiply-adds in registers alone: the arithmetic ceiling.
+    Fma {
+        /// Independent chains of quads per thread: one of [`FMA_CHAINS`].
+        chains: u32,
+    },
+    /// Reads and writes alone: the bandwidth ceiling.
+    Copy,
 }
+
+/// Chains per thread for which a [`Kernel::Fma`] exists: few fit the registers of a CPU's vector unit, many hide the latency
+/// of a device that keeps few threads per core.
+pub const FMA_CHAINS: [u32; 2] = [3, 8];
+/// Steps of each chain per round of [`Kernel::Fma`].
+pub const FMA_STEPS: u32 = 8;
 
 /// Threads per workgroup of every kernel.
 pub const WORKGROUP: u32 = 64;
@@ -302,6 +315,8 @@ impl Kernel {
                 (true, 4, Write),
             ]),
             Kernel::Sum => vec![(1, Read), (4, Write)],
+            Kernel::Fma { .. } => vec![(1, Write)],
+            Kernel::Copy => vec![(1, Read), (2, Write)],
         }
     }
 
@@ -327,7 +342,9 @@ impl Kernel {
             Kernel::Advance,
             Kernel::Unfold,
             Kernel::Fold,
+            Kernel::Copy,
         ];
+        all.extend(FMA_CHAINS.map(|chains| Kernel::Fma { chains }));
         all.extend(bools.map(|weighted| Kernel::CrossCsr { weighted }));
         all.extend(bools.map(|of_state| Kernel::Extrapolate { of_state }));
         all.extend([Term::Penalty, Term::Product, Term::Quadratic, Term::Kkt].map(Kernel::Scalar));

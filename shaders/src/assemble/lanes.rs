@@ -171,8 +171,11 @@ fn x_read(lanes: Lanes) -> String {
 fn step(lanes: Lanes, what: Products, sums: &[(&str, &str)], c: u32) -> String {
     let Lanes { cols, quads, rows } = lanes;
     let mut text = String::from("            {\n");
+    for j in 0..quads.div_ceil(8) {
+        let _ = writeln!(text, "                let mine{j} = staged[(b + {c}u) * {quads}u + min({}u + (tid & 7u), {}u)];", 8 * j, quads - 1);
+    }
     for t in 0..quads {
-        let _ = writeln!(text, "                let o{t} = staged[(b + {c}u) * {quads}u + {t}u];");
+        let _ = writeln!(text, "                let o{t} = subgroupBroadcast(mine{}, {}u);", t / 8, t % 8);
     }
     let x = |r: u32| {
         if cols { format!("x{c}.{}", COMPONENTS[r as usize]) } else { format!("x{r}.{}", COMPONENTS[c as usize]) }
