@@ -42,7 +42,7 @@ impl Pass {
         let class = LANE_CLASSES.into_iter().find(|c| *c >= self.kq).filter(|_| self.kq > 0 && self.p >= WORKGROUP / 2);
         let mut ways: Vec<Way> = class
             .into_iter()
-            .flat_map(|quads| [4, 2, 1].map(|rows| Lanes { cols: self.cols, quads, rows }))
+            .flat_map(|quads| [4, 2, 1].map(|rows| Lanes { cols: self.cols, quads, rows, broadcast: true }))
             .filter(|l| l.fits(self.arrays))
             .map(Way::Lanes)
             .collect();

@@ -1,7 +1,7 @@
 //! From files to kernels: concatenation, and named holes `{LIKE_THIS}` filled with a few lines.
 
-mod lanes;
 mod ceiling;
+mod lanes;
 mod rows;
 
 use crate::{Kernel, LossKind, Term};

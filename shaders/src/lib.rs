@@ -63,6 +63,9 @@ pub struct Lanes {
     pub quads: u32,
     /// Rows of X̃ per thread: 1, 2 or 4.
     pub rows: u32,
+    /// The rows of the other factor go from lane to lane within a subgroup (of at least [`BROADCAST`] lanes) instead of
+    /// being read by every thread.
+    pub broadcast: bool,
 }
 
 impl Lanes {
@@ -227,6 +230,8 @@ pub const TILE: u32 = 32;
 pub const HALS_CLASSES: [u32; 4] = [8, 16, 64, 256];
 /// Row lengths (in quads) for which [`Kernel::CrossLanes`] and [`Kernel::MuLanes`] exist; shorter rows leave registers empty.
 pub const LANE_CLASSES: [u32; 10] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16];
+/// Lanes of a subgroup that [`Lanes::broadcast`] needs at least.
+pub const BROADCAST: u32 = 8;
 /// Numbers that a thread of those kernels may keep in registers: what leaves room for four workgroups or more on a
 /// multiprocessor of 65,536 registers.
 pub const LANE_REGISTERS: u32 = 160;
@@ -369,8 +374,9 @@ impl Kernel {
             }
         }
         for cols in bools {
-            for (quads, rows) in LANE_CLASSES.iter().flat_map(|q| [1, 2, 4].map(|r| (*q, r))) {
-                let lanes = Lanes { cols, quads, rows };
+            let shapes = LANE_CLASSES.iter().flat_map(|q| [1, 2, 4].map(|r| (*q, r)));
+            for (quads, rows, broadcast) in shapes.flat_map(|(q, r)| bools.map(|b| (q, r, b))) {
+                let lanes = Lanes { cols, quads, rows, broadcast };
                 if lanes.fits(1) {
                     all.push(Kernel::CrossLanes(lanes));
                 }

@@ -17,7 +17,7 @@ fn module(kernel: &Kernel) -> naga::Module {
 fn naga_accepts_every_variant() {
     for kernel in Kernel::all() {
         let module = module(&kernel);
-        Validator::new(ValidationFlags::all(), Capabilities::empty())
+        Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP)
             .validate(&module)
             .unwrap_or_else(|e| panic!("{}: {e:?}", kernel.label()));
         let entry = &module.entry_points[0];

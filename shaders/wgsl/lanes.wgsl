@@ -11,10 +11,10 @@
 // Grid: tiles of {TILE_ROWS} rows × chunks. 64 threads; blocks of {BLOCK} summed entries.
 @group(0) @binding(3) var<storage, read> other: array<vec4<f32>>;
 {BINDINGS}
-var<workgroup> staged: array<vec4<f32>, {STAGED}>;
+{STAGED}
 {X_MEMORY}
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) tid: u32{LANE}) {
     let g = group_index(wid);
     if (g >= par.groups) {
         return;
@@ -26,18 +26,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
 {PLACE}
 {DECLARE}
     for (var q_base = chunk * par.chunk; q_base < q_end; q_base += {BLOCK}u) {
-        workgroupBarrier();
-        for (var i = tid; i < {STAGED}u; i += 64u) {
-            let entry = q_base + i / {QUADS}u;
-            let quad = i % {QUADS}u;
-            var o = vec4<f32>();
-            if (entry < q_end && quad < par.kq) {
-                o = other[(par.q0 + entry) * par.kq + quad];
-            }
-            staged[i] = o;
-        }
-{X_STAGE}
-        workgroupBarrier();
+{STAGE}
         let filled = min(q_end - q_base, {BLOCK}u);
         for (var b = 0u; b < filled; b += 4u) {
 {X_READ}

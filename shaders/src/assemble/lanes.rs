@@ -19,7 +19,7 @@ pub(super) struct Products {
 }
 
 pub(super) fn holes(lanes: Lanes, what: Products) -> Holes {
-    let Lanes { cols, quads, rows } = lanes;
+    let Lanes { cols, quads, rows, .. } = lanes;
     let block = lanes.block();
     let sums: Vec<(&str, &str)> =
         [(true, "n", "num"), (what.den, "d", "den")].iter().filter(|s| s.0).map(|s| (s.1, s.2)).collect();
@@ -51,16 +51,16 @@ pub(super) fn holes(lanes: Lanes, what: Products) -> Holes {
         ("SIDE_NOTE", side_note(cols).into()),
         ("TILE_ROWS", lanes.tile_rows().to_string()),
         ("BLOCK", block.to_string()),
-        ("STAGED", (block * quads).to_string()),
-        ("QUADS", quads.to_string()),
+        ("STAGED", staged_memory(lanes)),
+        ("STAGE", stage(lanes)),
         ("ROWS", rows.to_string()),
         ("BINDINGS", bindings),
         ("X_MEMORY", x_memory(lanes)),
         ("PLACE", place(lanes)),
+        ("LANE", if lanes.broadcast { ", @builtin(subgroup_invocation_id) lane: u32" } else { "" }.into()),
         ("DECLARE", declare(lanes, what, &sums)),
-        ("X_STAGE", x_stage(lanes)),
         ("X_READ", x_read(lanes)),
-        ("STEPS", (0..4).map(|c| step(lanes, what, &sums, c)).collect()),
+        ("STEPS", if lanes.broadcast { steps_broadcast(lanes, what, &sums) } else { steps_staged(lanes, what, &sums) }),
         ("STORE", store(lanes, what, &sums)),
     ]
 }
@@ -73,10 +73,41 @@ fn side_note(cols: bool) -> &'static str {
     }
 }
 
+fn staged_memory(lanes: Lanes) -> String {
+    if lanes.broadcast {
+        return String::new();
+    }
+    format!("var<workgroup> staged: array<vec4<f32>, {}>;", lanes.block() * lanes.quads)
+}
+
+/// A block of rows of other, and of X where that is turned, into workgroup memory.
+fn stage(lanes: Lanes) -> String {
+    if lanes.broadcast {
+        return String::new();
+    }
+    format!(
+        "        workgroupBarrier();
+        for (var i = tid; i < {staged}u; i += 64u) {{
+            let entry = q_base + i / {quads}u;
+            let quad = i % {quads}u;
+            var o = vec4<f32>();
+            if (entry < q_end && quad < par.kq) {{
+                o = other[(par.q0 + entry) * par.kq + quad];
+            }}
+            staged[i] = o;
+        }}
+{x}
+        workgroupBarrier();",
+        staged = lanes.block() * lanes.quads,
+        quads = lanes.quads,
+        x = x_stage(lanes)
+    )
+}
+
 /// A tile of X lies in rows of one quad more than it has, so that threads that read the same quad of neighbouring rows meet
 /// different banks.
 fn x_memory(lanes: Lanes) -> String {
-    if lanes.cols {
+    if lanes.cols || lanes.broadcast {
         return String::new();
     }
     format!("var<workgroup> tile: array<vec4<f32>, {}>;\n", lanes.tile_rows() * (lanes.block() / 4 + 1))
@@ -121,7 +152,7 @@ fn declare(lanes: Lanes, what: Products, sums: &[(&str, &str)]) -> String {
 }
 
 fn x_stage(lanes: Lanes) -> String {
-    if lanes.cols {
+    if lanes.cols || lanes.broadcast {
         return String::new();
     }
     let (quads, all) = (lanes.block() / 4, lanes.tile_rows() * lanes.block() / 4);
@@ -142,6 +173,17 @@ fn x_stage(lanes: Lanes) -> String {
 /// Four summed entries of the rows of a thread: `x{r}` over the entries where X lies along them, `x{c}` over the rows otherwise.
 fn x_read(lanes: Lanes) -> String {
     let mut text = String::new();
+    if !lanes.cols && lanes.broadcast {
+        text.push_str("            let quad = (q_base + b) / 4u;\n");
+        for r in 0..lanes.rows {
+            let _ = writeln!(
+                text,
+                "            var x{r} = vec4<f32>();
+            if (quad < par.ld && row{r} < par.p) {{ x{r} = x_quad(row{r} * par.ld + quad); }}"
+            );
+        }
+        return text;
+    }
     if !lanes.cols {
         let stride = lanes.block() / 4 + 1;
         for r in 0..lanes.rows {
@@ -167,16 +209,64 @@ fn x_read(lanes: Lanes) -> String {
     text
 }
 
-/// One summed entry.
-fn step(lanes: Lanes, what: Products, sums: &[(&str, &str)], c: u32) -> String {
-    let Lanes { cols, quads, rows } = lanes;
+/// Four summed entries, from staged rows of other: each row is read once and used for V and for the sums.
+fn steps_staged(lanes: Lanes, what: Products, sums: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for c in 0..4 {
+        text.push_str("            {\n");
+        for t in 0..lanes.quads {
+            let _ = writeln!(text, "                let o{t} = staged[(b + {c}u) * {}u + {t}u];", lanes.quads);
+        }
+        text.push_str(&ratios(lanes, what, c, ""));
+        for t in 0..lanes.quads {
+            text.push_str(&accumulate(lanes, sums, t, &format!("o{t}"), ""));
+        }
+        text.push_str("            }\n");
+    }
+    text
+}
+
+/// The same where the lanes of a subgroup hold a row of other between them. V of all four entries comes first: then
+/// a sum is touched once for four of them, which matters where registers are few.
+fn steps_broadcast(lanes: Lanes, what: Products, sums: &[(&str, &str)]) -> String {
     let mut text = String::from("            {\n");
-    for j in 0..quads.div_ceil(8) {
-        let _ = writeln!(text, "                let mine{j} = staged[(b + {c}u) * {quads}u + min({}u + (tid & 7u), {}u)];", 8 * j, quads - 1);
+    for c in 0..4 {
+        let _ = writeln!(text, "                let entry{c} = (par.q0 + q_base + b + {c}u) * par.kq;");
+        for part in 0..lanes.quads.div_ceil(8) {
+            let last = lanes.quads - 1 - 8 * part;
+            let _ = writeln!(
+                text,
+                "                var mine{c}_{part} = vec4<f32>();
+                let quad{c}_{part} = {}u + min(lane & 7u, {}u);
+                if (b + {c}u < filled && quad{c}_{part} < par.kq) {{ mine{c}_{part} = other[entry{c} + quad{c}_{part}]; }}",
+                8 * part,
+                last.min(7)
+            );
+        }
     }
-    for t in 0..quads {
-        let _ = writeln!(text, "                let o{t} = subgroupBroadcast(mine{}, {}u);", t / 8, t % 8);
+    let shared = |c: u32, t: u32| format!("subgroupBroadcast(mine{c}_{}, {}u)", t / 8, t % 8);
+    for c in 0..4 {
+        for t in 0..lanes.quads {
+            if what.model {
+                let _ = writeln!(text, "                let o{c}_{t} = {};", shared(c, t));
+            }
+        }
+        text.push_str(&ratios(lanes, what, c, &format!("{c}_")));
     }
+    for t in 0..lanes.quads {
+        for c in 0..4 {
+            let _ = writeln!(text, "                let a{c}_{t} = {};", shared(c, t));
+            text.push_str(&accumulate(lanes, sums, t, &format!("a{c}_{t}"), &format!("{c}_")));
+        }
+    }
+    text.push_str("            }\n");
+    text
+}
+
+/// V and the ratios of one summed entry, `{tag}` in every name. Rows of other are o{tag}{t}.
+fn ratios(lanes: Lanes, what: Products, c: u32, tag: &str) -> String {
+    let Lanes { cols, rows, .. } = lanes;
+    let mut text = String::new();
     let x = |r: u32| {
         if cols { format!("x{c}.{}", COMPONENTS[r as usize]) } else { format!("x{r}.{}", COMPONENTS[c as usize]) }
     };
@@ -184,58 +274,61 @@ fn step(lanes: Lanes, what: Products, sums: &[(&str, &str)], c: u32) -> String {
         let parts: Vec<String> = (0..4).map(|r| if r < rows { part(r) } else { rest.into() }).collect();
         format!("vec4<f32>({})", parts.join(", "))
     };
-    let _ = writeln!(text, "                let x = {};", four(&x, "0.0"));
-    if what.model {
-        for r in 0..rows {
-            text.push_str(&model(r, quads, rows));
-        }
-        let _ = writeln!(text, "                let v = model4({});", four(&|r| format!("v{r}"), "1.0"));
-        if what.div {
-            let inside = |r: u32| format!("row{r} < par.p && b + {c}u < filled");
-            text.push_str("                var s = 0.0;\n");
-            for r in 0..rows {
-                let at = COMPONENTS[r as usize];
-                let _ = writeln!(
-                    text,
-                    "                if ({}) {{ s += select(value(x.{at}, v.{at}), v.{at}, is_nan(v.{at})); }}",
-                    inside(r)
-                );
-            }
-            text.push_str("                sum = long_add(sum, s);\n");
-        }
-        text.push_str("                let rn = negative4(x, v);\n");
-        if what.den {
-            text.push_str("                let rd = positive4(v);\n");
-        }
-    } else {
-        text.push_str("                let rn = x;\n");
+    let _ = writeln!(text, "                let x{tag}here = {};", four(&x, "0.0"));
+    if !what.model {
+        let _ = writeln!(text, "                let n{tag}ratio = x{tag}here;");
+        return text;
     }
-    for (acc, _) in sums {
+    for r in 0..rows {
+        text.push_str(&model(r, lanes, tag));
+    }
+    let _ = writeln!(text, "                let v{tag}all = model4({});", four(&|r| format!("v{tag}{r}"), "1.0"));
+    if what.div {
+        let _ = writeln!(text, "                var s{tag} = 0.0;");
         for r in 0..rows {
             let at = COMPONENTS[r as usize];
-            for t in 0..quads {
-                let _ =
-                    writeln!(text, "                {acc}{r}_{t} = fma(vec4<f32>(r{acc}.{at}), o{t}, {acc}{r}_{t});");
-            }
+            let (x, v) = (format!("x{tag}here.{at}"), format!("v{tag}all.{at}"));
+            let _ = writeln!(
+                text,
+                "                if (row{r} < par.p && b + {c}u < filled) {{ s{tag} += select(value({x}, {v}), {v}, is_nan({v})); }}"
+            );
+        }
+        let _ = writeln!(text, "                sum = long_add(sum, s{tag});");
+    }
+    let _ = writeln!(text, "                let n{tag}ratio = negative4(x{tag}here, v{tag}all);");
+    if what.den {
+        let _ = writeln!(text, "                let d{tag}ratio = positive4(v{tag}all);");
+    }
+    text
+}
+
+/// Quad t of the sums of all rows.
+fn accumulate(lanes: Lanes, sums: &[(&str, &str)], t: u32, o: &str, tag: &str) -> String {
+    let mut text = String::new();
+    for (acc, _) in sums {
+        for r in 0..lanes.rows {
+            let at = COMPONENTS[r as usize];
+            let _ = writeln!(
+                text,
+                "                {acc}{r}_{t} = fma(vec4<f32>({acc}{tag}ratio.{at}), {o}, {acc}{r}_{t});"
+            );
         }
     }
-    text.push_str("            }\n");
     text
 }
 
 /// v of one row: as many sums side by side as it takes to keep the pipeline busy, four with the other rows of the thread.
-fn model(r: u32, quads: u32, rows: u32) -> String {
-    let chains = 4 / rows;
-    let names: Vec<String> = (0..chains).map(|i| format!("v{r}_{i}")).collect();
+fn model(r: u32, lanes: Lanes, tag: &str) -> String {
+    let chains = 4 / lanes.rows;
+    let names: Vec<String> = (0..chains).map(|i| format!("v{tag}{r}_{i}")).collect();
     let mut text = String::new();
-    for t in 0..quads {
+    for t in 0..lanes.quads {
         for (i, at) in COMPONENTS.iter().enumerate() {
             let chain = &names[i % chains as usize];
-            let product = format!("f{r}_{t}.{at}, o{t}.{at}");
             if t == 0 && i < chains as usize {
-                let _ = writeln!(text, "                var {chain} = f{r}_{t}.{at} * o{t}.{at};");
+                let _ = writeln!(text, "                var {chain} = f{r}_{t}.{at} * o{tag}{t}.{at};");
             } else {
-                let _ = writeln!(text, "                {chain} = fma({product}, {chain});");
+                let _ = writeln!(text, "                {chain} = fma(f{r}_{t}.{at}, o{tag}{t}.{at}, {chain});");
             }
         }
     }
@@ -243,7 +336,7 @@ fn model(r: u32, quads: u32, rows: u32) -> String {
         [a, b, c, d] => format!("({a} + {b}) + ({c} + {d})"),
         names => names.join(" + "),
     };
-    let _ = writeln!(text, "                let v{r} = {sum};");
+    let _ = writeln!(text, "                let v{tag}{r} = {sum};");
     text
 }
 
