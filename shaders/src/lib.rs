@@ -15,6 +15,18 @@ pub enum Access {
     Write,
 }
 
+/// The optional device features that the texts may use. A device has one ladder for all of its kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Ladder {
+    /// Sums within subgroups go without workgroup memory.
+    pub subgroups: bool,
+}
+
+impl Ladder {
+    /// Every ladder that a device may have.
+    pub const ALL: [Ladder; 2] = [Ladder { subgroups: false }, Ladder { subgroups: true }];
+}
+
 /// The text a loss contributes to a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LossKind {
@@ -159,6 +171,8 @@ pub enum Kernel {
     Scalar(Term),
     /// Shortens a list of partial sums.
     Sum,
+    /// Sums across threads whose results are known.
+    SelfTest,
 }
 
 /// Threads per workgroup of every kernel.
@@ -182,9 +196,9 @@ pub const MOMENTUM_AT_REST: [u32; 3] = [1.0f32.to_bits(), 0, 3];
 pub const WORKGROUP_MEMORY: u32 = 16384;
 
 impl Kernel {
-    /// The WGSL text.
-    pub fn source(&self) -> String {
-        assemble::source(self)
+    /// The WGSL text for a device with these features.
+    pub fn source(&self, ladder: Ladder) -> String {
+        assemble::source(self, ladder)
     }
 
     /// The storage buffers by binding number in group 0. Binding 0 is always the uniform parameter block.
@@ -243,6 +257,7 @@ impl Kernel {
                 (true, 4, Write),
             ]),
             Kernel::Sum => vec![(1, Read), (4, Write)],
+            Kernel::SelfTest => vec![(1, Write)],
         }
     }
 
@@ -268,6 +283,7 @@ impl Kernel {
             Kernel::Advance,
             Kernel::Unfold,
             Kernel::Fold,
+            Kernel::SelfTest,
         ];
         all.extend(bools.map(|weighted| Kernel::CrossCsr { weighted }));
         all.extend(bools.map(|of_state| Kernel::Extrapolate { of_state }));
