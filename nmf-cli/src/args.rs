@@ -97,6 +97,17 @@ pub(crate) enum PrecisionChoice {
     F64,
 }
 
+/// An optional feature of a GPU.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GpuFeature {
+    /// Sums within groups of threads.
+    Subgroups,
+    /// Compiled kernels kept on disk.
+    PipelineCache,
+    /// Kernel variants chosen by measuring, kept on disk.
+    Tuning,
+}
+
 /// The options that every command takes, before or after its name.
 #[derive(Args, Debug, Clone, PartialEq, Eq, Default)]
 #[command(next_help_heading = "Global options")]
@@ -107,6 +118,15 @@ pub(crate) struct Global {
     /// The GPU to use: part of its name, or its number in `nmf-cli devices`
     #[arg(long, global = true, value_name = "NAME|INDEX")]
     pub(crate) adapter: Option<String>,
+    /// Check every index and loop inside the GPU's kernels: slower, for a driver under suspicion
+    #[arg(long, global = true)]
+    pub(crate) gpu_checks: bool,
+    /// Optional GPU features to do without: see `nmf-cli devices`
+    #[arg(long, global = true, value_name = "FEATURES", value_enum, value_delimiter = ',')]
+    pub(crate) gpu_off: Vec<GpuFeature>,
+    /// GPU memory to use at most, in bytes or with K, M, G or T (of 1024) [default: what is free]
+    #[arg(long, global = true, value_name = "BYTES|4G", value_parser = bytes)]
+    pub(crate) gpu_memory: Option<u64>,
     /// Threads of the CPU backend [default: all cores]
     #[arg(long, global = true, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
@@ -124,7 +144,48 @@ pub(crate) struct Global {
     pub(crate) verbose: bool,
 }
 
+/// A number of bytes, with a unit or without.
+fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => Some(0),
+        "k" | "kib" => Some(10),
+        "m" | "mib" => Some(20),
+        "g" | "gib" => Some(30),
+        "t" | "tib" => Some(40),
+        _ => None,
+    };
+    let number = digits.parse::<u64>().ok();
+    let bytes = number.zip(shift).and_then(|(n, shift)| n.checked_mul(1 << shift));
+    bytes.filter(|b| *b > 0).ok_or_else(|| "a positive whole number, alone or with K, M, G or T".into())
+}
+
 impl Global {
+    /// An option that is about a GPU alone, if one was given.
+    pub(crate) fn gpu_option(&self) -> Option<&'static str> {
+        [
+            (self.adapter.is_some(), "--adapter"),
+            (self.gpu_checks, "--gpu-checks"),
+            (!self.gpu_off.is_empty(), "--gpu-off"),
+            (self.gpu_memory.is_some(), "--gpu-memory"),
+        ]
+        .into_iter()
+        .find_map(|(given, name)| given.then_some(name))
+    }
+
+    /// Refuses options about a GPU beside `--backend cpu`.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self.gpu_option() {
+            Some("--adapter") if self.backend() == BackendChoice::Cpu => {
+                Err(Failure::usage("--adapter chooses a GPU; it does not go with --backend cpu"))
+            }
+            Some(option) if self.backend() == BackendChoice::Cpu => {
+                Err(Failure::usage(format!("{option} is about a GPU; it does not go with --backend cpu")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The backend asked for.
     pub(crate) fn backend(&self) -> BackendChoice {
         self.backend.unwrap_or(BackendChoice::Auto)
@@ -160,5 +221,22 @@ impl Global {
     /// A warning on stderr, always shown.
     pub(crate) fn warn(&self, text: impl std::fmt::Display) {
         eprintln!("warning: {text}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_have_units() {
+        for (text, expected) in
+            [("1", 1), ("4096b", 4096), ("3k", 3072), ("2M", 2 << 20), ("4G", 4 << 30), ("1TiB", 1 << 40)]
+        {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+        for text in ["", "0", "0G", "G", "-1", "1.5G", "4 G", "4GG", "4P", "99999999999T", "4Ä", "１"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
     }
 }

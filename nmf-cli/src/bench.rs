@@ -117,7 +117,7 @@ pub(crate) fn run(args: &BenchArgs, global: &Global) -> Result<(), Failure> {
         if a.software {
             global.warn(format!("{} is a software adapter: its times say nothing about a GPU", a.name));
         }
-        device = Some(gpu::open(a)?);
+        device = Some(gpu::open(a, global)?);
         adapter = Some(a.name.clone());
     } else if wanted == BackendChoice::Auto {
         global.note(format!("{}; measuring the CPU alone", gpu::INSTALL));

@@ -100,9 +100,6 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> Result<(), Failure> {
     }
     let adapters = if global.backend() == BackendChoice::Cpu { Vec::new() } else { gpu::adapters() };
     let adapter = match global.backend() {
-        BackendChoice::Cpu if global.adapter.is_some() => {
-            return Err(Failure::usage("--adapter chooses a GPU; it does not go with --backend cpu"));
-        }
         BackendChoice::Auto if adapters.is_empty() && global.adapter.is_none() => None,
         BackendChoice::Cpu => None,
         _ => Some(gpu::choose(&adapters, global.adapter.as_deref())?),
@@ -128,7 +125,7 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> Result<(), Failure> {
             if a.software {
                 global.warn(format!("{} is a software adapter: its seconds say nothing about a GPU", a.name));
             }
-            let mut gpu = gpu::open(a)?;
+            let mut gpu = gpu::open(a, global)?;
             // asked for, the GPU says itself what it cannot do
             let asked = global.backend() == BackendChoice::Gpu || global.adapter.is_some();
             match work.refused_by(&gpu).filter(|_| !asked) {

@@ -2,9 +2,44 @@
 
 use crate::args::Global;
 use crate::failure::Failure;
-use crate::gpu;
+use crate::gpu::{self, AdapterInfo};
 use crate::text::{self, grouped};
+use nmf_gpu::FeatureState;
 use serde_json::{Map, Value, json};
+
+/// Which optional features an adapter would be used with, under the global options: name, whether, why not. Opens it,
+/// because some pass a self-test first.
+fn features(adapter: &AdapterInfo, global: &Global) -> Result<Vec<FeatureState>, String> {
+    gpu::open(adapter, global).map(|gpu| gpu.features().to_vec()).map_err(|e| e.message().to_string())
+}
+
+/// `used` and `why_not` (`null` in both where the adapter could not be opened, and `error` says why).
+fn features_json(found: &Result<Vec<FeatureState>, String>) -> (Value, Value, Value) {
+    match found {
+        Ok(list) => {
+            let used: Map<String, Value> = list.iter().map(|f| (f.name.into(), json!(f.used))).collect();
+            let why: Map<String, Value> =
+                list.iter().filter(|f| !f.used).map(|f| (f.name.into(), json!(f.why))).collect();
+            (used.into(), why.into(), Value::Null)
+        }
+        Err(e) => (Value::Null, Value::Null, json!(e)),
+    }
+}
+
+/// A line on what is used, and one per feature that is not.
+fn features_text(found: &Result<Vec<FeatureState>, String>) -> String {
+    let list = match found {
+        Ok(list) => list,
+        Err(e) => return format!("\n  cannot be used: {e}"),
+    };
+    let used: Vec<&str> = list.iter().filter(|f| f.used).map(|f| f.name).collect();
+    let mut out =
+        format!("\n  used: {}", if used.is_empty() { "no optional features".into() } else { used.join(", ") });
+    for f in list.iter().filter(|f| !f.used) {
+        out.push_str(&format!("\n  not used: {} ({})", f.name, f.why));
+    }
+    out
+}
 
 /// Lists the adapters.
 pub(crate) fn run(global: &Global) -> Result<(), Failure> {
@@ -16,9 +51,11 @@ pub(crate) fn run(global: &Global) -> Result<(), Failure> {
             .iter()
             .map(|a| {
                 let limits: Map<String, Value> = a.limits.iter().map(|(k, v)| ((*k).to_string(), json!(v))).collect();
+                let (used, why_not, error) = features_json(&features(a, global));
                 json!({
                     "index": a.index, "name": a.name, "backend": a.backend, "device_type": a.device_type,
                     "driver": a.driver, "limits": limits, "features": a.features, "chosen": Some(a.index) == chosen,
+                    "used": used, "why_not": why_not, "error": error,
                 })
             })
             .collect();
@@ -49,6 +86,7 @@ pub(crate) fn run(global: &Global) -> Result<(), Failure> {
         } else {
             out.push_str(&format!("\n  {} features (-v lists them)", a.features.len()));
         }
+        out.push_str(&features_text(&features(a, global)));
     }
     text::print(&out)
 }

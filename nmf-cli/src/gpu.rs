@@ -1,8 +1,11 @@
 //! Adapters as the command line sees them: listed, chosen by name or number, opened.
 
+use crate::args::{Global, GpuFeature};
 use crate::failure::Failure;
-use nmf_gpu::{AdapterChoice, GpuOptions};
+use etcetera::BaseStrategy;
+use nmf_gpu::{AdapterChoice, Features, GpuOptions, Switch};
 pub(crate) use nmf_gpu::{AdapterInfo, Gpu};
+use std::path::PathBuf;
 
 /// The adapters of this machine; none is an empty list.
 pub(crate) fn adapters() -> Vec<AdapterInfo> {
@@ -61,8 +64,40 @@ pub(crate) fn choose<'a>(all: &'a [AdapterInfo], choice: Option<&str>) -> Result
     })
 }
 
-/// Opens an adapter.
-pub(crate) fn open(adapter: &AdapterInfo) -> Result<Gpu, Failure> {
-    let options = GpuOptions { adapter: Some(AdapterChoice::Index(adapter.index)), ..GpuOptions::default() };
-    Ok(Gpu::new(&options)?)
+/// The folder for what makes the next start faster: `NMF_CACHE_DIR`, none where that is empty, else `nmf` in the
+/// user's folder for such files.
+fn cache_folder() -> Option<PathBuf> {
+    match std::env::var_os("NMF_CACHE_DIR") {
+        Some(folder) if folder.is_empty() => None,
+        Some(folder) => Some(folder.into()),
+        None => etcetera::base_strategy::choose_native_strategy().ok().map(|s| s.cache_dir().join("nmf")),
+    }
+}
+
+/// How the global options want this adapter opened.
+fn options(adapter: &AdapterInfo, global: &Global) -> GpuOptions {
+    let switch = |feature| if global.gpu_off.contains(&feature) { Switch::Off } else { Switch::Auto };
+    GpuOptions {
+        adapter: Some(AdapterChoice::Index(adapter.index)),
+        memory: global.gpu_memory,
+        // kernels are written not to need them
+        checked: global.gpu_checks,
+        features: Features {
+            subgroups: switch(GpuFeature::Subgroups),
+            pipeline_cache: switch(GpuFeature::PipelineCache),
+            tuning: switch(GpuFeature::Tuning),
+        },
+        cache: cache_folder(),
+        ..GpuOptions::default()
+    }
+}
+
+/// Opens an adapter as the global options say; with -v tells which optional features are not in use, and why.
+pub(crate) fn open(adapter: &AdapterInfo, global: &Global) -> Result<Gpu, Failure> {
+    let gpu = Gpu::new(&options(adapter, global))?;
+    for feature in gpu.features().iter().filter(|f| !f.why.is_empty()) {
+        let how = if feature.used { "used" } else { "not used" };
+        global.detail(format!("{}: {} {how}: {}", adapter.name, feature.name, feature.why));
+    }
+    Ok(gpu)
 }

@@ -73,6 +73,7 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<(), Failure> {
     progress::catch_interrupts()?;
     let global = &cli.global;
+    global.check()?;
     let Some(command) = &cli.command else {
         return match global.backend {
             Some(_) => sample::run(global),

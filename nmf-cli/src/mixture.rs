@@ -184,8 +184,8 @@ fn check(args: &MixtureArgs, global: &Global) -> Result<(), Failure> {
     if global.backend() == BackendChoice::Gpu {
         return refuse("--backend gpu: mixtures are fitted on the CPU; leave it out or use --backend cpu");
     }
-    if global.adapter.is_some() {
-        return refuse("--adapter chooses a GPU; mixtures are fitted on the CPU");
+    if let Some(option) = global.gpu_option() {
+        return refuse(&format!("{option} is about a GPU; mixtures are fitted on the CPU"));
     }
     if global.precision == Some(PrecisionChoice::F32) {
         return refuse("--precision f32: mixtures are fitted in f64");

@@ -286,8 +286,8 @@ fn check(args: &RecommendArgs, global: &Global) -> Result<(), Failure> {
     if global.backend() == BackendChoice::Gpu {
         return refuse("--backend gpu: ratings are fitted on the CPU; leave it out or use --backend cpu".into());
     }
-    if global.adapter.is_some() {
-        return refuse("--adapter chooses a GPU; ratings are fitted on the CPU".into());
+    if let Some(option) = global.gpu_option() {
+        return refuse(format!("{option} is about a GPU; ratings are fitted on the CPU"));
     }
     if global.precision == Some(PrecisionChoice::F32) {
         return refuse("--precision f32: ratings are fitted in f64".into());

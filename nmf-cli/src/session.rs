@@ -160,7 +160,7 @@ impl Engine {
                 adapter.name
             ));
         }
-        Ok(Engine::Gpu(Box::new(gpu::open(adapter)?)))
+        Ok(Engine::Gpu(Box::new(gpu::open(adapter, global)?)))
     }
 
     /// "gpu", "cpu in f32" or "cpu in f64".
@@ -223,9 +223,6 @@ fn decide(global: &Global, work: &Work) -> Result<Choice, Failure> {
     // f64 on the GPU was refused when the precision to read into was asked for; this also serves those who did not
     global.read_precision()?;
     match global.backend() {
-        BackendChoice::Cpu if global.adapter.is_some() => {
-            Err(Failure::usage("--adapter chooses a GPU; it does not go with --backend cpu"))
-        }
         BackendChoice::Cpu => Ok(Choice::Cpu(String::new())),
         BackendChoice::Gpu => {
             let all = gpu::adapters();

@@ -1,7 +1,9 @@
 //! The primitives of [`nmf_core::Backend`] on a GPU.
 
+use crate::cache::Tuning;
 use crate::dense::Target;
-use crate::device::{AdapterInfo, Device, GpuOptions};
+use crate::device::{AdapterInfo, GpuOptions};
+use crate::features::{self, FeatureState, Opened};
 use crate::memory::{Factor, Gram, Scalar, Terms, quads};
 use crate::momentum::Momentum;
 use crate::pool::Pool;
@@ -26,24 +28,28 @@ pub struct Gpu {
     pub(crate) pool: Pool,
     pub(crate) tickets: HashMap<u64, Pending>,
     pub(crate) next_ticket: u64,
-    /// What was measured: the way taken for a class of passes.
-    pub(crate) tuned: HashMap<String, u32>,
+    pub(crate) tuning: Tuning,
+    /// The way being measured, for a class of passes.
+    pub(crate) trial: Option<(String, u32)>,
+    features: Vec<FeatureState>,
     window: u64,
 }
 
 impl Gpu {
     /// Opens a device.
     pub fn new(options: &GpuOptions) -> Result<Gpu> {
-        let device = Device::new(options)?;
+        let Opened { stream, tuning, states } = features::open(options)?;
         // beyond 4 GiB nothing is gained, and 32-bit indices would come into sight
-        let most = device.max_binding().min(1 << 32);
+        let most = stream.device.max_binding().min(1 << 32);
         let window = options.max_binding.map_or(most, |b| b.clamp(256, most));
         Ok(Gpu {
-            stream: Stream::new(device)?,
+            stream,
             pool: Pool::new(options.memory),
             tickets: HashMap::new(),
             next_ticket: 0,
-            tuned: HashMap::new(),
+            tuning,
+            trial: None,
+            features: states,
             window,
         })
     }
@@ -56,6 +62,16 @@ impl Gpu {
     /// Whether the adapter computes on the CPU: right, but far slower than the CPU backend. Callers warn.
     pub fn is_software(&self) -> bool {
         self.adapter().software
+    }
+
+    /// Which optional features are in use, and why others are not.
+    pub fn features(&self) -> &[FeatureState] {
+        &self.features
+    }
+
+    /// The choices of kernel variants made for this device.
+    pub fn tuning(&self) -> &Tuning {
+        &self.tuning
     }
 
     /// What was done so far.

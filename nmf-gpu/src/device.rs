@@ -1,10 +1,16 @@
 //! Adapters and the choice of one; the device made from it, with its errors turned into [`nmf_core::Error`].
 
+use crate::features::{Features, Switch};
 use nmf_core::{Error, Result};
+use nmf_shaders::Ladder;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use wgpu::DeviceType;
+
+/// The version of wgpu, whose translation of the kernels is part of what a driver compiles.
+const WGPU: &str = "30";
 
 /// What to install where no adapter was found.
 const ADVICE: &str = "no graphics adapter was found: install the driver of the graphics card and the Vulkan loader \
@@ -51,11 +57,24 @@ pub struct GpuOptions {
     pub memory: Option<u64>,
     /// Bounds and loop checks inside shaders. Without them kernels run faster; they are written not to need them.
     pub checked: bool,
+    /// Which optional features of the device to use.
+    pub features: Features,
+    /// A folder for files that make the next start faster: compiled kernels, choices of kernel variants. It is made
+    /// when needed and never holds more than a few dozen files; what cannot be read or written there is done without.
+    /// `None`: no files.
+    pub cache: Option<PathBuf>,
 }
 
 impl Default for GpuOptions {
     fn default() -> Self {
-        GpuOptions { adapter: None, max_binding: None, memory: None, checked: true }
+        GpuOptions {
+            adapter: None,
+            max_binding: None,
+            memory: None,
+            checked: true,
+            features: Features::default(),
+            cache: None,
+        }
     }
 }
 
@@ -166,6 +185,10 @@ pub(crate) struct Device {
     pub(crate) limits: wgpu::Limits,
     pub(crate) faults: Arc<Faults>,
     pub(crate) checked: bool,
+    /// The optional features that kernels use.
+    pub(crate) ladder: Ladder,
+    /// Everything that decides whether what was kept of this device is still good.
+    pub(crate) key: String,
 }
 
 impl fmt::Debug for Device {
@@ -175,11 +198,17 @@ impl fmt::Debug for Device {
 }
 
 impl Device {
-    /// Opens a device.
-    pub(crate) fn new(options: &GpuOptions) -> Result<Device> {
+    /// Opens a device, with subgroups if wanted and offered.
+    pub(crate) fn new(options: &GpuOptions, subgroups: bool) -> Result<Device> {
         let (info, adapter) = choose(enumerate(), options.adapter.as_ref())?;
+        let mut features = wgpu::Features::empty();
+        features.set(wgpu::Features::SUBGROUP, subgroups);
+        let caches = options.cache.is_some() && options.features.pipeline_cache != Switch::Off;
+        features.set(wgpu::Features::PIPELINE_CACHE, caches);
+        let features = features & adapter.features();
         let wanted = wgpu::DeviceDescriptor {
             label: Some("nmf"),
+            required_features: features,
             // all that the adapter has: bindings and buffers as large as possible
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::Performance,
@@ -197,7 +226,18 @@ impl Device {
         let uncaptured = Arc::clone(&faults);
         raw.on_uncaptured_error(Arc::new(move |e: wgpu::Error| uncaptured.set(e.to_string())));
         let limits = raw.limits();
-        Ok(Device { raw, queue, info, limits, faults, checked: options.checked })
+        let ladder = Ladder { subgroups: features.contains(wgpu::Features::SUBGROUP) };
+        let card = adapter.get_info();
+        let key = format!(
+            "{}; {}; {}; {:x}:{:x}; wgpu {WGPU}; nmf {}",
+            info.name,
+            info.backend,
+            info.driver,
+            card.vendor,
+            card.device,
+            env!("CARGO_PKG_VERSION")
+        );
+        Ok(Device { raw, queue, info, limits, faults, checked: options.checked, ladder, key })
     }
 
     /// Runs `make` inside error scopes, so that what goes wrong becomes an error of this call.
@@ -224,5 +264,14 @@ impl Device {
     /// The largest part of one buffer that a kernel can see.
     pub(crate) fn max_binding(&self) -> u64 {
         self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size) / 256 * 256
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_version_of_wgpu_in_keys_is_the_one_in_use() {
+        let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")).unwrap();
+        assert!(manifest.contains(&format!("wgpu = {{ version = \"{}\"", super::WGPU)));
     }
 }

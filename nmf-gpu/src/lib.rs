@@ -5,14 +5,18 @@
 //! * Operations are recorded and submitted many at a time; only reads wait. [`Gpu::counters`] counts both.
 //! * V = W·Hᵀ exists only for the tile at hand; factors may have 1 to 65,536 columns (1024 in a sweep
 //!   over their rows).
+//! * Optional features ([`Features`]) are used where they are offered and pass a self-test; a folder for compiled
+//!   kernels and tuned choices is the caller's decision ([`GpuOptions::cache`]).
 //!
 //! A factor must fit one binding (the device's `max_storage_buffer_binding_size`); X need not.
 
 mod backend;
+pub mod cache;
 mod ceiling;
 mod csr;
 mod dense;
 mod device;
+mod features;
 mod hals;
 mod memory;
 mod momentum;
@@ -31,6 +35,7 @@ mod window;
 pub use backend::Gpu;
 pub use ceiling::Ceilings;
 pub use device::{AdapterChoice, AdapterInfo, GpuOptions, adapters};
+pub use features::{FeatureState, Features, Switch};
 pub use memory::{Factor, Gram, Scalar, Terms};
 pub use momentum::Momentum;
 pub use queue::Counters;

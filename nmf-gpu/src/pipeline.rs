@@ -1,9 +1,12 @@
 //! Compiled kernels, made on first use.
 
-use crate::device::Device;
+use crate::cache::Store;
+use crate::device::{Device, GpuOptions};
+use crate::features::{FeatureState, Switch};
 use nmf_core::Result;
 use nmf_shaders::{Access, Kernel};
 use std::collections::HashMap;
+use std::io::ErrorKind;
 
 /// A compiled kernel and the layout of its buffers.
 #[derive(Debug, Clone)]
@@ -16,14 +19,53 @@ pub(crate) struct Pipeline {
 #[derive(Debug, Default)]
 pub(crate) struct Pipelines {
     made: HashMap<Kernel, Pipeline>,
+    kept: Option<Kept>,
+}
+
+/// The driver's compiled kernels and the file they come from and go to.
+#[derive(Debug)]
+struct Kept {
+    raw: wgpu::PipelineCache,
+    store: Store,
+    key: String,
+    device: Device,
+    /// What the file holds.
+    known: Vec<u8>,
 }
 
 impl Pipelines {
+    /// No kernels yet; what the driver compiled in former processes at hand, where it can be kept.
+    pub(crate) fn open(device: &Device, options: &GpuOptions) -> (Pipelines, FeatureState) {
+        let without = |why: String| (Pipelines::default(), FeatureState { name: "pipeline-cache", used: false, why });
+        if options.features.pipeline_cache == Switch::Off {
+            return without("switched off".into());
+        }
+        if !device.raw.features().contains(wgpu::Features::PIPELINE_CACHE) {
+            let offered = device.info.features.iter().any(|f| f == "PIPELINE_CACHE");
+            return without(if offered { "there is no folder for it" } else { "the adapter does not offer it" }.into());
+        }
+        let Some(folder) = &options.cache else { return without("there is no folder for it".into()) };
+        let (store, key) = (Store::new(folder), format!("pipelines; {}", device.key));
+        let (known, why) = match store.read(&key) {
+            Ok(bytes) => (bytes, String::new()),
+            Err(e) if e.kind() == ErrorKind::NotFound => (Vec::new(), "nothing kept yet".into()),
+            Err(e) => (Vec::new(), format!("what was kept cannot be used: {e}")),
+        };
+        match restore(device, &known) {
+            Ok(raw) => {
+                let kept = Kept { raw, store, key, device: device.clone(), known };
+                let state = FeatureState { name: "pipeline-cache", used: true, why };
+                (Pipelines { made: HashMap::new(), kept: Some(kept) }, state)
+            }
+            Err(e) => without(e.to_string()),
+        }
+    }
+
     pub(crate) fn get(&mut self, device: &Device, kernel: Kernel) -> Result<Pipeline> {
         if let Some(p) = self.made.get(&kernel) {
             return Ok(p.clone());
         }
-        let p = compile(device, kernel)?;
+        let p = compile(device, kernel, self.kept.as_ref().map(|k| &k.raw))?;
         self.made.insert(kernel, p.clone());
         Ok(p)
     }
@@ -31,6 +73,39 @@ impl Pipelines {
     pub(crate) fn len(&self) -> usize {
         self.made.len()
     }
+}
+
+impl Drop for Pipelines {
+    fn drop(&mut self) {
+        let Some(kept) = &self.kept else { return };
+        if self.made.is_empty() || kept.device.faults.check().is_err() {
+            return;
+        }
+        if let Some(bytes) = kept.raw.get_data().filter(|bytes| *bytes != kept.known) {
+            // they would only be compiled again
+            let _ = kept.store.write(&kept.key, &bytes);
+        }
+    }
+}
+
+#[allow(unsafe_code)]
+fn restore(device: &Device, bytes: &[u8]) -> Result<wgpu::PipelineCache> {
+    let descriptor = wgpu::PipelineCacheDescriptor {
+        label: Some("nmf"),
+        data: Some(bytes).filter(|b| !b.is_empty()),
+        // bytes that the driver does not like are ignored
+        fallback: true,
+    };
+    device.scoped("what was compiled before", |d| {
+        // SAFETY: the bytes must come from `PipelineCache::get_data` on the same kind of device. `Store::read` returns
+        // them only from a file that begins with our magic word and version, names as its key the same adapter, its
+        // backend, driver, vendor and device numbers, the version of wgpu and our own, has the length it says, and
+        // whose checksum over key and bytes is right; such files are written by `Drop` above alone, whole or not at
+        // all, from `get_data`. The folder is the user's own (made with access for the owner only), and whoever can
+        // forge a file there can replace the user's programs. wgpu and the driver check headers of their own after
+        // this.
+        unsafe { d.create_pipeline_cache(&descriptor) }
+    })
 }
 
 fn entry(binding: u32, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntry {
@@ -42,7 +117,7 @@ fn entry(binding: u32, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntr
     }
 }
 
-fn compile(device: &Device, kernel: Kernel) -> Result<Pipeline> {
+fn compile(device: &Device, kernel: Kernel, cache: Option<&wgpu::PipelineCache>) -> Result<Pipeline> {
     let label = kernel.label();
     let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform)];
     entries.extend(
@@ -54,7 +129,7 @@ fn compile(device: &Device, kernel: Kernel) -> Result<Pipeline> {
     device.scoped(&format!("compiling {label}"), |d| {
         let text = wgpu::ShaderModuleDescriptor {
             label: Some(&label),
-            source: wgpu::ShaderSource::Wgsl(kernel.source().into()),
+            source: wgpu::ShaderSource::Wgsl(kernel.source(device.ladder).into()),
         };
         let module = if device.checked { d.create_shader_module(text) } else { unchecked(d, text) };
         let layout =
@@ -74,7 +149,7 @@ fn compile(device: &Device, kernel: Kernel) -> Result<Pipeline> {
                 zero_initialize_workgroup_memory: device.checked,
                 ..Default::default()
             },
-            cache: None,
+            cache,
         });
         Pipeline { raw, layout }
     })
@@ -86,7 +161,7 @@ fn unchecked(device: &wgpu::Device, text: wgpu::ShaderModuleDescriptor<'_>) -> w
     // or count of the parameter block, which the backend fills from the sizes of the buffers it binds; column
     // indices of sparse matrices are checked at upload; orders of sweeps are permutations of the columns; the limbs of
     // an exact sum are addressed by exponents of eight bits, which cannot leave them; all loops count up to such a
-    // bound, or halve or double a number up to one; divisors (p_tiles, chunks, kq, width, count, p and q of a strip, p of a fold) are at
+    // bound (by the threads of a subgroup, at least 1), or halve or double a number up to one; divisors (p_tiles, chunks, kq, width, count, p and q of a strip, p of a fold) are at
     // least 1; workgroup memory is written before it is read.
     // The tests run in both modes.
     unsafe { device.create_shader_module_trusted(text, wgpu::ShaderRuntimeChecks::unchecked()) }

@@ -29,41 +29,59 @@ pub(crate) struct Pass {
     pub(crate) arrays: u32,
 }
 
-/// How a thread of a lane kernel shares its registers: the rows it takes, or tiles instead.
+/// The kernel of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Lanes(Lanes),
     Tiles,
 }
 
+/// How threads of a lane kernel come to see the same row of the other factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// Through workgroup memory.
+    Memory,
+    /// That or from lane to lane; the first is expected to be faster.
+    Either,
+    /// That or from lane to lane, which is expected to be faster: on processors, where a read by every thread is one read
+    /// for each, but a broadcast is one instruction.
+    Lanes,
+}
+
 impl Pass {
-    /// All that would give the same result, the expected best one first.
-    pub(crate) fn ways(&self) -> Vec<Way> {
+    /// All that would give the same result, the expected best one first. Depends on shape and device only, so that results repeat.
+    pub(crate) fn ways(&self, sharing: Sharing) -> Vec<Way> {
         let class = LANE_CLASSES.into_iter().find(|c| *c >= self.kq).filter(|_| self.kq > 0 && self.p >= WORKGROUP / 2);
-        let mut ways: Vec<Way> = class
-            .into_iter()
-            .flat_map(|quads| [4, 2, 1].map(|rows| Lanes { cols: self.cols, quads, rows, broadcast: true }))
-            .filter(|l| l.fits(self.arrays))
-            .map(Way::Lanes)
-            .collect();
-        // more rows per thread save reads of `other`, as long as there are workgroups enough
-        let busy = |way: &Way| match way {
-            Way::Lanes(l) => {
-                u64::from(self.p.div_ceil(l.tile_rows())) * u64::from(self.q.div_ceil(SHORTEST))
-                    >= u64::from(TARGET_LANES / 2)
+        let of = |broadcast: bool| {
+            let mut ways: Vec<Way> = class
+                .into_iter()
+                .flat_map(|quads| [4, 2, 1].map(|rows| Lanes { cols: self.cols, quads, rows, broadcast }))
+                .filter(|l| l.fits(self.arrays))
+                .map(Way::Lanes)
+                .collect();
+            if let Some(first) = ways.iter().position(|w| self.is_busy(w)).or(ways.len().checked_sub(1)) {
+                ways.swap(0, first);
             }
-            Way::Tiles => true,
+            ways
         };
-        if let Some(first) = ways.iter().position(busy).or(ways.len().checked_sub(1)) {
-            ways.swap(0, first);
-        }
+        let mut ways = match sharing {
+            Sharing::Memory => of(false),
+            Sharing::Either => [of(false), of(true)].concat(),
+            Sharing::Lanes => [of(true), of(false)].concat(),
+        };
         ways.push(Way::Tiles);
         ways
     }
 
-    /// The way taken where nothing was measured. Depends on shapes only, so that results repeat.
-    pub(crate) fn way(&self) -> Way {
-        self.ways().first().copied().unwrap_or(Way::Tiles)
+    /// More rows per thread save reads of the other factor, as long as there are workgroups enough.
+    fn is_busy(&self, way: &Way) -> bool {
+        match way {
+            Way::Lanes(l) => {
+                let groups = u64::from(self.p.div_ceil(l.tile_rows())) * u64::from(self.q.div_ceil(SHORTEST));
+                groups >= u64::from(TARGET_LANES / 2)
+            }
+            Way::Tiles => true,
+        }
     }
 }
 
@@ -132,7 +150,7 @@ mod tests {
 
     #[test]
     fn few_columns_stay_in_registers_and_many_do_not() {
-        let rows = |pass: Pass| match pass.way() {
+        let rows = |pass: Pass| match pass.ways(Sharing::Memory)[0] {
             Way::Lanes(l) => l.rows,
             Way::Tiles => 0,
         };
@@ -149,12 +167,22 @@ mod tests {
     }
 
     #[test]
+    fn every_way_is_listed_once() {
+        for (sharing, count) in [(Sharing::Memory, 4), (Sharing::Either, 7), (Sharing::Lanes, 7)] {
+            let ways = KL.ways(sharing);
+            assert_eq!(ways.len(), count);
+            assert!(ways.iter().enumerate().all(|(i, w)| !ways[..i].contains(w)));
+            assert!(matches!(ways[0], Way::Lanes(l) if l.broadcast == (sharing == Sharing::Lanes)));
+        }
+    }
+
+    #[test]
     fn a_grid_covers_everything_once() {
         for (p, q, kq) in
             [(1, 1, 1), (64, 31, 2), (65, 33, 3), (2000, 1000, 8), (100_000, 20_000, 16), (7, 1 << 20, 300)]
         {
             let pass = Pass { p, q, kq, ..KL };
-            for way in pass.ways() {
+            for way in pass.ways(Sharing::Either) {
                 let plan = Plan::new(pass, way);
                 assert!(plan.chunk.is_multiple_of(TILE) && plan.chunk * plan.chunks >= q, "{plan:?}");
                 assert!(plan.chunk * (plan.chunks - 1) < q, "{plan:?}");

@@ -1,10 +1,10 @@
 //! Which way of a dense pass is fastest on this device: measured once, remembered by class of passes.
 
 use crate::backend::Gpu;
-use crate::plan::{Pass, Plan, Way};
+use crate::plan::{Pass, Plan, Sharing, Way};
 use ndarray::Array2;
-use nmf_core::{Accumulate, Backend, Loss, MatrixRef, Observed, Result, Side};
-use nmf_shaders::{LANE_CLASSES, LossKind};
+use nmf_core::{Accumulate, Backend, Error, Loss, MatrixRef, Observed, Result, Side};
+use nmf_shaders::{BROADCAST, LANE_CLASSES, LossKind};
 use std::time::Instant;
 
 /// Entries of X from which a pass counts as large.
@@ -24,7 +24,7 @@ pub(crate) enum What {
 pub struct Tuned {
     /// What was computed, on which side, for factors of how many quads, on how large an X.
     pub class: String,
-    /// Rows per thread of the fastest kernel, 0 for tiles.
+    /// The fastest way, as a number: rows per thread, 8 more where rows of the other factor go from lane to lane of a subgroup; 0 for tiles.
     pub choice: u32,
     /// The choice without measurement.
     pub default: u32,
@@ -44,26 +44,42 @@ fn class(what: What, pass: &Pass) -> Option<String> {
     Some(format!("{what}-{side}-q{quads}-{size}"))
 }
 
-/// A way as a number.
+/// A way as a number: rows per thread, 8 more where rows of the other factor go from lane to lane; 0 for tiles.
 fn number(way: Way) -> u32 {
     match way {
-        Way::Lanes(l) => l.rows,
+        Way::Lanes(l) => l.rows + if l.broadcast { 8 } else { 0 },
         Way::Tiles => 0,
     }
 }
 
 impl Gpu {
+    fn sharing(&self) -> Sharing {
+        let device = &self.stream.device;
+        let lanes = device.info.limits.iter().find(|l| l.0 == "subgroup_min_size").map_or(0, |l| l.1);
+        match (device.ladder.subgroups && lanes >= u64::from(BROADCAST), device.info.software) {
+            (false, _) => Sharing::Memory,
+            (true, false) => Sharing::Either,
+            (true, true) => Sharing::Lanes,
+        }
+    }
+
     /// The grid of a pass: by what was measured for its class, else by its shape.
     pub(crate) fn plan(&self, what: What, pass: Pass) -> Plan {
-        let ways = pass.ways();
-        let known = class(what, &pass).and_then(|c| self.tuned.get(&c).copied());
-        let way = known.and_then(|n| ways.iter().copied().find(|w| number(*w) == n)).unwrap_or_else(|| pass.way());
-        Plan::new(pass, way)
+        let ways = pass.ways(self.sharing());
+        let known = class(what, &pass).and_then(|c| match &self.trial {
+            Some((on_trial, n)) if *on_trial == c => Some(*n),
+            _ => self.tuning.get(&c),
+        });
+        let chosen = known.and_then(|n| ways.iter().copied().find(|w| number(*w) == n));
+        Plan::new(pass, chosen.or(ways.first().copied()).unwrap_or(Way::Tiles))
     }
 
     /// Measures every way of the dense passes for factors of these widths, and remembers the fastest of each class. Takes
     /// some seconds on a card, minutes on a software adapter. Calls `told` after each class.
     pub fn tune(&mut self, widths: &[usize], losses: &[Loss], mut told: impl FnMut(&Tuned)) -> Result<()> {
+        if !self.tuning.is_on() {
+            return Err(Error::Unsupported("tuning is switched off: its results would be lost".into()));
+        }
         let sizes: &[(usize, usize)] = if self.is_software() { &[(640, 480)] } else { &[(1200, 1000), (8192, 4096)] };
         for &(m, n) in sizes {
             let x = noise(m, n, 1);
@@ -107,18 +123,19 @@ impl Gpu {
         mut run: impl FnMut(&mut Gpu) -> Result<()>,
     ) -> Result<Option<Tuned>> {
         let Some(class) = class(what, &pass) else { return Ok(None) };
-        let mut all: Vec<(u32, f64)> = Vec::new();
-        for way in pass.ways() {
-            self.tuned.insert(class.clone(), number(way));
-            let s = self.time(&mut run);
-            if s.is_err() {
-                self.tuned.remove(&class);
+        let (mut default, mut best) = (None, (0, f64::INFINITY));
+        for way in pass.ways(self.sharing()) {
+            self.trial = Some((class.clone(), number(way)));
+            let seconds = self.time(&mut run);
+            self.trial = None;
+            let here = (number(way), seconds?);
+            default.get_or_insert(here);
+            if here.1 < best.1 {
+                best = here;
             }
-            all.push((number(way), s?));
         }
-        let default = all[0];
-        let (choice, seconds) = all.into_iter().fold(default, |a, b| if b.1 < a.1 { b } else { a });
-        self.tuned.insert(class.clone(), choice);
+        let ((choice, seconds), default) = (best, default.unwrap_or(best));
+        self.tuning.put(&class, choice);
         Ok(Some(Tuned { class, choice, default: default.0, seconds: (seconds, default.1) }))
     }
 
@@ -184,9 +201,8 @@ mod tests {
             let arrays = if matches!(kind, LossKind::Fro | LossKind::Kl) { 2 } else { 3 };
             let cols = side == Side::Cols;
             let pass = Pass { p: f.rows, q: other.rows, kq: k.div_ceil(4) as u32, cols, arrays };
-            for way in pass.ways() {
-                let name = class(What::Update(kind), &pass).unwrap();
-                b.tuned.insert(name, number(way));
+            for way in pass.ways(b.sharing()) {
+                b.trial = Some((class(What::Update(kind), &pass).unwrap(), number(way)));
                 let rule = nmf_core::Rule { exponent: 0.0, ..nmf_core::Rule::for_loss(loss) };
                 let mut terms = b.new_terms(f.rows as usize, k).unwrap();
                 // with γ = 0 the update changes nothing
@@ -235,7 +251,7 @@ mod tests {
         }
         for t in &seen {
             assert!(t.seconds.0 <= t.seconds.1 && t.seconds.0 > 0.0, "{t:?}");
-            assert_eq!(b.tuned.get(&t.class), Some(&t.choice));
+            assert_eq!(b.tuning.get(&t.class), Some(t.choice));
         }
         let pass = Pass { p: 640, q: 480, kq: 1, cols: false, arrays: 2 };
         let chosen = seen.iter().find(|t| t.class == "kl-rows-q1-small").unwrap().choice;

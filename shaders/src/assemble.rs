@@ -4,7 +4,7 @@ mod ceiling;
 mod lanes;
 mod rows;
 
-use crate::{Kernel, LossKind, Term};
+use crate::{Kernel, Ladder, LossKind, Term};
 use rows::{hals_holes, newton_holes, strip_holes};
 use std::fmt::Write;
 
@@ -24,8 +24,9 @@ const X_NONE: &str = wgsl!("common/x_none.wgsl");
 const MODEL_TILE: &str = wgsl!("common/model_tile.wgsl");
 const TILE_SUM: &str = wgsl!("common/tile_sum.wgsl");
 const LONG_SUM: &str = wgsl!("common/long_sum.wgsl");
-const GROUP_SUM: &str = wgsl!("common/group_sum.wgsl");
-const PARTS_SUM: &str = wgsl!("common/parts_sum.wgsl");
+// holes themselves: the ladder says what fills them
+const GROUP_SUM: &str = "{GROUP_SUM}";
+const PARTS_SUM: &str = "{PARTS_SUM}";
 const EXACT: &str = wgsl!("common/exact.wgsl");
 const CSR: &str = wgsl!("common/csr.wgsl");
 const CSR_MODEL: &str = wgsl!("common/csr_model.wgsl");
@@ -33,7 +34,16 @@ const CSR_MODEL: &str = wgsl!("common/csr_model.wgsl");
 /// The rows of a thread's 4×4 block and the component of a ratio column that belongs to each.
 const ROWS: [(&str, &str); 4] = [("a", "x"), ("b", "y"), ("c", "z"), ("d", "w")];
 
-pub(crate) fn source(kernel: &Kernel) -> String {
+pub(crate) fn source(kernel: &Kernel, ladder: Ladder) -> String {
+    let (group_sum, parts_sum) = if ladder.subgroups {
+        (wgsl!("common/group_sum_subgroups.wgsl"), wgsl!("common/parts_sum_subgroups.wgsl"))
+    } else {
+        (wgsl!("common/group_sum.wgsl"), wgsl!("common/parts_sum.wgsl"))
+    };
+    fill(&[&text(kernel)], &vec![("GROUP_SUM", group_sum.into()), ("PARTS_SUM", parts_sum.into())])
+}
+
+fn text(kernel: &Kernel) -> String {
     match *kernel {
         Kernel::CrossDense { cols, blocks } => {
             let mut holes = product_holes(blocks, true, false);
@@ -91,6 +101,7 @@ pub(crate) fn source(kernel: &Kernel) -> String {
             let text = wgsl!("divergence_csr.wgsl");
             fill(&[PARAMS, NUMERIC, loss_text(loss), CSR, CSR_MODEL, GROUP_SUM, text], &entry_holes(weighted))
         }
+        Kernel::SelfTest => [PARAMS, GROUP_SUM, PARTS_SUM, wgsl!("self_test.wgsl")].concat(),
         Kernel::SegmentSum => [PARAMS, wgsl!("segment_sum.wgsl")].concat(),
         Kernel::Reduce => [PARAMS, PARTS_SUM, wgsl!("reduce.wgsl")].concat(),
         Kernel::Spread => [PARAMS, wgsl!("spread.wgsl")].concat(),

@@ -15,6 +15,18 @@ pub enum Access {
     Write,
 }
 
+/// The optional device features that the texts may use. A device has one ladder for all of its kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Ladder {
+    /// Sums within subgroups go without workgroup memory.
+    pub subgroups: bool,
+}
+
+impl Ladder {
+    /// Every ladder that a device may have.
+    pub const ALL: [Ladder; 2] = [Ladder { subgroups: false }, Ladder { subgroups: true }];
+}
+
 /// The text a loss contributes to a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LossKind {
@@ -214,6 +226,8 @@ pub enum Kernel {
     },
     /// Reads and writes alone: the bandwidth ceiling.
     Copy,
+    /// Sums across threads whose results are known.
+    SelfTest,
 }
 
 /// Chains per thread for which a [`Kernel::Fma`] exists: few fit the registers of a CPU's vector unit, many hide the latency
@@ -250,9 +264,9 @@ pub const MOMENTUM_AT_REST: [u32; 3] = [1.0f32.to_bits(), 0, 3];
 pub const WORKGROUP_MEMORY: u32 = 16384;
 
 impl Kernel {
-    /// The WGSL text.
-    pub fn source(&self) -> String {
-        assemble::source(self)
+    /// The WGSL text for a device with these features.
+    pub fn source(&self, ladder: Ladder) -> String {
+        assemble::source(self, ladder)
     }
 
     /// The storage buffers by binding number in group 0. Binding 0 is always the uniform parameter block.
@@ -322,6 +336,15 @@ impl Kernel {
             Kernel::Sum => vec![(1, Read), (4, Write)],
             Kernel::Fma { .. } => vec![(1, Write)],
             Kernel::Copy => vec![(1, Read), (2, Write)],
+            Kernel::SelfTest => vec![(1, Write)],
+        }
+    }
+
+    /// Whether this text exists only on a ladder with subgroups.
+    pub fn needs_subgroups(&self) -> bool {
+        match self {
+            Kernel::CrossLanes(lanes) | Kernel::MuLanes { lanes, .. } => lanes.broadcast,
+            _ => false,
         }
     }
 
@@ -348,6 +371,7 @@ impl Kernel {
             Kernel::Unfold,
             Kernel::Fold,
             Kernel::Copy,
+            Kernel::SelfTest,
         ];
         all.extend(FMA_CHAINS.map(|chains| Kernel::Fma { chains }));
         all.extend(bools.map(|weighted| Kernel::CrossCsr { weighted }));

@@ -1,12 +1,18 @@
 //! Every generated text is accepted by naga, binds what it says, and stays within the limits that every WebGPU
 //! device offers. No adapter is needed.
 
-use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::valid::{Capabilities, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, StorageAccess};
-use nmf_shaders::{Access, Kernel, WORKGROUP, WORKGROUP_MEMORY};
+use nmf_shaders::{Access, Kernel, Ladder, WORKGROUP, WORKGROUP_MEMORY};
 
-fn module(kernel: &Kernel) -> naga::Module {
-    let text = kernel.source();
+/// Every kernel on every ladder that has it.
+fn all() -> impl Iterator<Item = (Kernel, Ladder)> {
+    let kernels = |ladder: Ladder| Kernel::all().into_iter().filter(move |k| ladder.subgroups || !k.needs_subgroups());
+    Ladder::ALL.into_iter().flat_map(move |ladder| kernels(ladder).map(move |kernel| (kernel, ladder)))
+}
+
+fn module(kernel: &Kernel, ladder: Ladder) -> naga::Module {
+    let text = kernel.source(ladder);
     // in comments, too, where no parser would notice
     let hole = text.split('{').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase() || c == '{'));
     assert!(!hole, "{}: a hole is left\n{text}", kernel.label());
@@ -15,11 +21,16 @@ fn module(kernel: &Kernel) -> naga::Module {
 
 #[test]
 fn naga_accepts_every_variant() {
-    for kernel in Kernel::all() {
-        let module = module(&kernel);
-        Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP)
-            .validate(&module)
-            .unwrap_or_else(|e| panic!("{}: {e:?}", kernel.label()));
+    for (kernel, ladder) in all() {
+        let module = module(&kernel, ladder);
+        let mut validator = if ladder.subgroups {
+            let mut v = Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP);
+            v.subgroup_stages(ShaderStages::COMPUTE).subgroup_operations(SubgroupOperationSet::all());
+            v
+        } else {
+            Validator::new(ValidationFlags::all(), Capabilities::empty())
+        };
+        validator.validate(&module).unwrap_or_else(|e| panic!("{} on {ladder:?}: {e:?}", kernel.label()));
         let entry = &module.entry_points[0];
         assert_eq!((entry.name.as_str(), entry.workgroup_size), ("main", [WORKGROUP, 1, 1]), "{}", kernel.label());
     }
@@ -27,8 +38,8 @@ fn naga_accepts_every_variant() {
 
 #[test]
 fn the_listed_bindings_are_those_of_the_text() {
-    for kernel in Kernel::all() {
-        let mut found: Vec<(u32, Access)> = module(&kernel)
+    for (kernel, ladder) in all() {
+        let mut found: Vec<(u32, Access)> = module(&kernel, ladder)
             .global_variables
             .iter()
             .filter_map(|(_, v)| match v.space {
@@ -47,8 +58,8 @@ fn the_listed_bindings_are_those_of_the_text() {
 
 #[test]
 fn workgroup_memory_stays_within_the_portable_limit() {
-    for kernel in Kernel::all() {
-        let module = module(&kernel);
+    for (kernel, ladder) in all() {
+        let module = module(&kernel, ladder);
         let mut layouter = naga::proc::Layouter::default();
         layouter.update(module.to_ctx()).unwrap();
         let bytes: u32 = module
@@ -66,5 +77,12 @@ fn no_kernel_is_listed_twice_and_each_file_says_what_it_computes() {
     let all = Kernel::all();
     let mut seen = std::collections::HashSet::new();
     assert!(all.iter().all(|k| seen.insert(*k)));
-    assert!(all.iter().all(|k| k.source().starts_with("// ")));
+    assert!(all.iter().all(|k| k.source(Ladder::default()).starts_with("// ")));
+}
+
+#[test]
+fn only_the_ladder_with_subgroups_uses_them() {
+    let with = |ladder| Kernel::all().iter().filter(|k| k.source(ladder).contains("subgroupAdd(")).count();
+    assert_eq!(with(Ladder { subgroups: false }), 0);
+    assert!(with(Ladder { subgroups: true }) > 20);
 }

@@ -39,10 +39,10 @@ pub(crate) fn run(
     if global.precision.is_some() {
         return Err(Failure::usage("--precision: --method gmm has one precision, leave it away"));
     }
-    if global.backend() == BackendChoice::Gpu || global.adapter.is_some() {
-        return Err(Failure::usage(
-            "--method gmm factors nothing and runs on the CPU: leave --backend gpu and --adapter away",
-        ));
+    let for_gpu = if global.backend() == BackendChoice::Gpu { Some("--backend gpu") } else { global.gpu_option() };
+    if let Some(option) = for_gpu {
+        let message = format!("--method gmm factors nothing and runs on the CPU: leave {option} away");
+        return Err(Failure::usage(message));
     }
     let mut mixture = Mixture::open(&args.mix, args.rate, args.frame, args.hop, FRAME_SECONDS)?;
     let channels = mixture.reader.channels();

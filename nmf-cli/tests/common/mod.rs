@@ -42,6 +42,8 @@ impl Place {
 
     fn with(&self, first: &[&str], words: &str) -> Ran {
         let mut command = Command::cargo_bin("nmf-cli").unwrap();
+        // no test leaves files in the user's folder for caches
+        command.env("NMF_CACHE_DIR", "");
         let out = command.current_dir(self.dir.path()).args(first).args(words.split_whitespace()).output().unwrap();
         Ran::new(out)
     }
