@@ -4,7 +4,7 @@
 //! ones, and matrices with fewer rows than half the threads of a workgroup, go through tiles of 32×32 in workgroup memory
 //! (`mu_dense.wgsl`, `cross_dense.wgsl`).
 
-use nmf_shaders::{LANE_CLASSES, Lanes, TILE, WORKGROUP};
+use nmf_shaders::{BLOCKS, LANE_CLASSES, Lanes, TILE, WORKGROUP};
 
 /// Workgroups that keep a large device busy: eight on each of 132 multiprocessors, or four tiles.
 const TARGET_LANES: u32 = 1024;
@@ -104,7 +104,9 @@ impl Plan {
         let (rows, target, blocks, column_blocks) = match way {
             Way::Lanes(l) => (l.tile_rows(), TARGET_LANES, 1, 1),
             Way::Tiles => {
-                let blocks = if kq > 8 { 2 } else { 1 };
+                // with a denominator a thread has registers for half as many
+                let most = if arrays > 2 { 4 } else { 8 };
+                let blocks = BLOCKS.into_iter().find(|b| 8 * b >= kq).unwrap_or(most).min(most);
                 (TILE, TARGET_TILES, blocks, kq.div_ceil(8 * blocks).max(1))
             }
         };

@@ -75,19 +75,21 @@ fn text(kernel: &Kernel) -> String {
             ];
             fill(&parts, &holes)
         }
-        Kernel::DivergenceDense { loss, stored } => [
-            PARAMS,
-            NUMERIC,
-            loss_text(loss),
-            TILE,
-            x_text(stored, false),
-            MODEL_TILE,
-            LONG_SUM,
-            GROUP_SUM,
-            TILE_SUM,
-            wgsl!("divergence_dense.wgsl"),
-        ]
-        .concat(),
+        Kernel::DivergenceDense { loss, stored } => {
+            let parts = [
+                PARAMS,
+                NUMERIC,
+                loss_text(loss),
+                TILE,
+                x_text(stored, false),
+                MODEL_TILE,
+                LONG_SUM,
+                GROUP_SUM,
+                TILE_SUM,
+                wgsl!("divergence_dense.wgsl"),
+            ];
+            fill(&parts, &vec![("STAGE_QUADS", "256".into())])
+        }
         Kernel::CrossCsr { weighted } => {
             fill(&[PARAMS, CSR, PARTS_SUM, wgsl!("cross_csr.wgsl")], &entry_holes(weighted))
         }
@@ -165,6 +167,31 @@ fn output(number: u32, name: &str) -> String {
     format!("@group(0) @binding({number}) var<storage, read_write> {name}: array<vec4<f32>>;\n")
 }
 
+/// Blocks of 32 columns of other that lie in workgroup memory together: two share each read of the ratio, where there is room.
+fn staged_blocks(blocks: u32, den: bool) -> u32 {
+    if blocks > 1 && !den { 2 } else { 1 }
+}
+
+/// 32 rows of other, `count` blocks of 32 columns from block `first` on, into the staging room.
+fn stage_blocks(first: u32, count: u32) -> String {
+    format!(
+        "        workgroupBarrier();
+        for (var at = tid; at < {all}u; at += 64u) {{
+            let row = q_base + (at & 255u) / 8u;
+            let quad = quad0 + {shift}u + 8u * (at / 256u) + at % 8u;
+            var o = vec4<f32>();
+            if (row < par.q && quad < par.kq) {{
+                o = other[(par.q0 + row) * par.kq + quad];
+            }}
+            stage[at] = o;
+        }}
+        workgroupBarrier();
+",
+        all = 256 * count,
+        shift = 8 * first
+    )
+}
+
 /// The second product, ratio tile × other: accumulators are named and unrolled in the text, so that no compiler
 /// has to find out that an array could live in registers.
 fn product_holes(blocks: u32, num: bool, den: bool) -> Holes {
@@ -174,6 +201,27 @@ fn product_holes(blocks: u32, num: bool, den: bool) -> Holes {
         .map(|(_, acc, tile, out)| (acc, tile, out))
         .collect();
     let (mut declare, mut accumulate, mut store) = (String::new(), String::new(), String::new());
+    let at_once = staged_blocks(blocks, den);
+    for first in (0..blocks).step_by(at_once as usize) {
+        accumulate.push_str(&stage_blocks(first, at_once));
+        accumulate.push_str("        for (var s = 0u; s < 32u; s += 1u) {\n");
+        for block in 0..at_once {
+            let _ = writeln!(accumulate, "            let o{block} = stage[{}u + s * 8u + tx];", 256 * block);
+        }
+        for (acc, tile, _) in &sums {
+            let _ = writeln!(accumulate, "            let {acc}r = {tile}[s * 8u + ty];");
+            for block in 0..at_once {
+                for (row, component) in ROWS {
+                    let name = format!("{acc}{}{row}", first + block);
+                    let _ = writeln!(
+                        accumulate,
+                        "            {name} = fma(vec4<f32>({acc}r.{component}), o{block}, {name});"
+                    );
+                }
+            }
+        }
+        accumulate.push_str("        }\n");
+    }
     for block in 0..blocks {
         let shift = 8 * block;
         for (acc, ..) in &sums {
@@ -181,33 +229,6 @@ fn product_holes(blocks: u32, num: bool, den: bool) -> Holes {
                 let _ = writeln!(declare, "    var {acc}{block}{row} = vec4<f32>();");
             }
         }
-        let _ = write!(
-            accumulate,
-            "        workgroupBarrier();
-        for (var at = tid; at < 256u; at += 64u) {{
-            let row = q_base + at / 8u;
-            let quad = quad0 + {shift}u + at % 8u;
-            var o = vec4<f32>();
-            if (row < par.q && quad < par.kq) {{
-                o = other[(par.q0 + row) * par.kq + quad];
-            }}
-            stage[at] = o;
-        }}
-        workgroupBarrier();
-        for (var s = 0u; s < 32u; s += 1u) {{
-            let o = stage[s * 8u + tx];
-"
-        );
-        for (acc, tile, _) in &sums {
-            let _ = writeln!(accumulate, "            let {acc}r = {tile}[s * 8u + ty];");
-            for (row, component) in ROWS {
-                let _ = writeln!(
-                    accumulate,
-                    "            {acc}{block}{row} = fma(vec4<f32>({acc}r.{component}), o, {acc}{block}{row});"
-                );
-            }
-        }
-        accumulate.push_str("        }\n");
         let _ = writeln!(store, "    if (quad0 + {shift}u + tx < par.kq) {{");
         for (i, (row, _)) in ROWS.iter().enumerate() {
             let _ = writeln!(store, "        if (p_base + 4u * ty + {i}u < par.p) {{");
@@ -224,6 +245,7 @@ fn product_holes(blocks: u32, num: bool, den: bool) -> Holes {
     vec![
         ("BLOCKS", blocks.to_string()),
         ("BLOCK_QUADS", (8 * blocks).to_string()),
+        ("STAGE_QUADS", (256 * staged_blocks(blocks, den)).to_string()),
         ("DECLARE", declare),
         ("ACCUMULATE", accumulate),
         ("STORE", store),

@@ -108,7 +108,7 @@ pub enum Kernel {
     CrossDense {
         /// X̃ = Xᵀ instead of X.
         cols: bool,
-        /// Blocks of 32 columns of the result per workgroup, 1 or 2.
+        /// Blocks of 32 columns of the result per workgroup, one of [`BLOCKS`].
         blocks: u32,
     },
     /// X̃·other for dense X and factors with few columns.
@@ -130,7 +130,7 @@ pub enum Kernel {
         loss: LossKind,
         /// X̃ = Xᵀ instead of X.
         cols: bool,
-        /// Blocks of 32 columns of the result per workgroup, 1 or 2.
+        /// Blocks of 32 columns of the result per workgroup, one of [`BLOCKS`].
         blocks: u32,
         /// Compute N. Without it X is not read: every entry counts as 0.
         num: bool,
@@ -242,6 +242,9 @@ pub const WORKGROUP: u32 = 64;
 pub const TILE: u32 = 32;
 /// Row lengths (in quads) for which a HALS kernel exists; the first two keep the Gram matrix in workgroup memory.
 pub const HALS_CLASSES: [u32; 4] = [8, 16, 64, 256];
+/// Blocks of 32 columns of the result that one workgroup of a tile kernel may take; with a denominator not the last. V is
+/// computed anew for every workgroup that shares a tile of X, so wide factors want many.
+pub const BLOCKS: [u32; 4] = [1, 2, 4, 8];
 /// Row lengths (in quads) for which [`Kernel::CrossLanes`] and [`Kernel::MuLanes`] exist; shorter rows leave registers empty.
 pub const LANE_CLASSES: [u32; 10] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16];
 /// Lanes of a subgroup that [`Lanes::broadcast`] needs at least.
@@ -384,16 +387,14 @@ impl Kernel {
             );
             all.extend(HALS_CLASSES.map(|quads| Kernel::HalsSweep { quads, shuffled }));
         }
-        for cols in bools {
-            for blocks in [1, 2] {
-                all.push(Kernel::CrossDense { cols, blocks });
-                // for β = 2 and β = 1 the denominator has a short form
-                all.push(Kernel::MuDense { loss: Fro, cols, blocks, num: true, den: false, div: true });
-                for div in bools {
-                    all.push(Kernel::MuDense { loss: Kl, cols, blocks, num: true, den: false, div });
-                    for loss in [Is, Beta] {
-                        all.push(Kernel::MuDense { loss, cols, blocks, num: true, den: true, div });
-                    }
+        for (cols, blocks) in bools.into_iter().flat_map(|c| BLOCKS.map(|b| (c, b))) {
+            all.push(Kernel::CrossDense { cols, blocks });
+            // for β = 2 and β = 1 the denominator has a short form
+            all.push(Kernel::MuDense { loss: Fro, cols, blocks, num: true, den: false, div: true });
+            for div in bools {
+                all.push(Kernel::MuDense { loss: Kl, cols, blocks, num: true, den: false, div });
+                for loss in [Is, Beta].into_iter().filter(|_| blocks < 8) {
+                    all.push(Kernel::MuDense { loss, cols, blocks, num: true, den: true, div });
                 }
             }
         }
@@ -415,7 +416,7 @@ impl Kernel {
                 }
             }
         }
-        for blocks in [1, 2] {
+        for blocks in BLOCKS {
             for loss in [Is, Beta] {
                 for div in bools {
                     all.push(Kernel::MuDense { loss, cols: false, blocks, num: false, den: true, div });

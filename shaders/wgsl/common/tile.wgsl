@@ -15,5 +15,5 @@ fn transposed(t: Tile) -> Tile {
     );
 }
 
-// Staging room of 4 KiB, shared in turn by the products of a kernel.
-var<workgroup> stage: array<vec4<f32>, 256>;
+// Staging room of 4 or 8 KiB, shared in turn by the products of a kernel.
+var<workgroup> stage: array<vec4<f32>, {STAGE_QUADS}>;
