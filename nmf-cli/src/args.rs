@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Compare(Box<crate::compare::CompareArgs>),
     #[command(about = "Measures CPU against GPU over shapes, ranks and losses")]
     Bench(crate::bench::BenchArgs),
-    /// Lists the adapters: limits, features, which one would be chosen
+    /// Lists the adapters: limits, features and which of them are used, which adapter would be chosen
     ///
     /// Example: nmf-cli devices --json
     Devices,

@@ -41,9 +41,14 @@ impl Place {
     }
 
     fn with(&self, first: &[&str], words: &str) -> Ran {
-        let mut command = Command::cargo_bin("nmf-cli").unwrap();
         // no test leaves files in the user's folder for caches
-        command.env("NMF_CACHE_DIR", "");
+        self.with_env(&[("NMF_CACHE_DIR", "")], first, words)
+    }
+
+    /// Runs with these variables of the environment.
+    pub(crate) fn with_env(&self, variables: &[(&str, &str)], first: &[&str], words: &str) -> Ran {
+        let mut command = Command::cargo_bin("nmf-cli").unwrap();
+        command.envs(variables.iter().copied());
         let out = command.current_dir(self.dir.path()).args(first).args(words.split_whitespace()).output().unwrap();
         Ran::new(out)
     }

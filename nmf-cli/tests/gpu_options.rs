@@ -1,0 +1,140 @@
+//! The global options about GPUs: refused where there is no GPU to be had, wrong values, what they change, and the
+//! files that they keep.
+
+mod common;
+
+use common::{Place, csv, list, sample};
+use serde_json::Value;
+
+/// The adapters that `devices` lists, empty where there are none.
+fn adapters(place: &Place, words: &str) -> Vec<Value> {
+    place.run_anywhere(&format!("devices --json {words}")).ok().json()["adapters"].as_array().unwrap().clone()
+}
+
+fn place() -> Place {
+    let place = Place::new();
+    place.write("x.csv", csv(&sample(12, 8)));
+    place
+}
+
+#[test]
+fn beside_the_cpu_they_are_usage_errors() {
+    let place = place();
+    for option in ["--adapter 0", "--gpu-checks", "--gpu-off subgroups", "--gpu-memory 1G"] {
+        let name = option.split(' ').next().unwrap();
+        for command in ["factorize x.csv -k 2", "compare x.csv -k 2", "bench --shapes 9x8", "devices", ""] {
+            place.run(&format!("{command} {option}")).fails(2, &[name, "--backend cpu"]);
+        }
+        place.run_anywhere(&format!("mixture x.csv -k 2 {option}")).fails(2, &[name, "on the CPU"]);
+        place.run_anywhere(&format!("recommend x.csv -k 2 {option}")).fails(2, &[name, "on the CPU"]);
+        // alone they are no command
+        place.run_anywhere(option).fails(2, &["a command is needed"]);
+    }
+}
+
+#[test]
+fn wrong_values_name_what_would_be_accepted() {
+    let place = place();
+    for wrong in ["warp-speed", "subgroups,warp-speed", "Subgroups", ""] {
+        let words = format!("factorize x.csv -k 2 --gpu-off={wrong}");
+        place.run_anywhere(&words).fails(2, &["--gpu-off", "subgroups", "pipeline-cache", "tuning"]);
+    }
+    for wrong in ["0", "many", "4X", "-1", "1.5G", ""] {
+        place
+            .run_anywhere(&format!("factorize x.csv -k 2 --gpu-memory={wrong}"))
+            .fails(2, &["--gpu-memory", "K, M, G"]);
+    }
+}
+
+#[test]
+fn devices_says_which_features_are_used_and_why_others_are_not() {
+    let place = place();
+    for a in adapters(&place, "") {
+        assert_eq!(a["error"], Value::Null);
+        let offers = |name: &str| a["features"].as_array().unwrap().iter().any(|f| f == name);
+        // a self-test may turn down what is offered, and says so
+        if a["used"]["subgroups"] != true {
+            assert!(!offers("SUBGROUP") || a["why_not"]["subgroups"].as_str().unwrap().contains("self-test"), "{a}");
+        }
+        // the tests run without a folder for caches
+        let why = if offers("PIPELINE_CACHE") { "there is no folder for it" } else { "the adapter does not offer it" };
+        assert_eq!((&a["used"]["pipeline-cache"], a["why_not"]["pipeline-cache"].as_str()), (&false.into(), Some(why)));
+        assert_eq!(a["used"]["tuning"], true);
+        assert!(a["why_not"]["tuning"].is_null());
+    }
+    for a in adapters(&place, "--gpu-off subgroups,tuning --gpu-off pipeline-cache") {
+        for name in ["subgroups", "pipeline-cache", "tuning"] {
+            assert_eq!((&a["used"][name], &a["why_not"][name]), (&false.into(), &"switched off".into()));
+        }
+    }
+    if !adapters(&place, "").is_empty() {
+        let text = place.run_anywhere("devices --gpu-off subgroups").ok().stdout;
+        assert!(text.contains("not used: subgroups (switched off)") && text.contains("used: tuning"), "{text}");
+        let text = place.run_anywhere("devices --gpu-off subgroups,tuning").ok().stdout;
+        assert!(text.contains("used: no optional features"), "{text}");
+    }
+}
+
+#[test]
+fn results_agree_and_the_memory_is_a_limit() {
+    let place = place();
+    if adapters(&place, "").is_empty() {
+        return;
+    }
+    let line = "factorize x.csv -k 2 --loss kl --solver mu --max-iter 20 --tol 0 --backend gpu --json";
+    let objective = |more: &str| {
+        let json = place.run_anywhere(&format!("{line} {more}")).ok().json();
+        (common::number(&json, "objective"), json["adapter"].clone())
+    };
+    let (plain, adapter) = objective("");
+    for more in ["--gpu-checks", "--gpu-off subgroups", "--gpu-off subgroups --gpu-checks", "--gpu-memory 1M"] {
+        let (found, name) = objective(more);
+        assert!((found / plain - 1.0).abs() < 1e-5, "{more}: {found} {plain}");
+        assert_eq!(name, adapter, "{more}");
+    }
+    // X takes 384 bytes
+    let refused = place.run_anywhere(&format!("{line} --gpu-memory 300"));
+    refused.fails(1, &["300"]);
+    let told = place.run_anywhere(&format!("{} -v --gpu-off subgroups", line.replace("--json", ""))).ok().stderr;
+    assert!(told.contains("subgroups not used: switched off"), "{told}");
+}
+
+#[test]
+fn compiled_kernels_are_kept_where_the_environment_says() {
+    let place = place();
+    let (all, home) = (adapters(&place, ""), place.path("home"));
+    std::fs::create_dir(&home).unwrap();
+    let offered = |a: &Value| a["features"].as_array().unwrap().iter().any(|f| f == "PIPELINE_CACHE");
+    let chosen = all.iter().find(|a| a["chosen"] == true);
+    let line = "factorize x.csv -k 2 --backend gpu --max-iter 5 --json";
+    let run = |variables: &[(&str, &str)], words: &str| place.with_env(variables, &[], words);
+    let caches = place.path("caches/deep");
+    let (caches, home) = (caches.to_str().unwrap().to_string(), home.to_str().unwrap().to_string());
+    if chosen.is_none_or(|a| !offered(a)) {
+        return;
+    }
+    run(&[("NMF_CACHE_DIR", &caches)], &format!("{line} --gpu-off pipeline-cache,tuning")).ok();
+    assert!(!std::path::Path::new(&caches).exists());
+    let first = run(&[("NMF_CACHE_DIR", &caches)], line).ok().json();
+    let kept = list(std::path::Path::new(&caches));
+    assert!(kept.len() == 1 && kept[0].starts_with("pipelines-"), "{kept:?}");
+    // damaged: as good as none, with a word for those who ask
+    let file = place.path("caches/deep").join(&kept[0]);
+    std::fs::write(&file, "x").unwrap();
+    let again = run(&[("NMF_CACHE_DIR", &caches)], &format!("{line} -v")).ok();
+    assert!(again.stderr.contains("what was kept cannot be used"), "{}", again.stderr);
+    assert_eq!(again.json()["objective"], first["objective"]);
+    let quiet = run(&[("NMF_CACHE_DIR", &caches)], line).ok().stderr;
+    assert!(!quiet.contains("kept"), "{quiet}");
+    assert!(std::fs::metadata(&file).unwrap().len() > 1);
+    // a folder that cannot be made is no error
+    run(&[("NMF_CACHE_DIR", "x.csv")], line).ok();
+    assert_eq!(std::fs::read_to_string(place.path("x.csv")).unwrap(), csv(&sample(12, 8)));
+    // without the variable: the user's folder for caches
+    if cfg!(target_os = "linux") {
+        let mut command = assert_cmd::Command::cargo_bin("nmf-cli").unwrap();
+        command.env_remove("NMF_CACHE_DIR").env("XDG_CACHE_HOME", &home).current_dir(place.path(""));
+        assert!(command.args(line.split(' ')).output().unwrap().status.success());
+        assert_eq!(list(&place.path("home/nmf")), kept);
+    }
+}
