@@ -1,5 +1,6 @@
 //! Adapters and the choice of one; the device made from it, with its errors turned into [`nmf_core::Error`].
 
+use crate::window::{Streaming, XStorage};
 use nmf_core::{Error, Result};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,15 +48,26 @@ pub struct GpuOptions {
     pub adapter: Option<AdapterChoice>,
     /// Bytes of X that one binding may hold at most, below what the device allows: for tests of the windowing.
     pub max_binding: Option<u64>,
-    /// Bytes of device memory to use at most; uploads beyond are refused before they start.
+    /// Bytes of device memory to use at most; uploads beyond are streamed ([`Self::stream`]) or refused before they start.
     pub memory: Option<u64>,
     /// Bounds and loop checks inside shaders. Without them kernels run faster; they are written not to need them.
     pub checked: bool,
+    /// How the numbers of dense X are stored on the device.
+    pub x_storage: XStorage,
+    /// Whether dense X that does not fit stays on the host and is sent in panels.
+    pub stream: Streaming,
 }
 
 impl Default for GpuOptions {
     fn default() -> Self {
-        GpuOptions { adapter: None, max_binding: None, memory: None, checked: true }
+        GpuOptions {
+            adapter: None,
+            max_binding: None,
+            memory: None,
+            checked: true,
+            x_storage: XStorage::F32,
+            stream: Streaming::Auto,
+        }
     }
 }
 
@@ -178,6 +190,10 @@ impl Device {
     /// Opens a device.
     pub(crate) fn new(options: &GpuOptions) -> Result<Device> {
         let (info, adapter) = choose(enumerate(), options.adapter.as_ref())?;
+        let halves = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32);
+        if options.x_storage == XStorage::F16 && !halves {
+            return Err(Error::Unsupported(format!("{} cannot read X stored in f16: take f32 storage", info.name)));
+        }
         let wanted = wgpu::DeviceDescriptor {
             label: Some("nmf"),
             // all that the adapter has: bindings and buffers as large as possible

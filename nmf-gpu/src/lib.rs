@@ -30,4 +30,4 @@ pub use device::{AdapterChoice, AdapterInfo, GpuOptions, adapters};
 pub use memory::{Factor, Gram, Scalar, Terms};
 pub use momentum::Momentum;
 pub use queue::Counters;
-pub use window::Data;
+pub use window::{Data, Streaming, XStorage};

@@ -62,6 +62,11 @@ impl Pool {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner).used_bytes
     }
 
+    /// What the budget still allows, if there is one.
+    pub(crate) fn left(&self) -> Option<u64> {
+        self.budget.map(|budget| budget.saturating_sub(self.used()))
+    }
+
     /// Refuses what the budget cannot hold.
     pub(crate) fn check(&self, what: &str, bytes: u64) -> Result<()> {
         match self.budget {
@@ -104,6 +109,7 @@ impl Pool {
             return Err(refused(device.limits.max_buffer_size));
         }
         self.check(what, size)?;
+        self.make_room(size);
         let descriptor = wgpu::BufferDescriptor {
             label: Some(what),
             size,
@@ -126,6 +132,15 @@ impl Pool {
         })?;
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner).used_bytes += size;
         Ok(Buf { raw, shelf: Arc::clone(&self.shelf), pooled })
+    }
+
+    /// Gives free buffers back where the budget would not hold them beside what is in use.
+    fn make_room(&self, size: u64) {
+        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.budget.is_some_and(|budget| shelf.used_bytes + shelf.free_bytes + size > budget) {
+            shelf.free.clear();
+            shelf.free_bytes = 0;
+        }
     }
 
     /// Gives all free buffers back.

@@ -17,6 +17,8 @@ const NUMERIC: &str = wgsl!("common/numeric.wgsl");
 const TILE: &str = wgsl!("common/tile.wgsl");
 const X_ROWS: &str = wgsl!("common/x_rows.wgsl");
 const X_COLS: &str = wgsl!("common/x_cols.wgsl");
+const X_F32: &str = wgsl!("common/x_f32.wgsl");
+const X_F16: &str = wgsl!("common/x_f16.wgsl");
 const X_NONE: &str = wgsl!("common/x_none.wgsl");
 const MODEL_TILE: &str = wgsl!("common/model_tile.wgsl");
 const TILE_SUM: &str = wgsl!("common/tile_sum.wgsl");
@@ -32,12 +34,12 @@ const ROWS: [(&str, &str); 4] = [("a", "x"), ("b", "y"), ("c", "z"), ("d", "w")]
 
 pub(crate) fn source(kernel: &Kernel) -> String {
     match *kernel {
-        Kernel::CrossDense { cols, blocks } => {
+        Kernel::CrossDense { cols, blocks, half } => {
             let mut holes = product_holes(blocks, true, false);
             holes.push(("BINDINGS", output(4, "num")));
-            fill(&[PARAMS, TILE, x_text(true, cols), wgsl!("cross_dense.wgsl")], &holes)
+            fill(&[PARAMS, TILE, x_quads(true, half), x_text(true, cols), wgsl!("cross_dense.wgsl")], &holes)
         }
-        Kernel::MuDense { loss, cols, blocks, num, den, div } => {
+        Kernel::MuDense { loss, cols, blocks, num, den, div, half } => {
             let mut holes = product_holes(blocks, num, den);
             holes.extend(mu_dense_holes(num, den, div));
             let parts = [
@@ -45,6 +47,7 @@ pub(crate) fn source(kernel: &Kernel) -> String {
                 NUMERIC,
                 loss_text(loss),
                 TILE,
+                x_quads(num, half),
                 x_text(num, cols),
                 MODEL_TILE,
                 LONG_SUM,
@@ -54,11 +57,12 @@ pub(crate) fn source(kernel: &Kernel) -> String {
             ];
             fill(&parts, &holes)
         }
-        Kernel::DivergenceDense { loss, stored } => [
+        Kernel::DivergenceDense { loss, stored, half } => [
             PARAMS,
             NUMERIC,
             loss_text(loss),
             TILE,
+            x_quads(stored, half),
             x_text(stored, false),
             MODEL_TILE,
             LONG_SUM,
@@ -88,7 +92,7 @@ pub(crate) fn source(kernel: &Kernel) -> String {
         Kernel::Newton { over, shuffled } => {
             fill(&[PARAMS, NUMERIC, wgsl!("newton.wgsl")], &newton_holes(over, shuffled))
         }
-        Kernel::Strip { cols } => fill(&[PARAMS, wgsl!("strip.wgsl")], &strip_holes(cols)),
+        Kernel::Strip { cols, half } => fill(&[PARAMS, x_quads(true, half), wgsl!("strip.wgsl")], &strip_holes(cols)),
         Kernel::GradientStep => [PARAMS, wgsl!("gradient_step.wgsl")].concat(),
         Kernel::Accumulate => [PARAMS, EXACT, wgsl!("momentum/accumulate.wgsl")].concat(),
         Kernel::Advance => [PARAMS, EXACT, wgsl!("momentum/advance.wgsl")].concat(),
@@ -120,6 +124,15 @@ fn loss_text(loss: LossKind) -> &'static str {
         LossKind::Kl => wgsl!("loss/kl.wgsl"),
         LossKind::Is => wgsl!("loss/is.wgsl"),
         LossKind::Beta => wgsl!("loss/beta.wgsl"),
+    }
+}
+
+/// How a quad of X is read.
+fn x_quads(stored: bool, half: bool) -> &'static str {
+    match (stored, half) {
+        (false, _) => "",
+        (true, false) => X_F32,
+        (true, true) => X_F16,
     }
 }
 

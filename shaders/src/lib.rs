@@ -63,6 +63,8 @@ pub enum Kernel {
         cols: bool,
         /// Blocks of 32 columns of the result per workgroup, 1 or 2.
         blocks: u32,
+        /// X is stored as halves.
+        half: bool,
     },
     /// Numerator, denominator and divergence of a multiplicative update for dense X, in one pass.
     MuDense {
@@ -78,6 +80,8 @@ pub enum Kernel {
         den: bool,
         /// Sum the divergence.
         div: bool,
+        /// X is stored as halves.
+        half: bool,
     },
     /// The divergence for dense X.
     DivergenceDense {
@@ -85,6 +89,8 @@ pub enum Kernel {
         loss: LossKind,
         /// Whether there is an X; without, every entry counts as 0.
         stored: bool,
+        /// X is stored as halves.
+        half: bool,
     },
     /// X̃·other for sparse X.
     CrossCsr {
@@ -137,6 +143,8 @@ pub enum Kernel {
     Strip {
         /// X̃ = Xᵀ instead of X.
         cols: bool,
+        /// X is stored as halves.
+        half: bool,
     },
     /// A step against the gradient, cut at zero.
     GradientStep,
@@ -272,22 +280,22 @@ impl Kernel {
         all.extend(bools.map(|weighted| Kernel::CrossCsr { weighted }));
         all.extend(bools.map(|of_state| Kernel::Extrapolate { of_state }));
         all.extend([Term::Penalty, Term::Product, Term::Quadratic, Term::Kkt].map(Kernel::Scalar));
-        all.extend(bools.map(|cols| Kernel::Strip { cols }));
         for shuffled in bools {
             all.extend(
                 [Over::All, Over::Stored, Over::Weighted, Over::Strip].map(|over| Kernel::Newton { over, shuffled }),
             );
             all.extend(HALS_CLASSES.map(|quads| Kernel::HalsSweep { quads, shuffled }));
         }
-        for cols in bools {
+        for (cols, half) in [(false, false), (false, true), (true, false), (true, true)] {
+            all.push(Kernel::Strip { cols, half });
             for blocks in [1, 2] {
-                all.push(Kernel::CrossDense { cols, blocks });
+                all.push(Kernel::CrossDense { cols, blocks, half });
                 // for β = 2 and β = 1 the denominator has a short form
-                all.push(Kernel::MuDense { loss: Fro, cols, blocks, num: true, den: false, div: true });
+                all.push(Kernel::MuDense { loss: Fro, cols, blocks, num: true, den: false, div: true, half });
                 for div in bools {
-                    all.push(Kernel::MuDense { loss: Kl, cols, blocks, num: true, den: false, div });
+                    all.push(Kernel::MuDense { loss: Kl, cols, blocks, num: true, den: false, div, half });
                     for loss in [Is, Beta] {
-                        all.push(Kernel::MuDense { loss, cols, blocks, num: true, den: true, div });
+                        all.push(Kernel::MuDense { loss, cols, blocks, num: true, den: true, div, half });
                     }
                 }
             }
@@ -295,12 +303,12 @@ impl Kernel {
         for blocks in [1, 2] {
             for loss in [Is, Beta] {
                 for div in bools {
-                    all.push(Kernel::MuDense { loss, cols: false, blocks, num: false, den: true, div });
+                    all.push(Kernel::MuDense { loss, cols: false, blocks, num: false, den: true, div, half: false });
                 }
             }
         }
         for loss in [Fro, Kl, Is, Beta] {
-            all.push(Kernel::DivergenceDense { loss, stored: true });
+            all.extend(bools.map(|half| Kernel::DivergenceDense { loss, stored: true, half }));
             all.extend(bools.map(|weighted| Kernel::DivergenceCsr { loss, weighted }));
             for div in bools {
                 // with weights the denominator has no short form
@@ -309,7 +317,7 @@ impl Kernel {
                 }
             }
         }
-        all.push(Kernel::DivergenceDense { loss: Beta, stored: false });
+        all.push(Kernel::DivergenceDense { loss: Beta, stored: false, half: false });
         all
     }
 }
