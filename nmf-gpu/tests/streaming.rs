@@ -42,7 +42,7 @@ fn whole_fits_are_the_same() {
             let nmf = Nmf::new(4).loss(loss.clone()).solver(solver).seed(3).stop(stop);
             nmf.fit(&mut gpu(stream, Some(3000), None), MatrixRef::from(&x)).unwrap()
         });
-        assert_eq!((a.w, a.h, a.objective), (b.w, b.h, b.objective), "{solver}, {loss}");
+        assert_eq!((a.w(), a.h(), a.objective()), (b.w(), b.h(), b.objective()), "{solver}, {loss}");
     }
 }
 

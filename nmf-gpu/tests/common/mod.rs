@@ -5,7 +5,7 @@ use nmf_core::{Accumulate, Backend, Loss, MatrixRef, Observed, Penalty, Rule, Si
 use nmf_gpu::Gpu;
 
 /// Positive numbers without a pattern, always the same.
-pub fn values(rows: usize, cols: usize, seed: usize) -> Array2<f32> {
+pub(crate) fn values(rows: usize, cols: usize, seed: usize) -> Array2<f32> {
     Array2::from_shape_fn((rows, cols), |(i, j)| {
         let mixed = (i * 7919 + j * 104_729 + seed * 31).wrapping_mul(2_654_435_761) >> 7;
         0.05 + (mixed % 1009) as f32 / 1009.0
@@ -17,7 +17,7 @@ fn bits(a: &Array2<f32>) -> Vec<u64> {
 }
 
 /// Names and bits of the results of all operations on X.
-pub fn everything(b: &mut Gpu, x: &Array2<f32>, k: usize) -> Vec<(String, Vec<u64>)> {
+pub(crate) fn everything(b: &mut Gpu, x: &Array2<f32>, k: usize) -> Vec<(String, Vec<u64>)> {
     let (m, n) = x.dim();
     let data = b.upload(MatrixRef::from(x), 1.0, Observed::All).unwrap();
     let (w, h) = (b.factor(values(m, k, 2).view()).unwrap(), b.factor(values(n, k, 3).view()).unwrap());
@@ -52,7 +52,7 @@ pub fn everything(b: &mut Gpu, x: &Array2<f32>, k: usize) -> Vec<(String, Vec<u6
 }
 
 /// Where two such lists differ first.
-pub fn same(a: &[(String, Vec<u64>)], b: &[(String, Vec<u64>)], what: &str) {
+pub(crate) fn same(a: &[(String, Vec<u64>)], b: &[(String, Vec<u64>)], what: &str) {
     assert_eq!(a.len(), b.len(), "{what}");
     for ((name, a), (_, b)) in a.iter().zip(b) {
         assert!(a == b, "{what}: {name} differs");
