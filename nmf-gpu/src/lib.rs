@@ -12,6 +12,8 @@ mod backend;
 mod csr;
 mod dense;
 mod device;
+#[cfg(test)]
+mod faults;
 mod hals;
 mod memory;
 mod momentum;
