@@ -7,7 +7,7 @@
 use crate::device::Device;
 use nmf_core::{Error, Result};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Free buffers above this total are given back to the driver.
 const KEEP: u64 = 256 << 20;
@@ -19,10 +19,17 @@ struct Shelf {
     used_bytes: u64,
 }
 
+/// Who holds device memory that may be taken back.
+pub(crate) trait Lender: std::fmt::Debug + Send + Sync {
+    /// Gives back at least so many bytes, or all there are.
+    fn give_back(&self, bytes: u64);
+}
+
 /// The allocator.
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
     shelf: Arc<Mutex<Shelf>>,
+    lenders: Arc<Mutex<Vec<Weak<dyn Lender>>>>,
     budget: Option<u64>,
 }
 
@@ -54,7 +61,7 @@ impl Drop for Buf {
 
 impl Pool {
     pub(crate) fn new(budget: Option<u64>) -> Pool {
-        Pool { shelf: Arc::default(), budget }
+        Pool { shelf: Arc::default(), lenders: Arc::default(), budget }
     }
 
     /// Bytes handed out.
@@ -67,8 +74,23 @@ impl Pool {
         self.budget.map(|budget| budget.saturating_sub(self.used()))
     }
 
+    /// From now on `lender` is asked before anything is refused.
+    pub(crate) fn may_ask(&self, lender: Weak<dyn Lender>) {
+        let mut lenders = self.lenders.lock().unwrap_or_else(PoisonError::into_inner);
+        lenders.retain(|l| l.strong_count() > 0);
+        lenders.push(lender);
+    }
+
+    fn ask(&self, bytes: u64) {
+        let lenders: Vec<_> = self.lenders.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        lenders.iter().filter_map(Weak::upgrade).for_each(|lender| lender.give_back(bytes));
+    }
+
     /// Refuses what the budget cannot hold.
     pub(crate) fn check(&self, what: &str, bytes: u64) -> Result<()> {
+        if let Some(short) = self.budget.and_then(|budget| (self.used() + bytes).checked_sub(budget)) {
+            self.ask(short);
+        }
         match self.budget {
             Some(budget) if self.used() + bytes > budget => Err(Error::OutOfMemory {
                 what: what.into(),
@@ -121,7 +143,10 @@ impl Pool {
             // perhaps what is kept for reuse is in the way
             Err(Error::OutOfMemory { .. }) => {
                 self.clear();
-                make()
+                make().or_else(|_| {
+                    self.ask(size);
+                    make()
+                })
             }
             other => other,
         };

@@ -33,12 +33,13 @@ pub enum XStorage {
 /// Results do not depend on it, except that panels may be smaller than windows on the device would be. The host keeps a copy of X.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Streaming {
-    /// Dense X that does not fit the memory ([`crate::GpuOptions::memory`], or what the driver gives) is streamed; sparse X is refused.
+    /// Dense X that does not fit the memory ([`crate::GpuOptions::memory`], or what the driver gives) is streamed, less what fits beside
+    /// everything else; sparse X is refused.
     #[default]
     Auto,
     /// X that does not fit is refused.
     Never,
-    /// Dense X is streamed even if it would fit: for tests. Sparse X lies on the device.
+    /// All of dense X is streamed even if it would fit: for tests. Sparse X lies on the device.
     Always,
 }
 
@@ -208,6 +209,10 @@ impl<'a> Claim<'a> {
     fn new(stream: &Stream, pool: &'a Pool, what: &'static str, total: u64) -> Result<Claim<'a>> {
         pool.check(what, total)?;
         Ok(Claim { device: stream.device.clone(), pool, what, total, got: 0 })
+    }
+
+    fn device(&self) -> &Device {
+        &self.device
     }
 
     pub(crate) fn get(&mut self, bytes: u64) -> Result<Buf> {

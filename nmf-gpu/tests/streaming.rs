@@ -5,7 +5,7 @@ mod common;
 use common::{everything, same, values};
 use ndarray::Array2;
 use nmf_core::{Backend, Error, Loss, MatrixRef, Nmf, Observed, Rule, Side, SolverKind, Sparse, Stop};
-use nmf_gpu::{Gpu, GpuOptions, Streaming, XStorage};
+use nmf_gpu::{Data, Gpu, GpuOptions, Streaming, XStorage};
 
 fn gpu(stream: Streaming, max_binding: Option<u64>, memory: Option<u64>) -> Gpu {
     Gpu::new(&GpuOptions { stream, max_binding, memory, ..GpuOptions::default() }).unwrap()
@@ -103,6 +103,35 @@ fn the_memory_given_is_enough_and_given_back() {
 }
 
 #[test]
+fn what_fits_beside_the_factors_stays_until_they_need_the_room() {
+    const BUDGET: u64 = 300_000;
+    let x = values(400, 300, 1);
+    let (mut b, mut same_windows) =
+        (gpu(Streaming::Auto, None, Some(BUDGET)), gpu(Streaming::Auto, Some(BUDGET / 8), None));
+    let [data, all] = [&mut b, &mut same_windows].map(|b| b.upload(MatrixRef::from(&x), 1.0, Observed::All).unwrap());
+    let cross = |b: &mut Gpu, data: &Data, side, f: &Array2<f32>, rows| {
+        let before = b.counters().streamed_bytes;
+        let (f, mut out) = (b.factor(f.view()).unwrap(), b.factor(Array2::zeros((rows, f.ncols())).view()).unwrap());
+        b.cross(data, side, &f, &mut out).unwrap();
+        assert!(b.memory_in_use() <= BUDGET || b.counters().streamed_bytes == 0, "{}", b.memory_in_use());
+        (b.read(&out).unwrap(), b.counters().streamed_bytes - before)
+    };
+    let mut sent = Vec::new();
+    for k in [2, 2, 24, 2] {
+        for (side, rows, f) in [(Side::Rows, 400, values(300, k, 2)), (Side::Cols, 300, values(400, k, 2))] {
+            let (found, bytes) = cross(&mut b, &data, side, &f, rows);
+            assert_eq!(found, cross(&mut same_windows, &all, side, &f, rows).0, "k = {k}, {side:?}");
+            sent.push(bytes);
+        }
+    }
+    // nearly half of X stays, then less, and not again
+    assert!(sent[1] == sent[2] && (200_000..350_000).contains(&sent[1]), "{sent:?}");
+    assert!(sent[4] > sent[2] && sent[7] >= sent[4], "{sent:?}");
+    drop((data, all));
+    assert_eq!((b.memory_in_use(), same_windows.memory_in_use()), (0, 0));
+}
+
+#[test]
 fn too_little_memory_is_refused_with_the_numbers() {
     let x = values(400, 300, 1);
     let upload = |b: &mut Gpu| b.upload(MatrixRef::from(&x), 1.0, Observed::All).err();
@@ -122,7 +151,10 @@ fn too_little_memory_is_refused_with_the_numbers() {
     let data = many.upload(MatrixRef::from(&x), 1.0, Observed::All).unwrap();
     let panels = many.memory_in_use();
     match many.factor(Array2::ones((400, 100)).view()) {
-        Err(Error::OutOfMemory { available, .. }) => assert_eq!(available, 150_000 - panels),
+        // what was only kept has gone first
+        Err(Error::OutOfMemory { available, .. }) => {
+            assert!(available == 150_000 - many.memory_in_use() && many.memory_in_use() < panels);
+        }
         _ => panic!("more than the memory was given"),
     }
     drop(data);

@@ -180,9 +180,12 @@ pub(super) fn upload(
     let form = Form::of(a, scale, how.storage);
     match how.stream {
         Streaming::Never => resident(stream, pool, a, scale, how.window, form),
-        Streaming::Always => streamed(stream, pool, a, scale, how.window, form),
+        Streaming::Always => streamed(stream, pool, a, scale, how.window, form, None),
         Streaming::Auto => match resident(stream, pool, a, scale, how.window, form) {
-            Err(Error::OutOfMemory { .. }) => streamed(stream, pool, a, scale, how.window, form),
+            // the budget, or what the driver gave until it refused
+            Err(Error::OutOfMemory { available, .. }) => {
+                streamed(stream, pool, a, scale, how.window, form, Some(available))
+            }
             other => other,
         },
     }
@@ -216,7 +219,7 @@ fn resident(
     Ok(cuts.iter().zip(buffers).map(|(cut, buf)| cut.panel(Home::Device(buf), form)).collect())
 }
 
-/// Everything on the host, and a ring of buffers on the device.
+/// Everything on the host, a ring of buffers on the device, and the first panels there as well if it is known what is `available`.
 fn streamed(
     stream: &mut Stream,
     pool: &Pool,
@@ -224,10 +227,11 @@ fn streamed(
     scale: f32,
     limit: u64,
     form: Form,
+    available: Option<u64>,
 ) -> Result<Vec<DensePanel>> {
     let (m, n) = a.dim();
-    // a quarter of the memory for the ring, the rest for factors and what is computed
-    let left = pool.left();
+    // at most a quarter of the memory for the ring
+    let left = available.or_else(|| pool.left());
     let most = limit.min(STREAMED).min(left.map_or(STREAMED, |left| left / 8));
     let cuts = cuts((m, n), most, form);
     let largest = cuts.iter().map(|c| c.bytes(form)).max().unwrap_or(0).max(256).next_multiple_of(256);
@@ -238,6 +242,8 @@ fn streamed(
         let what = "the matrix X, in panels sent by turns, with factors of up to 4 components".into();
         return Err(Error::OutOfMemory { what, needed, available });
     }
+    // another quarter stays free for factors and what is computed; if they need more, the first panels are sent like the others
+    let mut room = available.map_or(0, |available| available / 4 * 3).saturating_sub(ring);
     let mut claim = Claim::new(stream, pool, "the panels of the matrix X", ring)?;
     let ring = Arc::new(Ring::new(&mut claim, cuts.len(), largest)?);
     let mut panels = Vec::with_capacity(cuts.len());
@@ -253,8 +259,15 @@ fn streamed(
             bytes.extend_from_slice(piece);
             Ok(())
         })?;
+        room = match room.checked_sub(bytes.len().next_multiple_of(256) as u64) {
+            Some(rest) if ring.keep(&mut claim, &bytes)? => rest,
+            _ => 0,
+        };
+        stream.flush_writes()?;
         panels.push(cut.panel(Home::Host { number, bytes, ring: Arc::clone(&ring) }, form));
     }
+    let lender = Arc::downgrade(&ring);
+    pool.may_ask(lender);
     Ok(panels)
 }
 
