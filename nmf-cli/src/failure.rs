@@ -87,10 +87,10 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(e: Error) -> Failure {
-        let inner = match &e {
-            Error::Within { source, .. } => &**source,
-            e => e,
-        };
+        let mut inner = &e;
+        while let Error::Within { source, .. } = inner {
+            inner = &**source;
+        }
         match inner {
             Error::Device(_) | Error::OutOfMemory { .. } | Error::Diverged { .. } => Failure::work(e.to_string()),
             _ => Failure::usage(as_typed(&e.to_string())),

@@ -17,7 +17,7 @@ use ndarray::Array2;
 use recorder::Recorder;
 pub(crate) use recorder::diverged;
 pub(crate) use recorder::{get_trace, put_trace};
-use state::State;
+use state::{Reached, State};
 
 /// W (m×k) and H (n×k, transposed) to start from, in the units of X.
 #[derive(Debug, Clone, PartialEq)]
@@ -165,7 +165,9 @@ pub(crate) fn fit_kept<B: Backend, S: Solver<B> + ?Sized>(
     observer: &mut dyn Observer,
     keeper: Option<&mut dyn Keeper<B::Elem>>,
 ) -> Result<Run<B::Elem>> {
-    b.scope(|b| run(b, data, problem, solver, origin, plan, observer, keeper))
+    let mut reached = Reached::default();
+    b.scope(|b| run(b, data, problem, solver, origin, plan, observer, keeper, &mut reached))
+        .map_err(|e| reached.explain(e, plan.restart))
 }
 
 fn run<B: Backend, S: Solver<B> + ?Sized>(
@@ -177,6 +179,7 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
     plan: &Plan,
     observer: &mut dyn Observer,
     mut keeper: Option<&mut dyn Keeper<B::Elem>>,
+    reached: &mut Reached,
 ) -> Result<Run<B::Elem>> {
     plan.stop.check()?;
     let units = problem.units();
@@ -224,6 +227,7 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
     // meanwhile: behind an asynchronous device it is as old as may be still on its way.
     let lag = if watches_objective || !b.info().asynchronous { 0 } else { stop.every.saturating_mul(2) };
     let mut unsaved = matches!(origin, Origin::Start(_));
+    reached.iterations = Some(at.iterations);
     at.clock.start();
     let stopped = loop {
         // asked between iterations, so that a run that goes on from here gets the same answer
@@ -259,6 +263,7 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
             at.rec.push(measured, extra, i, if i == 0 { 0.0 } else { seconds });
         }
         at.iterations += 1;
+        reached.iterations = Some(at.iterations);
         unsaved = true;
         if i % stop.every == 0 {
             at.rec.flush(b)?;
@@ -292,6 +297,7 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
             && keeper.due(&progress)
         {
             at.keep(b, &m, solver, keeper)?;
+            reached.kept = Some(at.iterations);
             unsaved = false;
         }
     };
@@ -299,6 +305,7 @@ fn run<B: Backend, S: Solver<B> + ?Sized>(
     let last = plan.restart.0 + 1 >= plan.restart.1 || stopped == Stopped::Interrupted;
     if let Some(keeper) = keeper.filter(|_| unsaved && last) {
         at.keep(b, &m, solver, keeper)?;
+        reached.kept = Some(at.iterations);
     }
     let (iterations, seconds, mut rec) = (at.iterations, at.clock.seconds(), at.rec);
 

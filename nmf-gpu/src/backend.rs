@@ -10,7 +10,7 @@ use crate::pool::Pool;
 use crate::queue::{Counters, Params, Stream};
 use crate::scalar::Pending;
 use crate::update::kind;
-use crate::window::{self, Data, Layout};
+use crate::window::{self, Data, Keeping, Layout, XStorage};
 use ndarray::{Array2, ArrayView2};
 use nmf_core::{
     Accumulate, Backend, Error, Extrapolation, Info, Loss, MatrixRef, Observed, Op, Penalty, Result, Ridge, Rule, Side,
@@ -32,7 +32,7 @@ pub struct Gpu {
     /// The way being measured, for a class of passes.
     pub(crate) trial: Option<(String, u32)>,
     features: Vec<FeatureState>,
-    window: u64,
+    keeping: Keeping,
 }
 
 impl Gpu {
@@ -50,7 +50,7 @@ impl Gpu {
             tuning,
             trial: None,
             features: states,
-            window,
+            keeping: Keeping { window, storage: options.x_storage, stream: options.stream },
         })
     }
 
@@ -167,6 +167,10 @@ impl Backend for Gpu {
             Op::Update(loss) if kind(loss).is_ok() => Support::Native,
             Op::HalsSweep | Op::Shuffle | Op::NewtonSweep | Op::GradientStep | Op::Extrapolate => Support::Native,
             Op::Shifts => Support::Native,
+            // halves are made of dense X alone
+            Op::Sparse | Op::StoredOnly | Op::Mask | Op::Weights if self.keeping.storage == XStorage::F16 => {
+                Support::No
+            }
             Op::Sparse | Op::StoredOnly | Op::Mask | Op::Weights => Support::Native,
             Op::LeastSquares | Op::Sparseness => Support::Host,
             _ => Support::No,
@@ -174,13 +178,13 @@ impl Backend for Gpu {
     }
 
     fn upload(&mut self, x: MatrixRef<'_, f32>, scale: f32, observed: Observed) -> Result<Data> {
-        let data = window::upload(&mut self.stream, &self.pool, &x, scale, observed, self.window)?;
+        let data = window::upload(&mut self.stream, &self.pool, &x, scale, observed, &self.keeping)?;
         self.stream.counters.uploads += 1;
         Ok(data)
     }
 
     fn upload_weighted(&mut self, x: MatrixRef<'_, f32>, weights: MatrixRef<'_, f32>, scale: f32) -> Result<Data> {
-        let data = window::upload_weighted(&mut self.stream, &self.pool, &x, &weights, scale, self.window)?;
+        let data = window::upload_weighted(&mut self.stream, &self.pool, &x, &weights, scale, &self.keeping)?;
         self.stream.counters.uploads += 1;
         Ok(data)
     }

@@ -8,7 +8,7 @@ use crate::queue::Params;
 use crate::tune::What;
 use crate::window::{Data, DensePanel, Layout};
 use nmf_core::{Error, Loss, Result, Side};
-use nmf_shaders::{Kernel, LossKind};
+use nmf_shaders::{Kernel, Lanes, LossKind};
 use std::sync::Arc;
 
 /// Where a product goes: acc ← α·result or acc + α·result, from row `row0` on.
@@ -32,7 +32,7 @@ pub(crate) fn extents(panel: &DensePanel, side: Side) -> Params {
         Side::Rows => (panel.rows, panel.row0, panel.cols, panel.col0),
         Side::Cols => (panel.cols, panel.col0, panel.rows, panel.row0),
     };
-    Params { p, p0, q, q0, ld: panel.ld, ..Params::default() }
+    Params { p, p0, q, q0, ld: panel.ld, x_unit: panel.unit, ..Params::default() }
 }
 
 impl Gpu {
@@ -79,8 +79,8 @@ impl Gpu {
         let pass = Pass { p: at.p, q: at.q, kq, cols, arrays: 1 };
         let plan = self.plan(What::Product, pass);
         let kernel = match plan.way {
-            Way::Lanes(lanes) => Kernel::CrossLanes(lanes),
-            Way::Tiles => Kernel::CrossDense { cols, blocks: plan.blocks },
+            Way::Lanes(lanes) => Kernel::CrossLanes(Lanes { half: at.half(), ..lanes }),
+            Way::Tiles => Kernel::CrossDense { cols, blocks: plan.blocks, half: at.half() },
         };
         let mut params = Params { kq, chunk: plan.chunk, chunks: plan.chunks, ..at };
         let work = plan.work(kq, 0.0);
@@ -118,7 +118,8 @@ impl Gpu {
         for panel in panels {
             let at = extents(panel, side);
             let here = Target { row0: at.p0, add: to.add || at.q0 > 0, ..to };
-            self.product(&panel.buf, side == Side::Cols, at, &other.buf, quads(other.k as usize), here)?;
+            let x = self.window(panel)?;
+            self.product(&x, side == Side::Cols, at, &other.buf, quads(other.k as usize), here)?;
         }
         Ok(())
     }
@@ -146,10 +147,12 @@ impl Gpu {
         let sums = self.sums_buffer(div, plans.iter().map(|(_, plan)| u64::from(plan.sums())).sum())?;
         let mut sum0 = 0;
         for (panel, (at, plan)) in panels.iter().zip(plans) {
+            let half = at.half();
             let kernel = match plan.way {
-                Way::Lanes(lanes) => Kernel::MuLanes { loss: kind, lanes, den, div },
-                Way::Tiles => Kernel::MuDense { loss: kind, cols, blocks: plan.blocks, num: true, den, div },
+                Way::Lanes(lanes) => Kernel::MuLanes { loss: kind, lanes: Lanes { half, ..lanes }, den, div },
+                Way::Tiles => Kernel::MuDense { loss: kind, cols, blocks: plan.blocks, num: true, den, div, half },
             };
+            let x = self.window(panel)?;
             let add = add || at.q0 > 0;
             let num_to = Target { acc: &acc.num, row0: at.p0, alpha, add };
             let den_to = Target { acc: &acc.den, ..num_to };
@@ -162,7 +165,7 @@ impl Gpu {
                 sum0,
                 ..self.loss_params(loss, Params { kq, chunk: plan.chunk, chunks: plan.chunks, ..at })
             };
-            let mut buffers = vec![&panel.buf, &f.buf, &other.buf, num_part.as_ref().unwrap_or(&acc.num)];
+            let mut buffers = vec![&*x, &f.buf, &other.buf, num_part.as_ref().unwrap_or(&acc.num)];
             if den {
                 buffers.push(den_part.as_ref().unwrap_or(&acc.den));
             }
@@ -198,7 +201,8 @@ impl Gpu {
         let direct = to.direct(plan.chunks);
         let part = if direct { None } else { Some(self.scratch(u64::from(plan.chunks) * u64::from(f.rows), kq)?) };
         let at = Params { kq, p: f.rows, q: other.rows, chunk: plan.chunk, chunks: plan.chunks, ..Params::default() };
-        let kernel = Kernel::MuDense { loss: kind, cols: false, blocks: plan.blocks, num: false, den: true, div };
+        let kernel =
+            Kernel::MuDense { loss: kind, cols: false, blocks: plan.blocks, num: false, den: true, div, half: false };
         let mut buffers = vec![&f.buf, &other.buf, part.as_ref().unwrap_or(&acc.den)];
         buffers.extend(sums.as_deref());
         let params = self.loss_params(loss, at);
@@ -219,8 +223,8 @@ impl Gpu {
         h: &Factor,
     ) -> Result<Scalar> {
         let kq = quads(w.k as usize);
-        let windows: Vec<(Option<&Buf>, Params)> = match &x.layout {
-            Layout::Dense(panels) => panels.iter().map(|p| (Some(&p.buf), extents(p, Side::Rows))).collect(),
+        let windows: Vec<(Option<&DensePanel>, Params)> = match &x.layout {
+            Layout::Dense(panels) => panels.iter().map(|p| (Some(p), extents(p, Side::Rows))).collect(),
             Layout::Sparse { .. } => vec![(None, Params { p: w.rows, q: h.rows, ..Params::default() })],
         };
         let pass = |at: &Params| Pass { p: at.p, q: at.q, kq: 0, cols: false, arrays: 0 };
@@ -228,10 +232,11 @@ impl Gpu {
         let total = plans.iter().map(|p| u64::from(p.sums())).sum();
         let sums = Arc::new(self.scratch(total, 1)?);
         let mut sum0 = 0;
-        for ((buf, at), plan) in windows.iter().zip(&plans) {
-            let kernel = Kernel::DivergenceDense { loss: kind, stored: buf.is_some() };
+        for ((panel, at), plan) in windows.iter().zip(&plans) {
+            let x = panel.map(|panel| self.window(panel)).transpose()?;
+            let kernel = Kernel::DivergenceDense { loss: kind, stored: x.is_some(), half: at.half() };
             let params = self.loss_params(loss, Params { kq, chunk: plan.chunk, chunks: plan.chunks, sum0, ..*at });
-            let buffers: Vec<&Buf> = buf.iter().copied().chain([&w.buf, &h.buf, &*sums]).collect();
+            let buffers: Vec<&Buf> = x.as_deref().into_iter().chain([&w.buf, &h.buf, &*sums]).collect();
             self.stream.run(kernel, &buffers, params, plan.groups(), plan.work(kq, 60.0 + 8.0 * f64::from(kq)))?;
             sum0 += plan.sums();
         }

@@ -1,6 +1,7 @@
 //! Adapters and the choice of one; the device made from it, with its errors turned into [`nmf_core::Error`].
 
 use crate::features::{Features, Switch};
+use crate::window::{Streaming, XStorage};
 use nmf_core::{Error, Result};
 use nmf_shaders::Ladder;
 use std::fmt;
@@ -53,7 +54,7 @@ pub struct GpuOptions {
     pub adapter: Option<AdapterChoice>,
     /// Bytes of X that one binding may hold at most, below what the device allows: for tests of the windowing.
     pub max_binding: Option<u64>,
-    /// Bytes of device memory to use at most; uploads beyond are refused before they start.
+    /// Bytes of device memory to use at most; uploads beyond are streamed ([`Self::stream`]) or refused before they start.
     pub memory: Option<u64>,
     /// Bounds and loop checks inside shaders. Without them kernels run faster; they are written not to need them.
     pub checked: bool,
@@ -63,6 +64,10 @@ pub struct GpuOptions {
     /// when needed and never holds more than a few dozen files; what cannot be read or written there is done without.
     /// `None`: no files.
     pub cache: Option<PathBuf>,
+    /// How the numbers of dense X are stored on the device.
+    pub x_storage: XStorage,
+    /// Whether dense X that does not fit stays on the host and is sent in panels.
+    pub stream: Streaming,
 }
 
 impl Default for GpuOptions {
@@ -74,6 +79,8 @@ impl Default for GpuOptions {
             checked: true,
             features: Features::default(),
             cache: None,
+            x_storage: XStorage::F32,
+            stream: Streaming::Auto,
         }
     }
 }
@@ -206,6 +213,10 @@ impl Device {
         let caches = options.cache.is_some() && options.features.pipeline_cache != Switch::Off;
         features.set(wgpu::Features::PIPELINE_CACHE, caches);
         let features = features & adapter.features();
+        let halves = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32);
+        if options.x_storage == XStorage::F16 && !halves {
+            return Err(Error::Unsupported(format!("{} cannot read X stored in f16: take f32 storage", info.name)));
+        }
         let wanted = wgpu::DeviceDescriptor {
             label: Some("nmf"),
             required_features: features,

@@ -16,6 +16,8 @@ mod ceiling;
 mod csr;
 mod dense;
 mod device;
+#[cfg(test)]
+mod faults;
 mod features;
 mod hals;
 mod memory;
@@ -40,4 +42,4 @@ pub use memory::{Factor, Gram, Scalar, Terms};
 pub use momentum::Momentum;
 pub use queue::Counters;
 pub use tune::Tuned;
-pub use window::Data;
+pub use window::{Data, Streaming, XStorage};

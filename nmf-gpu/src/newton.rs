@@ -11,7 +11,7 @@ use crate::hals::sweepable;
 use crate::memory::{Factor, quads};
 use crate::pool::Buf;
 use crate::queue::Params;
-use crate::window::{Data, DensePanel, Layout};
+use crate::window::{Data, DensePanel, Layout, gathered};
 use nmf_core::{Error, Observed, Result, Side, Sweep};
 use nmf_shaders::{Kernel, Over};
 
@@ -121,6 +121,12 @@ impl Gpu {
         Ok(())
     }
 
+    /// Copies `at.p` rows of X̃ from a window to `out`.
+    fn strip(&mut self, x: &Buf, side: Side, at: Params, out: &Buf) -> Result<()> {
+        let groups = (u64::from(at.p) * u64::from(at.q)).div_ceil(64);
+        self.stream.run(Kernel::Strip { cols: side == Side::Cols, half: at.half() }, &[x, out], at, groups, 512.0)
+    }
+
     fn newton_dense(&mut self, panels: &[DensePanel], side: Side, plan: &Plan<'_>) -> Result<()> {
         let (p, q) = (plan.f.rows, plan.other.rows);
         let at_once = (BATCH / u64::from(q.max(1))).clamp(1, u64::from(p.max(1))) as u32;
@@ -128,16 +134,29 @@ impl Gpu {
             let rows = at_once.min(p - row0);
             let entries = u64::from(rows) * u64::from(q);
             let (strip, model) = (self.per_entry(entries, 4)?, self.per_entry(entries, 4)?);
-            for panel in panels {
+            if let Some(first) = panels.first().filter(|p| p.streamed()) {
+                // rows of X̃ alone, so that each number is sent once whichever side it is
+                let (of_x, quads_of_x) = match side {
+                    Side::Rows => (row0..row0 + rows, 0..q.div_ceil(4)),
+                    Side::Cols => (0..q, row0 / 4..(row0 + rows).div_ceil(4)),
+                };
+                let p0 = if side == Side::Cols { row0 % 4 } else { 0 };
+                let ld = quads_of_x.end - quads_of_x.start;
+                let bytes = gathered(panels, of_x, quads_of_x);
+                let x = self.per_entry(bytes.len() as u64, 1)?;
+                self.stream.send(&x, &bytes)?;
+                let params = Params { p: rows, q, p0, chunk: q, ld, x_unit: first.unit, ..Params::default() };
+                self.strip(&x, side, params, &strip)?;
+            }
+            for panel in panels.iter().filter(|p| !p.streamed()) {
                 let at = extents(panel, side);
                 let (from, to) = (row0.max(at.p0), (row0 + rows).min(at.p0 + at.p));
                 if from >= to {
                     continue;
                 }
                 let params = Params { p: to - from, p0: from - at.p0, out0: from - row0, chunk: q, ..at };
-                let groups = (u64::from(params.p) * u64::from(params.q)).div_ceil(64);
-                let kernel = Kernel::Strip { cols: side == Side::Cols };
-                self.stream.run(kernel, &[&panel.buf, &strip], params, groups, 512.0)?;
+                let x = self.window(panel)?;
+                self.strip(&x, side, params, &strip)?;
             }
             let params = Params { p0: row0, q, ..plan.params };
             let mut buffers = vec![&strip, &plan.f.buf, &plan.other.buf, &model];

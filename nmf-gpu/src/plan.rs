@@ -55,7 +55,7 @@ impl Pass {
         let of = |broadcast: bool| {
             let mut ways: Vec<Way> = class
                 .into_iter()
-                .flat_map(|quads| [4, 2, 1].map(|rows| Lanes { cols: self.cols, quads, rows, broadcast }))
+                .flat_map(|quads| [4, 2, 1].map(|rows| Lanes { cols: self.cols, quads, rows, broadcast, half: false }))
                 .filter(|l| l.fits(self.arrays))
                 .map(Way::Lanes)
                 .collect();

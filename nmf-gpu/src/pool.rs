@@ -7,7 +7,7 @@
 use crate::device::Device;
 use nmf_core::{Error, Result};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Free buffers above this total are given back to the driver.
 const KEEP: u64 = 256 << 20;
@@ -19,10 +19,17 @@ struct Shelf {
     used_bytes: u64,
 }
 
+/// Who holds device memory that may be taken back.
+pub(crate) trait Lender: std::fmt::Debug + Send + Sync {
+    /// Gives back at least so many bytes, or all there are.
+    fn give_back(&self, bytes: u64);
+}
+
 /// The allocator.
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
     shelf: Arc<Mutex<Shelf>>,
+    lenders: Arc<Mutex<Vec<Weak<dyn Lender>>>>,
     budget: Option<u64>,
 }
 
@@ -54,7 +61,7 @@ impl Drop for Buf {
 
 impl Pool {
     pub(crate) fn new(budget: Option<u64>) -> Pool {
-        Pool { shelf: Arc::default(), budget }
+        Pool { shelf: Arc::default(), lenders: Arc::default(), budget }
     }
 
     /// Bytes handed out.
@@ -62,8 +69,28 @@ impl Pool {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner).used_bytes
     }
 
+    /// What the budget still allows, if there is one.
+    pub(crate) fn left(&self) -> Option<u64> {
+        self.budget.map(|budget| budget.saturating_sub(self.used()))
+    }
+
+    /// From now on `lender` is asked before anything is refused.
+    pub(crate) fn may_ask(&self, lender: Weak<dyn Lender>) {
+        let mut lenders = self.lenders.lock().unwrap_or_else(PoisonError::into_inner);
+        lenders.retain(|l| l.strong_count() > 0);
+        lenders.push(lender);
+    }
+
+    fn ask(&self, bytes: u64) {
+        let lenders: Vec<_> = self.lenders.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        lenders.iter().filter_map(Weak::upgrade).for_each(|lender| lender.give_back(bytes));
+    }
+
     /// Refuses what the budget cannot hold.
     pub(crate) fn check(&self, what: &str, bytes: u64) -> Result<()> {
+        if let Some(short) = self.budget.and_then(|budget| (self.used() + bytes).checked_sub(budget)) {
+            self.ask(short);
+        }
         match self.budget {
             Some(budget) if self.used() + bytes > budget => Err(Error::OutOfMemory {
                 what: what.into(),
@@ -104,6 +131,7 @@ impl Pool {
             return Err(refused(device.limits.max_buffer_size));
         }
         self.check(what, size)?;
+        self.make_room(size);
         let descriptor = wgpu::BufferDescriptor {
             label: Some(what),
             size,
@@ -115,7 +143,10 @@ impl Pool {
             // perhaps what is kept for reuse is in the way
             Err(Error::OutOfMemory { .. }) => {
                 self.clear();
-                make()
+                make().or_else(|_| {
+                    self.ask(size);
+                    make()
+                })
             }
             other => other,
         };
@@ -126,6 +157,15 @@ impl Pool {
         })?;
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner).used_bytes += size;
         Ok(Buf { raw, shelf: Arc::clone(&self.shelf), pooled })
+    }
+
+    /// Gives free buffers back where the budget would not hold them beside what is in use.
+    fn make_room(&self, size: u64) {
+        let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.budget.is_some_and(|budget| shelf.used_bytes + shelf.free_bytes + size > budget) {
+            shelf.free.clear();
+            shelf.free_bytes = 0;
+        }
     }
 
     /// Gives all free buffers back.

@@ -21,6 +21,8 @@ const BATCH: usize = 256;
 const SLOT: usize = 256;
 /// Submissions under way before the host waits for the oldest, which bounds memory and the reaction to Ctrl-C.
 const IN_FLIGHT: usize = 8;
+/// Submissions under way while the next part of X is sent.
+const AHEAD: usize = 2;
 /// How long one submission may take. They are small; longer means a hung driver.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -55,7 +57,14 @@ pub(crate) struct Params {
     pub(crate) beta: f32,
     pub(crate) stop: f32,
     pub(crate) inf: f32,
-    pub(crate) unused: f32,
+    pub(crate) x_unit: f32,
+}
+
+impl Params {
+    /// Whether X is read as halves.
+    pub(crate) fn half(&self) -> bool {
+        self.x_unit != 0.0
+    }
 }
 
 enum Command {
@@ -76,6 +85,8 @@ pub struct Counters {
     pub uploads: u64,
     /// Factors written from the host.
     pub writes: u64,
+    /// Bytes of X sent in panels, over and over, because the device cannot hold it.
+    pub streamed_bytes: u64,
 }
 
 /// State of a staging buffer being mapped.
@@ -287,6 +298,18 @@ impl Stream {
         self.submit()?;
         let queue = &self.device.queue;
         self.device.scoped("writing to the device", |_| queue.write_buffer(to.raw(), at, bytes))
+    }
+
+    /// Overwrites a buffer with a part of X that is needed next. What was recorded before runs meanwhile; little is ever on its way,
+    /// because each part waits in memory of the driver.
+    pub(crate) fn send(&mut self, to: &Buf, bytes: &[u8]) -> Result<()> {
+        self.submit()?;
+        while self.in_flight.len() > AHEAD {
+            self.wait_oldest()?;
+        }
+        self.write(to, 0, bytes)?;
+        self.counters.streamed_bytes += bytes.len() as u64;
+        Ok(())
     }
 
     /// Fills a buffer that no recorded work uses: nothing has to be submitted before.

@@ -2,28 +2,66 @@
 //!
 //! Dense X lies there once, row-major: both sides read it along its rows (the kernels transpose a tile in
 //! registers), so no transposed copy is kept. Its windows are row panels; only where a single row is too long are
-//! the columns cut as well. Sparse X lies there twice, by rows and by columns, so that both sides gather; its
+//! the columns cut as well. Dense X that is too large stays on the host, and its panels take turns on the device. Sparse X lies there twice, by rows and by columns, so that both sides gather; its
 //! windows are runs of rows, and a row may continue in the next window.
+
+mod dense;
+mod ring;
 
 use crate::csr::{Batch, Csr, CsrPanel, Cut, batches, cut, send_csr};
 use crate::device::Device;
 use crate::pool::{Buf, Pool};
 use crate::queue::Stream;
 use nmf_core::{Error, MatrixRef, Observed, Result, SparseView, Weighted};
-use nmf_shaders::TILE;
 
-/// Host memory for one piece of an upload.
-const PIECE: usize = 4 << 20;
+pub(crate) use dense::{DensePanel, gathered};
 
-/// A window of dense X.
-pub(crate) struct DensePanel {
-    pub(crate) buf: Buf,
-    pub(crate) row0: u32,
-    pub(crate) rows: u32,
-    pub(crate) col0: u32,
-    pub(crate) cols: u32,
-    /// Quads per row.
-    pub(crate) ld: u32,
+/// How the numbers of dense X are stored on the device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum XStorage {
+    /// As they are, 4 bytes each.
+    #[default]
+    F32,
+    /// As halves in units of a power of two, chosen from the largest entry, 2 bytes each: half the memory and half the traffic. Each
+    /// entry is rounded to the nearest, wrong by at most 2⁻¹¹ of itself; what is positive and below 2⁻²⁸ of the largest is
+    /// replaced by a number up to that, never by zero. Sums and factors are f32 as ever. For dense X only: sparse X and weights are refused.
+    F16,
+}
+
+/// Whether X may stay on the host, to be sent to the device panel by panel in every pass over it.
+///
+/// Results do not depend on it, except that panels may be smaller than windows on the device would be. The host keeps a copy of X.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Streaming {
+    /// Dense X that does not fit the memory ([`crate::GpuOptions::memory`], or what the driver gives) is streamed, less what fits beside
+    /// everything else; sparse X is refused.
+    #[default]
+    Auto,
+    /// X that does not fit is refused.
+    Never,
+    /// All of dense X is streamed even if it would fit: for tests. Sparse X lies on the device.
+    Always,
+}
+
+/// How X is to be kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keeping {
+    /// Bytes per window.
+    pub(crate) window: u64,
+    pub(crate) storage: XStorage,
+    pub(crate) stream: Streaming,
+}
+
+impl Keeping {
+    /// Halves are made of dense X alone.
+    fn entries(&self) -> Result<u64> {
+        match self.storage {
+            XStorage::F32 => Ok(self.window),
+            XStorage::F16 => Err(Error::Unsupported(
+                "X stored in f16 must be dense and without weights or mask: for this X take f32 storage".into(),
+            )),
+        }
+    }
 }
 
 /// How X is stored.
@@ -48,6 +86,11 @@ impl Data {
         (self.rows, self.cols)
     }
 
+    /// Whether X stays on the host and is sent in panels.
+    pub fn streamed(&self) -> bool {
+        matches!(&self.layout, Layout::Dense(panels) if panels.iter().any(DensePanel::streamed))
+    }
+
     /// In how many windows X (and, if sparse, its transposed copy) is held.
     pub fn windows(&self) -> usize {
         match &self.layout {
@@ -64,21 +107,22 @@ pub(crate) fn extent(n: usize) -> Result<u32> {
     })
 }
 
-/// Puts scale·X on the device. `limit`: bytes per window.
+/// Puts scale·X on the device.
 pub(crate) fn upload(
     stream: &mut Stream,
     pool: &Pool,
     x: &MatrixRef<'_, f32>,
     scale: f32,
     observed: Observed,
-    limit: u64,
+    how: &Keeping,
 ) -> Result<Data> {
     let (rows, cols) = x.dim();
     let (m, n) = (extent(rows)?, extent(cols)?);
     let mut stored = x.stored();
     let layout = match x {
-        MatrixRef::Dense(a) => Layout::Dense(upload_dense(stream, pool, a, scale, limit)?),
+        MatrixRef::Dense(a) => Layout::Dense(dense::upload(stream, pool, a, scale, how)?),
         MatrixRef::Sparse(s) => {
+            let limit = how.entries()?;
             let outer = Csr::new(s, if s.is_csr() { (m, n) } else { (n, m) }, scale, observed)?;
             stored = outer.entries();
             send_sparse(stream, pool, outer, s.is_csr(), limit)?
@@ -96,8 +140,9 @@ pub(crate) fn upload_weighted(
     x: &MatrixRef<'_, f32>,
     weights: &MatrixRef<'_, f32>,
     scale: f32,
-    limit: u64,
+    how: &Keeping,
 ) -> Result<Data> {
+    let limit = how.entries()?;
     let (rows, cols) = x.dim();
     let dim = (extent(rows)?, extent(cols)?);
     Error::check_shape("the weights", x.dim(), weights.dim())?;
@@ -121,7 +166,7 @@ pub(crate) fn upload_weighted(
         }
         _ => {
             let pair = Weighted::new(&x.reborrow(), &weights.reborrow(), true)?;
-            return upload_weighted(stream, pool, &pair.x(), &pair.weights(), scale, limit);
+            return upload_weighted(stream, pool, &pair.x(), &pair.weights(), scale, how);
         }
     };
     let observed = if mask { Observed::Stored } else { Observed::Weighted };
@@ -151,66 +196,6 @@ fn send_sparse(stream: &mut Stream, pool: &Pool, outer: Csr, by_rows: bool, limi
     Ok(Layout::Sparse { rows, cols, row_batches, col_batches })
 }
 
-fn upload_dense(
-    stream: &mut Stream,
-    pool: &Pool,
-    a: &ndarray::ArrayView2<'_, f32>,
-    scale: f32,
-    limit: u64,
-) -> Result<Vec<DensePanel>> {
-    let (m, n) = a.dim();
-    let quads = (limit / 16).max(u64::from(TILE) / 4) as usize;
-    let width = if n.div_ceil(4) <= quads { n } else { quads * 4 / TILE as usize * TILE as usize };
-    let ld = width.div_ceil(4).max(1);
-    let mut height = (quads / ld).max(1);
-    if height > TILE as usize {
-        height -= height % TILE as usize;
-    }
-    let total = (m as u64) * 16 * (n / width.max(1) * ld + (n % width.max(1)).div_ceil(4)) as u64;
-    let mut claim = Claim::new(stream, pool, "the matrix X", total)?;
-    // all memory first, so that a matrix that does not fit is refused before anything is sent
-    let mut panels = Vec::new();
-    for row0 in (0..m).step_by(height) {
-        for col0 in (0..n).step_by(width.max(1)) {
-            let (rows, cols) = (height.min(m - row0), width.min(n - col0));
-            let ld = cols.div_ceil(4);
-            panels.push(DensePanel {
-                buf: claim.get((rows * ld * 16) as u64)?,
-                row0: row0 as u32,
-                rows: rows as u32,
-                col0: col0 as u32,
-                cols: cols as u32,
-                ld: ld as u32,
-            });
-        }
-    }
-    let mut piece: Vec<f32> = Vec::new();
-    let mut sent = 0;
-    for panel in &panels {
-        let stride = panel.ld as usize * 4;
-        let at_once = (PIECE / stride).max(1);
-        for first in (0..panel.rows as usize).step_by(at_once) {
-            piece.clear();
-            for i in first..(first + at_once).min(panel.rows as usize) {
-                let (from, to) = (panel.col0 as usize, (panel.col0 + panel.cols) as usize);
-                let row = a.slice(ndarray::s![panel.row0 as usize + i, from..to]);
-                match row.as_slice() {
-                    Some(row) => piece.extend(row.iter().map(|v| scale * v)),
-                    None => piece.extend(row.iter().map(|v| scale * v)),
-                }
-                piece.resize(piece.len().next_multiple_of(stride), 0.0);
-            }
-            put(&stream.device, &panel.buf, (first * stride * 4) as u64, &piece)?;
-            sent += piece.len();
-            if sent > 4 * PIECE {
-                stream.flush_writes()?;
-                sent = 0;
-            }
-        }
-    }
-    Ok(panels)
-}
-
 /// Memory being taken for one matrix; a refusal speaks of the whole of it.
 pub(crate) struct Claim<'a> {
     device: Device,
@@ -224,6 +209,10 @@ impl<'a> Claim<'a> {
     fn new(stream: &Stream, pool: &'a Pool, what: &'static str, total: u64) -> Result<Claim<'a>> {
         pool.check(what, total)?;
         Ok(Claim { device: stream.device.clone(), pool, what, total, got: 0 })
+    }
+
+    fn device(&self) -> &Device {
+        &self.device
     }
 
     pub(crate) fn get(&mut self, bytes: u64) -> Result<Buf> {

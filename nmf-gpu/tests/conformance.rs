@@ -1,7 +1,8 @@
 //! The whole conformance suite of `nmf_core`: with and without shader checks, with and without subgroups, with X in one
-//! piece and in windows of 1 KiB. Fails where there is no adapter; without subgroups in the adapter, all is done without.
+//! piece, in windows of 1 KiB, and on the host, sent in panels of 1 KiB. With X stored as halves, those checks that do not
+//! compare with X as it was given. Fails where there is no adapter; without subgroups in the adapter, all is done without.
 
-use nmf_gpu::{Features, Gpu, GpuOptions, Switch};
+use nmf_gpu::{Features, Gpu, GpuOptions, Streaming, Switch, XStorage};
 
 fn gpu(checked: bool, subgroups: Switch, max_binding: Option<u64>) -> Gpu {
     let features = Features { subgroups, ..Features::default() };
@@ -15,3 +16,43 @@ nmf_core::conformance_tests!(gpu_unchecked_in_windows, || gpu(false, Switch::Aut
 nmf_core::conformance_tests!(gpu_without_subgroups, || gpu(true, Switch::Off, Some(1024)));
 
 nmf_core::conformance_tests!(gpu_unchecked_without_subgroups, || gpu(false, Switch::Off, None));
+
+nmf_core::conformance_tests!(gpu_streamed, || {
+    Gpu::new(&GpuOptions { max_binding: Some(1024), stream: Streaming::Always, ..GpuOptions::default() }).unwrap()
+});
+
+/// Rounded X is another matrix for the oracle, for other units that are no power of two, and for an exact fit. What must
+/// hold of every matrix does; `storage.rs` shows that the other results are those of rounded X.
+mod halves {
+    use super::*;
+    use nmf_core::conformance::{hostile, laws, oracle};
+
+    macro_rules! checks {
+        ($($group:ident::$check:ident),+) => {
+            $(#[test]
+            fn $check() {
+                let options = GpuOptions { x_storage: XStorage::F16, checked: false, ..GpuOptions::default() };
+                if let Err(failure) = $group::$check(|| Gpu::new(&options).unwrap()) {
+                    panic!("{failure}");
+                }
+            })+
+        };
+    }
+
+    checks!(
+        oracle::gram,
+        oracle::quadratic,
+        oracle::penalty,
+        laws::transpose,
+        laws::permutation,
+        laws::zeros_stay,
+        laws::non_negative,
+        laws::descent,
+        laws::momentum_goes_on,
+        hostile::many_operations,
+        hostile::repeatable,
+        hostile::tickets,
+        hostile::wrong_shapes,
+        hostile::unsupported
+    );
+}

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 use nmf_core::{Backend, ElementwiseLoss, Error, Extrapolation, Loss, MatrixRef, Observed, Op, Rule};
 use nmf_core::{Side, Support, Sweep, Weight};
-use nmf_gpu::{AdapterChoice, Gpu, GpuOptions, adapters};
+use nmf_gpu::{AdapterChoice, Gpu, GpuOptions, Streaming, adapters};
 use std::sync::Arc;
 
 #[test]
@@ -26,7 +26,8 @@ fn adapters_are_listed_and_chosen() {
 
 #[test]
 fn what_exceeds_the_memory_is_refused_before_the_upload() {
-    let mut b = Gpu::new(&GpuOptions { memory: Some(100_000), ..GpuOptions::default() }).unwrap();
+    let options = GpuOptions { memory: Some(100_000), stream: Streaming::Never, ..GpuOptions::default() };
+    let mut b = Gpu::new(&options).unwrap();
     let x = Array2::<f32>::ones((200, 200));
     match b.upload(MatrixRef::from(&x), 1.0, Observed::All) {
         Err(Error::OutOfMemory { needed, available, .. }) => assert_eq!((needed, available), (160_000, 100_000)),

@@ -17,9 +17,10 @@ macro_rules! wgsl {
 const PARAMS: &str = wgsl!("common/params.wgsl");
 const NUMERIC: &str = wgsl!("common/numeric.wgsl");
 const TILE: &str = wgsl!("common/tile.wgsl");
-const X_F32: &str = wgsl!("common/x_f32.wgsl");
 const X_ROWS: &str = wgsl!("common/x_rows.wgsl");
 const X_COLS: &str = wgsl!("common/x_cols.wgsl");
+const X_F32: &str = wgsl!("common/x_f32.wgsl");
+const X_F16: &str = wgsl!("common/x_f16.wgsl");
 const X_NONE: &str = wgsl!("common/x_none.wgsl");
 const MODEL_TILE: &str = wgsl!("common/model_tile.wgsl");
 const TILE_SUM: &str = wgsl!("common/tile_sum.wgsl");
@@ -45,20 +46,21 @@ pub(crate) fn source(kernel: &Kernel, ladder: Ladder) -> String {
 
 fn text(kernel: &Kernel) -> String {
     match *kernel {
-        Kernel::CrossDense { cols, blocks } => {
+        Kernel::CrossDense { cols, blocks, half } => {
             let mut holes = product_holes(blocks, true, false);
             holes.push(("BINDINGS", output(4, "num")));
-            fill(&[PARAMS, TILE, x_text(true, cols), wgsl!("cross_dense.wgsl")], &holes)
+            fill(&[PARAMS, TILE, x_quads(true, half), x_text(true, cols), wgsl!("cross_dense.wgsl")], &holes)
         }
         Kernel::CrossLanes(lanes) => {
             let what = lanes::Products { model: false, den: false, div: false };
-            fill(&[PARAMS, X_F32, wgsl!("lanes.wgsl")], &lanes::holes(lanes, what))
+            fill(&[PARAMS, x_quads(true, lanes.half), wgsl!("lanes.wgsl")], &lanes::holes(lanes, what))
         }
         Kernel::MuLanes { loss, lanes, den, div } => {
-            let parts = [PARAMS, NUMERIC, loss_text(loss), X_F32, LONG_SUM, GROUP_SUM, wgsl!("lanes.wgsl")];
+            let parts =
+                [PARAMS, NUMERIC, loss_text(loss), x_quads(true, lanes.half), LONG_SUM, GROUP_SUM, wgsl!("lanes.wgsl")];
             fill(&parts, &lanes::holes(lanes, lanes::Products { model: true, den, div }))
         }
-        Kernel::MuDense { loss, cols, blocks, num, den, div } => {
+        Kernel::MuDense { loss, cols, blocks, num, den, div, half } => {
             let mut holes = product_holes(blocks, num, den);
             holes.extend(mu_dense_holes(num, den, div));
             let parts = [
@@ -66,6 +68,7 @@ fn text(kernel: &Kernel) -> String {
                 NUMERIC,
                 loss_text(loss),
                 TILE,
+                x_quads(num, half),
                 x_text(num, cols),
                 MODEL_TILE,
                 LONG_SUM,
@@ -75,12 +78,13 @@ fn text(kernel: &Kernel) -> String {
             ];
             fill(&parts, &holes)
         }
-        Kernel::DivergenceDense { loss, stored } => {
+        Kernel::DivergenceDense { loss, stored, half } => {
             let parts = [
                 PARAMS,
                 NUMERIC,
                 loss_text(loss),
                 TILE,
+                x_quads(stored, half),
                 x_text(stored, false),
                 MODEL_TILE,
                 LONG_SUM,
@@ -112,7 +116,7 @@ fn text(kernel: &Kernel) -> String {
         Kernel::Newton { over, shuffled } => {
             fill(&[PARAMS, NUMERIC, wgsl!("newton.wgsl")], &newton_holes(over, shuffled))
         }
-        Kernel::Strip { cols } => fill(&[PARAMS, wgsl!("strip.wgsl")], &strip_holes(cols)),
+        Kernel::Strip { cols, half } => fill(&[PARAMS, x_quads(true, half), wgsl!("strip.wgsl")], &strip_holes(cols)),
         Kernel::GradientStep => [PARAMS, wgsl!("gradient_step.wgsl")].concat(),
         Kernel::Accumulate => [PARAMS, EXACT, wgsl!("momentum/accumulate.wgsl")].concat(),
         Kernel::Advance => [PARAMS, EXACT, wgsl!("momentum/advance.wgsl")].concat(),
@@ -146,6 +150,15 @@ fn loss_text(loss: LossKind) -> &'static str {
         LossKind::Kl => wgsl!("loss/kl.wgsl"),
         LossKind::Is => wgsl!("loss/is.wgsl"),
         LossKind::Beta => wgsl!("loss/beta.wgsl"),
+    }
+}
+
+/// How a quad of X is read.
+fn x_quads(stored: bool, half: bool) -> &'static str {
+    match (stored, half) {
+        (false, _) => "",
+        (true, false) => X_F32,
+        (true, true) => X_F16,
     }
 }
 

@@ -78,6 +78,8 @@ pub struct Lanes {
     /// The rows of the other factor go from lane to lane within a subgroup (of at least [`BROADCAST`] lanes) instead of
     /// being read by every thread.
     pub broadcast: bool,
+    /// X is stored as halves.
+    pub half: bool,
 }
 
 impl Lanes {
@@ -110,6 +112,8 @@ pub enum Kernel {
         cols: bool,
         /// Blocks of 32 columns of the result per workgroup, one of [`BLOCKS`].
         blocks: u32,
+        /// X is stored as halves.
+        half: bool,
     },
     /// X̃·other for dense X and factors with few columns.
     CrossLanes(Lanes),
@@ -138,6 +142,8 @@ pub enum Kernel {
         den: bool,
         /// Sum the divergence.
         div: bool,
+        /// X is stored as halves.
+        half: bool,
     },
     /// The divergence for dense X.
     DivergenceDense {
@@ -145,6 +151,8 @@ pub enum Kernel {
         loss: LossKind,
         /// Whether there is an X; without, every entry counts as 0.
         stored: bool,
+        /// X is stored as halves.
+        half: bool,
     },
     /// X̃·other for sparse X.
     CrossCsr {
@@ -197,6 +205,8 @@ pub enum Kernel {
     Strip {
         /// X̃ = Xᵀ instead of X.
         cols: bool,
+        /// X is stored as halves.
+        half: bool,
     },
     /// A step against the gradient, cut at zero.
     GradientStep,
@@ -380,28 +390,29 @@ impl Kernel {
         all.extend(bools.map(|weighted| Kernel::CrossCsr { weighted }));
         all.extend(bools.map(|of_state| Kernel::Extrapolate { of_state }));
         all.extend([Term::Penalty, Term::Product, Term::Quadratic, Term::Kkt].map(Kernel::Scalar));
-        all.extend(bools.map(|cols| Kernel::Strip { cols }));
         for shuffled in bools {
             all.extend(
                 [Over::All, Over::Stored, Over::Weighted, Over::Strip].map(|over| Kernel::Newton { over, shuffled }),
             );
             all.extend(HALS_CLASSES.map(|quads| Kernel::HalsSweep { quads, shuffled }));
         }
-        for (cols, blocks) in bools.into_iter().flat_map(|c| BLOCKS.map(|b| (c, b))) {
-            all.push(Kernel::CrossDense { cols, blocks });
+        let sides = [(false, false), (false, true), (true, false), (true, true)];
+        all.extend(sides.map(|(cols, half)| Kernel::Strip { cols, half }));
+        for (blocks, (cols, half)) in BLOCKS.into_iter().flat_map(|b| sides.map(|s| (b, s))) {
+            all.push(Kernel::CrossDense { cols, blocks, half });
             // for β = 2 and β = 1 the denominator has a short form
-            all.push(Kernel::MuDense { loss: Fro, cols, blocks, num: true, den: false, div: true });
+            all.push(Kernel::MuDense { loss: Fro, cols, blocks, num: true, den: false, div: true, half });
             for div in bools {
-                all.push(Kernel::MuDense { loss: Kl, cols, blocks, num: true, den: false, div });
+                all.push(Kernel::MuDense { loss: Kl, cols, blocks, num: true, den: false, div, half });
                 for loss in [Is, Beta].into_iter().filter(|_| blocks < 8) {
-                    all.push(Kernel::MuDense { loss, cols, blocks, num: true, den: true, div });
+                    all.push(Kernel::MuDense { loss, cols, blocks, num: true, den: true, div, half });
                 }
             }
         }
-        for cols in bools {
+        for (cols, half) in sides {
             let shapes = LANE_CLASSES.iter().flat_map(|q| [1, 2, 4].map(|r| (*q, r)));
             for (quads, rows, broadcast) in shapes.flat_map(|(q, r)| bools.map(|b| (q, r, b))) {
-                let lanes = Lanes { cols, quads, rows, broadcast };
+                let lanes = Lanes { cols, quads, rows, broadcast, half };
                 if lanes.fits(1) {
                     all.push(Kernel::CrossLanes(lanes));
                 }
@@ -419,12 +430,12 @@ impl Kernel {
         for blocks in BLOCKS {
             for loss in [Is, Beta] {
                 for div in bools {
-                    all.push(Kernel::MuDense { loss, cols: false, blocks, num: false, den: true, div });
+                    all.push(Kernel::MuDense { loss, cols: false, blocks, num: false, den: true, div, half: false });
                 }
             }
         }
         for loss in [Fro, Kl, Is, Beta] {
-            all.push(Kernel::DivergenceDense { loss, stored: true });
+            all.extend(bools.map(|half| Kernel::DivergenceDense { loss, stored: true, half }));
             all.extend(bools.map(|weighted| Kernel::DivergenceCsr { loss, weighted }));
             for div in bools {
                 // with weights the denominator has no short form
@@ -433,7 +444,7 @@ impl Kernel {
                 }
             }
         }
-        all.push(Kernel::DivergenceDense { loss: Beta, stored: false });
+        all.push(Kernel::DivergenceDense { loss: Beta, stored: false, half: false });
         all
     }
 }

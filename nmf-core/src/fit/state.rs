@@ -2,7 +2,7 @@
 
 use super::recorder::Recorder;
 use crate::solver::{Model, Solver};
-use crate::{Backend, Element, Keeper, Result, Snapshot, Stopped};
+use crate::{Backend, Element, Error, Keeper, Result, Snapshot, Stopped};
 use std::time::Instant;
 
 /// Between two iterations: everything but W, H and what the solver carries along.
@@ -17,6 +17,28 @@ pub(super) struct State<S> {
     /// A rule was met that more iterations or more time would not change.
     pub(super) ended: Option<Stopped>,
     pub(super) clock: Clock,
+}
+
+/// How far a run came: what to say if its device fails.
+#[derive(Default)]
+pub(super) struct Reached {
+    /// Iterations done, once they have begun.
+    pub(super) iterations: Option<usize>,
+    /// Where the last snapshot was taken.
+    pub(super) kept: Option<usize>,
+}
+
+impl Reached {
+    /// A failure of the device with its place, and what there is to go on from; other errors as they are.
+    pub(super) fn explain(&self, e: Error, (restart, restarts): (usize, usize)) -> Error {
+        let (Some(done), Error::Device(_) | Error::OutOfMemory { .. }) = (self.iterations, &e) else { return e };
+        let of = if restarts > 1 { format!(" of start {} of {restarts}", restart + 1) } else { String::new() };
+        let kept = match self.kept {
+            Some(kept) => format!(", the last checkpoint after {kept}"),
+            None => String::new(),
+        };
+        Error::Within { what: format!("after {done} iterations{of}{kept}"), source: Box::new(e) }
+    }
 }
 
 /// Seconds spent iterating, in this process and those before.

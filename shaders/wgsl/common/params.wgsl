@@ -33,7 +33,7 @@ struct Params {
     beta: f32,
     stop: f32,
     inf: f32,     // +infinity: WGSL has no literal for it
-    unused: f32,
+    x_unit: f32,  // what halves of X are multiplied with; 0 where X is f32
 }
 
 @group(0) @binding(0) var<uniform> par: Params;

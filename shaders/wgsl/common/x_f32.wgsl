@@ -1,6 +1,7 @@
-// Dense X in f32, row-major in quads.
+// X as it is: four numbers to a quad.
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 
 fn x_quad(at: u32) -> vec4<f32> {
     return x[at];
 }
+

@@ -1,6 +1,4 @@
 // This thread's block of X̃ = X: p counts rows of X, q its columns. X is row-major in quads, its padding is zero.
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-
 fn load_x(p_base: u32, q_base: u32, tx: u32, ty: u32) -> Tile {
     let quad = q_base / 4u + tx;
     let row = p_base + 4u * ty;
@@ -8,16 +6,16 @@ fn load_x(p_base: u32, q_base: u32, tx: u32, ty: u32) -> Tile {
     if (quad < par.ld) {
         let at = row * par.ld + quad;
         if (row < par.p) {
-            t.a = x[at];
+            t.a = x_quad(at);
         }
         if (row + 1u < par.p) {
-            t.b = x[at + par.ld];
+            t.b = x_quad(at + par.ld);
         }
         if (row + 2u < par.p) {
-            t.c = x[at + 2u * par.ld];
+            t.c = x_quad(at + 2u * par.ld);
         }
         if (row + 3u < par.p) {
-            t.d = x[at + 3u * par.ld];
+            t.d = x_quad(at + 3u * par.ld);
         }
     }
     return t;

@@ -1,0 +1,296 @@
+//! Dense X in panels: how it is cut, in which form its numbers are stored, where they lie.
+
+use super::ring::Ring;
+use super::{Claim, Keeping, Streaming, XStorage, put};
+use crate::backend::Gpu;
+use crate::pool::{Buf, Pool};
+use crate::queue::Stream;
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use ndarray::ArrayView2;
+use nmf_core::{Error, Result};
+use nmf_shaders::TILE;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Host memory for one piece of an upload.
+const PIECE: usize = 4 << 20;
+/// Bytes of a streamed panel at most: its way to the device takes milliseconds, so that little time passes before the first
+/// kernel starts and after the last panel has arrived.
+const STREAMED: u64 = 64 << 20;
+/// The largest entry, in units, lies between 2 to this power and twice that: below 65,504, the largest half.
+const TOP: i32 = 14;
+
+/// A window of dense X.
+pub(crate) struct DensePanel {
+    home: Home,
+    pub(crate) row0: u32,
+    pub(crate) rows: u32,
+    pub(crate) col0: u32,
+    pub(crate) cols: u32,
+    /// Quads per row.
+    pub(crate) ld: u32,
+    /// What stored halves are to be multiplied with, a power of two; 0 where numbers are stored as they are.
+    pub(crate) unit: f32,
+}
+
+/// Where the numbers of a panel lie.
+enum Home {
+    Device(Arc<Buf>),
+    Host { number: usize, bytes: Vec<u8>, ring: Arc<Ring> },
+}
+
+impl DensePanel {
+    pub(crate) fn streamed(&self) -> bool {
+        matches!(self.home, Home::Host { .. })
+    }
+}
+
+impl Gpu {
+    /// The numbers of a panel on the device, for kernels that are recorded before the next panel is asked for.
+    pub(crate) fn window(&mut self, panel: &DensePanel) -> Result<Arc<Buf>> {
+        match &panel.home {
+            Home::Device(buf) => Ok(Arc::clone(buf)),
+            Home::Host { number, bytes, ring } => ring.bring(&mut self.stream, *number, bytes),
+        }
+    }
+}
+
+/// The form in which numbers are stored.
+#[derive(Clone, Copy)]
+struct Form {
+    /// As in [`DensePanel`].
+    unit: f32,
+}
+
+impl Form {
+    fn of(a: &ArrayView2<'_, f32>, scale: f32, storage: XStorage) -> Form {
+        if storage == XStorage::F32 {
+            return Form { unit: 0.0 };
+        }
+        let largest = a.iter().map(|v| (scale * v).abs()).filter(|v| v.is_finite()).fold(0.0, f32::max);
+        let exponent = if largest > 0.0 { (largest.to_bits() >> 23) as i32 - 127 } else { TOP };
+        // the unit and its inverse must be normal numbers
+        Form { unit: f32::from_bits(((exponent - TOP).max(-126) + 127).cast_unsigned() << 23) }
+    }
+
+    fn quad_bytes(self) -> u64 {
+        if self.unit == 0.0 { 16 } else { 8 }
+    }
+
+    /// Appends numbers as they will lie on the device.
+    fn store(self, values: &mut [f32], halves: &mut Vec<f16>, out: &mut Vec<u8>) {
+        if self.unit == 0.0 {
+            out.extend_from_slice(bytemuck::cast_slice(values));
+            return;
+        }
+        let (inverse, least) = (1.0 / self.unit, f16::MIN_POSITIVE.to_f32());
+        for v in values.iter_mut() {
+            let scaled = *v * inverse;
+            // No positive entry becomes zero, where some losses are infinite, nor a subnormal half, which drivers may take for zero.
+            *v = if scaled > 0.0 { scaled.max(least) } else { scaled };
+        }
+        halves.clear();
+        halves.resize(values.len(), f16::ZERO);
+        halves.convert_from_f32_slice(values);
+        out.extend(halves.iter().flat_map(|h| h.to_bits().to_ne_bytes()));
+    }
+}
+
+/// Where panels begin, and their sizes.
+struct Cut {
+    rows: Range<usize>,
+    cols: Range<usize>,
+}
+
+impl Cut {
+    fn ld(&self) -> usize {
+        self.cols.len().div_ceil(4)
+    }
+
+    fn bytes(&self, form: Form) -> u64 {
+        (self.rows.len() * self.ld()) as u64 * form.quad_bytes()
+    }
+
+    fn panel(&self, home: Home, form: Form) -> DensePanel {
+        DensePanel {
+            home,
+            row0: self.rows.start as u32,
+            rows: self.rows.len() as u32,
+            col0: self.cols.start as u32,
+            cols: self.cols.len() as u32,
+            ld: self.ld() as u32,
+            unit: form.unit,
+        }
+    }
+}
+
+/// Row panels of at most `limit` bytes; where a single row is longer, its columns are cut as well.
+fn cuts((m, n): (usize, usize), limit: u64, form: Form) -> Vec<Cut> {
+    let quads = (limit / form.quad_bytes()).max(u64::from(TILE) / 4) as usize;
+    let width = if n.div_ceil(4) <= quads { n } else { quads * 4 / TILE as usize * TILE as usize }.max(1);
+    let mut height = (quads / width.div_ceil(4)).max(1);
+    if height > TILE as usize {
+        height -= height % TILE as usize;
+    }
+    let columns = |row0: usize| {
+        (0..n)
+            .step_by(width)
+            .map(move |col0| Cut { rows: row0..(row0 + height).min(m), cols: col0..(col0 + width).min(n) })
+    };
+    (0..m).step_by(height).flat_map(columns).collect()
+}
+
+/// The part of scale·X that is to lie in a panel, padded, handed out in pieces with their places in bytes.
+fn pieces(
+    a: &ArrayView2<'_, f32>,
+    scale: f32,
+    form: Form,
+    cut: &Cut,
+    mut take: impl FnMut(u64, &[u8]) -> Result<()>,
+) -> Result<()> {
+    let stride = cut.ld() * 4;
+    let at_once = (PIECE / stride.max(1)).max(1);
+    let (mut piece, mut halves, mut bytes, mut at) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for first in cut.rows.clone().step_by(at_once) {
+        piece.clear();
+        bytes.clear();
+        for i in first..(first + at_once).min(cut.rows.end) {
+            let row = a.slice(ndarray::s![i, cut.cols.clone()]);
+            match row.as_slice() {
+                Some(row) => piece.extend(row.iter().map(|v| scale * v)),
+                None => piece.extend(row.iter().map(|v| scale * v)),
+            }
+            piece.resize(piece.len().next_multiple_of(stride), 0.0);
+        }
+        form.store(&mut piece, &mut halves, &mut bytes);
+        take(at, &bytes)?;
+        at += bytes.len() as u64;
+    }
+    Ok(())
+}
+
+pub(super) fn upload(
+    stream: &mut Stream,
+    pool: &Pool,
+    a: &ArrayView2<'_, f32>,
+    scale: f32,
+    how: &Keeping,
+) -> Result<Vec<DensePanel>> {
+    let form = Form::of(a, scale, how.storage);
+    match how.stream {
+        Streaming::Never => resident(stream, pool, a, scale, how.window, form),
+        Streaming::Always => streamed(stream, pool, a, scale, how.window, form, None),
+        Streaming::Auto => match resident(stream, pool, a, scale, how.window, form) {
+            // the budget, or what the driver gave until it refused
+            Err(Error::OutOfMemory { available, .. }) => {
+                streamed(stream, pool, a, scale, how.window, form, Some(available))
+            }
+            other => other,
+        },
+    }
+}
+
+/// Everything on the device.
+fn resident(
+    stream: &mut Stream,
+    pool: &Pool,
+    a: &ArrayView2<'_, f32>,
+    scale: f32,
+    limit: u64,
+    form: Form,
+) -> Result<Vec<DensePanel>> {
+    let cuts = cuts(a.dim(), limit, form);
+    let mut claim = Claim::new(stream, pool, "the matrix X", cuts.iter().map(|c| c.bytes(form)).sum())?;
+    // all memory first, so that a matrix that does not fit is refused before anything is sent
+    let buffers = cuts.iter().map(|c| claim.get(c.bytes(form)).map(Arc::new)).collect::<Result<Vec<_>>>()?;
+    let mut sent = 0;
+    for (cut, buf) in cuts.iter().zip(&buffers) {
+        pieces(a, scale, form, cut, |at, bytes| {
+            put(&stream.device, buf, at, bytes)?;
+            sent += bytes.len();
+            if sent > 16 * PIECE {
+                stream.flush_writes()?;
+                sent = 0;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(cuts.iter().zip(buffers).map(|(cut, buf)| cut.panel(Home::Device(buf), form)).collect())
+}
+
+/// Everything on the host, a ring of buffers on the device, and the first panels there as well if it is known what is `available`.
+fn streamed(
+    stream: &mut Stream,
+    pool: &Pool,
+    a: &ArrayView2<'_, f32>,
+    scale: f32,
+    limit: u64,
+    form: Form,
+    available: Option<u64>,
+) -> Result<Vec<DensePanel>> {
+    let (m, n) = a.dim();
+    // at most a quarter of the memory for the ring
+    let left = available.or_else(|| pool.left());
+    let most = limit.min(STREAMED).min(left.map_or(STREAMED, |left| left / 8));
+    let cuts = cuts((m, n), most, form);
+    let largest = cuts.iter().map(|c| c.bytes(form)).max().unwrap_or(0).max(256).next_multiple_of(256);
+    let ring = Ring::size(cuts.len(), largest);
+    // W, H and their numerators and denominators, with as few components as there can be
+    let needed = ring + 3 * 16 * (m + n) as u64;
+    if let Some(available) = left.filter(|left| needed > *left) {
+        let what = "the matrix X, in panels sent by turns, with factors of up to 4 components".into();
+        return Err(Error::OutOfMemory { what, needed, available });
+    }
+    // another quarter stays free for factors and what is computed; if they need more, the first panels are sent like the others
+    let mut room = available.map_or(0, |available| available / 4 * 3).saturating_sub(ring);
+    let mut claim = Claim::new(stream, pool, "the panels of the matrix X", ring)?;
+    let ring = Arc::new(Ring::new(&mut claim, cuts.len(), largest)?);
+    let mut panels = Vec::with_capacity(cuts.len());
+    for (number, cut) in cuts.iter().enumerate() {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(cut.bytes(form) as usize).map_err(|_| {
+            Error::Device(format!(
+                "the matrix X does not fit the device, and the host has no {} bytes for the panels to be sent by turns",
+                cuts.iter().map(|c| c.bytes(form)).sum::<u64>()
+            ))
+        })?;
+        pieces(a, scale, form, cut, |_, piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        })?;
+        room = match room.checked_sub(bytes.len().next_multiple_of(256) as u64) {
+            Some(rest) if ring.keep(&mut claim, &bytes)? => rest,
+            _ => 0,
+        };
+        stream.flush_writes()?;
+        panels.push(cut.panel(Home::Host { number, bytes, ring: Arc::clone(&ring) }, form));
+    }
+    let lender = Arc::downgrade(&ring);
+    pool.may_ask(lender);
+    Ok(panels)
+}
+
+/// Some rows of X, and some quads of each, as stored, one row after the other: of X that is streamed.
+pub(crate) fn gathered(panels: &[DensePanel], rows: Range<u32>, quads: Range<u32>) -> Vec<u8> {
+    let bytes_per_quad = panels.first().map_or(16, |p| Form { unit: p.unit }.quad_bytes()) as usize;
+    let width = quads.len() * bytes_per_quad;
+    let mut out = vec![0; rows.len() * width];
+    for panel in panels {
+        let Home::Host { bytes, .. } = &panel.home else { continue };
+        let quad0 = panel.col0 / 4;
+        let (top, bottom) = (rows.start.max(panel.row0), rows.end.min(panel.row0 + panel.rows));
+        let (left, right) = (quads.start.max(quad0), quads.end.min(quad0 + panel.ld));
+        if top >= bottom || left >= right {
+            continue;
+        }
+        let (offset, wanted) = ((left - quad0) as usize, (right - left) as usize * bytes_per_quad);
+        let into = (left - quads.start) as usize * bytes_per_quad;
+        for row in top..bottom {
+            let from = ((row - panel.row0) as usize * panel.ld as usize + offset) * bytes_per_quad;
+            let to = (row - rows.start) as usize * width + into;
+            out[to..to + wanted].copy_from_slice(&bytes[from..from + wanted]);
+        }
+    }
+    out
+}
