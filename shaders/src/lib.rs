@@ -97,6 +97,8 @@ pub enum Kernel {
         loss: LossKind,
         /// Each entry comes with a weight.
         weighted: bool,
+        /// Gathered rows of up to so many quads stay in registers (one of [`HELD_CLASSES`]); 0: rows of any length do not.
+        held: u32,
         /// Compute D.
         den: bool,
         /// Sum the divergence.
@@ -109,8 +111,11 @@ pub enum Kernel {
         /// Each entry comes with a weight.
         weighted: bool,
     },
-    /// Adds the segments of each row of sparse X.
-    SegmentSum,
+    /// Adds the pieces of each long row of sparse X.
+    SegmentSum {
+        /// Those of D as well.
+        den: bool,
+    },
     /// Adds slabs of partial sums.
     Reduce,
     /// One row to all rows.
@@ -167,6 +172,8 @@ pub const WORKGROUP: u32 = 64;
 pub const TILE: u32 = 32;
 /// Row lengths (in quads) for which a HALS kernel exists; the first two keep the Gram matrix in workgroup memory.
 pub const HALS_CLASSES: [u32; 4] = [8, 16, 64, 256];
+/// Row lengths (in quads) for which a [`Kernel::MuCsr`] exists that reads a gathered row once.
+pub const HELD_CLASSES: [u32; 2] = [4, 8];
 /// The longest factor row (in quads) that [`Kernel::HalsSweep`] and [`Kernel::Newton`] can handle, which keep one to
 /// themselves: k ≤ 1024.
 pub const MAX_ROW_QUADS: u32 = 256;
@@ -203,8 +210,8 @@ impl Kernel {
             Kernel::DivergenceDense { stored, .. } => {
                 pick(&[(stored, 1, Read), (true, 2, Read), (true, 3, Read), (true, 6, Write)])
             }
-            Kernel::CrossCsr { .. } => vec![(1, Read), (2, Read), (3, Read), (5, Read), (6, Write)],
-            Kernel::MuCsr { den, div, .. } => pick(&[
+            Kernel::CrossCsr { .. } => vec![(1, Read), (2, Read), (3, Read), (5, Read), (6, Write), (8, Write)],
+            Kernel::MuCsr { den, .. } => pick(&[
                 (true, 1, Read),
                 (true, 2, Read),
                 (true, 3, Read),
@@ -212,10 +219,11 @@ impl Kernel {
                 (true, 5, Read),
                 (true, 6, Write),
                 (den, 7, Write),
-                (div, 8, Write),
+                (true, 8, Write),
             ]),
             Kernel::DivergenceCsr { .. } => vec![(1, Read), (2, Read), (3, Read), (4, Read), (5, Read), (8, Write)],
-            Kernel::SegmentSum | Kernel::Apply | Kernel::GradientStep => vec![(1, Read), (2, Read), (3, Write)],
+            Kernel::SegmentSum { den } => pick(&[(true, 1, Read), (true, 2, Read), (true, 3, Write), (den, 4, Write)]),
+            Kernel::Apply | Kernel::GradientStep => vec![(1, Read), (2, Read), (3, Write)],
             Kernel::HalsSweep { shuffled, .. } => {
                 pick(&[(true, 1, Read), (true, 2, Read), (true, 3, Write), (shuffled, 4, Read)])
             }
@@ -256,7 +264,6 @@ impl Kernel {
         use LossKind::{Beta, Fro, Is, Kl};
         let bools = [false, true];
         let mut all = vec![
-            Kernel::SegmentSum,
             Kernel::Reduce,
             Kernel::Spread,
             Kernel::Colsum,
@@ -270,6 +277,7 @@ impl Kernel {
             Kernel::Fold,
         ];
         all.extend(bools.map(|weighted| Kernel::CrossCsr { weighted }));
+        all.extend(bools.map(|den| Kernel::SegmentSum { den }));
         all.extend(bools.map(|of_state| Kernel::Extrapolate { of_state }));
         all.extend([Term::Penalty, Term::Product, Term::Quadratic, Term::Kkt].map(Kernel::Scalar));
         all.extend(bools.map(|cols| Kernel::Strip { cols }));
@@ -305,7 +313,9 @@ impl Kernel {
             for div in bools {
                 // with weights the denominator has no short form
                 for (weighted, den) in [(false, false), (false, true), (true, true)] {
-                    all.push(Kernel::MuCsr { loss, weighted, den, div });
+                    for held in HELD_CLASSES.into_iter().chain([0]) {
+                        all.push(Kernel::MuCsr { loss, weighted, held, den, div });
+                    }
                 }
             }
         }

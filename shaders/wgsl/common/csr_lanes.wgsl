@@ -1,0 +1,27 @@
+// The second step for rows of any length: four gathers under way in each lane.
+fn multiply(filled: u32, tid: u32) {
+    let lane = tid % LANES;
+    for (var e = tid / LANES; e < filled; e += 256u / LANES) {
+        let e1 = e + 64u / LANES;
+        let e2 = e + 128u / LANES;
+        let e3 = e + 192u / LANES;
+        var s0 = vec4<f32>();
+        var s1 = vec4<f32>();
+        var s2 = vec4<f32>();
+        var s3 = vec4<f32>();
+        for (var t = lane; t < par.kq; t += LANES) {
+            let o0 = other[entry_other[e] + t];
+            let o1 = other[entry_other[e1] + t];
+            let o2 = other[entry_other[e2] + t];
+            let o3 = other[entry_other[e3] + t];
+            s0 = fma(f[entry_f[e] + t], o0, s0);
+            s1 = fma(f[entry_f[e1] + t], o1, s1);
+            s2 = fma(f[entry_f[e2] + t], o2, s2);
+            s3 = fma(f[entry_f[e3] + t], o3, s3);
+        }
+        lane_sum[e * (LANES + 1u) + lane] = (s0.x + s0.y) + (s0.z + s0.w);
+        lane_sum[e1 * (LANES + 1u) + lane] = (s1.x + s1.y) + (s1.z + s1.w);
+        lane_sum[e2 * (LANES + 1u) + lane] = (s2.x + s2.y) + (s2.z + s2.w);
+        lane_sum[e3 * (LANES + 1u) + lane] = (s3.x + s3.y) + (s3.z + s3.w);
+    }
+}
