@@ -17,14 +17,15 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         let filled = min(group.end - tile, 64u);
         workgroupBarrier();
         look_up(group, tile, tid);
+        // asked for early, so that it is there when v is
+        let entry = values[min(tile + tid, group.end - 1u)];
         workgroupBarrier();
-        multiply(filled, tid);
+        multiply(group.rows == 1u, filled, tid);
         workgroupBarrier();
         if (tid < filled) {
-            let at = tile + tid;
             let raw = model_entry(tid);
             let v = model4(vec4<f32>(raw)).x;
-            sum += select(value(values[at]{X}, v), v, is_nan(v)){TIMES};
+            sum += select(value(entry{X}, v), v, is_nan(v)){ENTRY_TIMES};
             sum_unstored += unstored(raw);
         }
     }

@@ -33,17 +33,18 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
         let filled = min(group.end - tile, 64u);
         workgroupBarrier();
         look_up(group, tile, tid);
+        // asked for early, so that it is there when v is
+        let entry = values[min(tile + tid, group.end - 1u)];
         workgroupBarrier();
 {MULTIPLY}
         workgroupBarrier();
         entry_ratio[tid] = 0.0;
 {CLEAR}
         if (tid < filled) {
-            let at = tile + tid;
-            let x = values[at]{X};
+            let x = entry{X};
             let raw = model_entry(tid);
             let v = model4(vec4<f32>(raw));
-            entry_ratio[tid] = negative4(vec4<f32>(x), v).x{TIMES};
+            entry_ratio[tid] = negative4(vec4<f32>(x), v).x{ENTRY_TIMES};
 {ENTRY}
         }
         workgroupBarrier();

@@ -45,15 +45,19 @@ pub(super) fn cross_csr_holes(weighted: bool) -> Holes {
     holes
 }
 
-/// Lanes side by side on a gathered row, of the 64 of a workgroup.
-fn lane_holes(lanes: u32) -> Holes {
-    vec![("LANES", lanes.to_string()), ("LANE_SUMS", (64 * (lanes + 1)).to_string())]
+/// Lanes side by side on a gathered row, of the 64 of a workgroup; and a thread's own entry.
+fn lane_holes(lanes: u32, weighted: bool) -> Holes {
+    let mut holes = entry_holes(weighted);
+    holes.extend([
+        ("LANES", lanes.to_string()),
+        ("LANE_SUMS", (64 * (lanes + 1)).to_string()),
+        ("ENTRY_TIMES", if weighted { " * entry.y".into() } else { String::new() }),
+    ]);
+    holes
 }
 
 pub(super) fn divergence_csr_holes(weighted: bool) -> Holes {
-    let mut holes = lane_holes(8);
-    holes.extend(entry_holes(weighted));
-    holes
+    lane_holes(8, weighted)
 }
 
 /// `held`: rows of up to so many quads stay in registers between the two products; 0: rows of any length do not.
@@ -67,7 +71,7 @@ pub(super) fn mu_csr_holes(weighted: bool, held: u32, den: bool, div: bool) -> H
         memory.push_str("var<workgroup> entry_den: array<f32, 64>;\n");
         declare.push_str("    var d = vec4<f32>();\n");
         clear.push_str("        entry_den[tid] = 0.0;");
-        entry.push_str("            entry_den[tid] = positive4(v).x{TIMES};\n");
+        entry.push_str("            entry_den[tid] = positive4(v).x{ENTRY_TIMES};\n");
         add.push_str("                    d = fma(vec4<f32>(entry_den[j]), o, d);");
         reset.push_str("            d = vec4<f32>();");
         sum.push_str("        d = row_sum(tid, d, width, teams);");
@@ -76,7 +80,7 @@ pub(super) fn mu_csr_holes(weighted: bool, held: u32, den: bool, div: bool) -> H
     if div {
         declare.push_str("    var sum = 0.0;\n    var sum_unstored = 0.0;\n");
         entry.push_str(
-            "            sum += select(value(x, v.x), v.x, is_nan(v.x)){TIMES};
+            "            sum += select(value(x, v.x), v.x, is_nan(v.x)){ENTRY_TIMES};
             sum_unstored += unstored(raw);\n",
         );
         sums.push_str(
@@ -113,8 +117,7 @@ pub(super) fn mu_csr_holes(weighted: bool, held: u32, den: bool, div: bool) -> H
         ("STORE", store(den)),
         ("SUMS", sums),
     ];
-    holes.extend(lane_holes(if held == 0 { 8 } else { held }));
-    holes.extend(entry_holes(weighted));
+    holes.extend(lane_holes(if held == 0 { 8 } else { held }, weighted));
     holes
 }
 
@@ -130,7 +133,7 @@ fn again(den: bool) -> (String, String) {
     }
     accumulate.push_str("            }");
     let accumulate = accumulate.replace("quad_read", "min(quad, par.kq - 1u)");
-    ("        multiply(filled, tid);".into(), accumulate)
+    ("        multiply(group.rows == 1u, filled, tid);".into(), accumulate)
 }
 
 /// The two products with the gathered rows in registers: `lanes` of them per thread, named and unrolled in the text, four gathers

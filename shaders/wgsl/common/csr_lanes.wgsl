@@ -1,5 +1,6 @@
-// The second step for rows of any length: four gathers under way in each lane.
-fn multiply(filled: u32, tid: u32) {
+// The second step for rows of any length: four gathers under way in each lane. Where the group is one row, they share
+// what they read of f.
+fn multiply(one: bool, filled: u32, tid: u32) {
     let lane = tid % LANES;
     for (var e = tid / LANES; e < filled; e += 256u / LANES) {
         let e1 = e + 64u / LANES;
@@ -14,10 +15,19 @@ fn multiply(filled: u32, tid: u32) {
             let o1 = other[entry_other[e1] + t];
             let o2 = other[entry_other[e2] + t];
             let o3 = other[entry_other[e3] + t];
-            s0 = fma(f[entry_f[e] + t], o0, s0);
-            s1 = fma(f[entry_f[e1] + t], o1, s1);
-            s2 = fma(f[entry_f[e2] + t], o2, s2);
-            s3 = fma(f[entry_f[e3] + t], o3, s3);
+            let w0 = f[entry_f[e] + t];
+            var w1 = w0;
+            var w2 = w0;
+            var w3 = w0;
+            if (!one) {
+                w1 = f[entry_f[e1] + t];
+                w2 = f[entry_f[e2] + t];
+                w3 = f[entry_f[e3] + t];
+            }
+            s0 = fma(w0, o0, s0);
+            s1 = fma(w1, o1, s1);
+            s2 = fma(w2, o2, s2);
+            s3 = fma(w3, o3, s3);
         }
         lane_sum[e * (LANES + 1u) + lane] = (s0.x + s0.y) + (s0.z + s0.w);
         lane_sum[e1 * (LANES + 1u) + lane] = (s1.x + s1.y) + (s1.z + s1.w);
