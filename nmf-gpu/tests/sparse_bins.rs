@@ -125,7 +125,7 @@ fn check(b: &mut Gpu, name: &str, x: &Matrix<f32>, k: usize, count: Count, losse
 fn rows_of_every_length_and_every_width() {
     let mut b = Gpu::new(&GpuOptions::default()).unwrap();
     for (name, x) in planted_cases() {
-        for k in [1, 3, 5, 20, 33, 70, 260] {
+        for k in [1, 3, 5, 17, 20, 33, 64, 70, 260] {
             check(&mut b, name, &x, k, Count::All, &[Loss::KL]);
         }
     }
@@ -135,7 +135,7 @@ fn rows_of_every_length_and_every_width() {
 fn every_loss_and_count_in_each_class_of_widths() {
     let mut b = Gpu::new(&GpuOptions::default()).unwrap();
     for (name, x) in planted_cases() {
-        for k in [6, 19, 40] {
+        for k in [6, 19, 40, 66] {
             check(&mut b, name, &x, k, Count::Stored, &[Loss::FRO, Loss::KL, Loss::IS]);
             check(&mut b, name, &x, k, Count::Weighted, &[Loss::FRO, Loss::KL]);
         }
@@ -144,10 +144,10 @@ fn every_loss_and_count_in_each_class_of_widths() {
     }
 }
 
-/// 64 entries, or 32 with weights, to a window: every longer row is cut, and goes on in the next.
+/// 64 entries to a window, 32 with weights: every longer row is cut, and goes on in the next. Or 576: what goes on is itself long.
 #[test]
 fn windows_cut_rows_of_every_length() {
-    for (limit, checked) in [(256, false), (1024, true)] {
+    for (limit, checked) in [(256, false), (2304, true)] {
         let options = GpuOptions { max_binding: Some(limit), checked, ..GpuOptions::default() };
         let mut b = Gpu::new(&options).unwrap();
         for (name, x) in planted_cases() {
@@ -165,7 +165,7 @@ fn windows_cut_rows_of_every_length() {
 fn results_repeat_to_the_last_bit() {
     let (_, x) = planted_cases().pop().unwrap();
     let (m, n) = x.dim();
-    for k in [5, 20, 70] {
+    for k in [5, 20, 50, 70] {
         let run = || {
             let mut b = Gpu::new(&GpuOptions::default()).unwrap();
             let data = b.upload(x.view(), 1.0, Observed::Stored).unwrap();

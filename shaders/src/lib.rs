@@ -173,7 +173,7 @@ pub const TILE: u32 = 32;
 /// Row lengths (in quads) for which a HALS kernel exists; the first two keep the Gram matrix in workgroup memory.
 pub const HALS_CLASSES: [u32; 4] = [8, 16, 64, 256];
 /// Row lengths (in quads) for which a [`Kernel::MuCsr`] exists that reads a gathered row once.
-pub const HELD_CLASSES: [u32; 2] = [4, 8];
+pub const HELD_CLASSES: [u32; 3] = [4, 8, 16];
 /// The longest factor row (in quads) that [`Kernel::HalsSweep`] and [`Kernel::Newton`] can handle, which keep one to
 /// themselves: k ≤ 1024.
 pub const MAX_ROW_QUADS: u32 = 256;

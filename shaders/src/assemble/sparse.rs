@@ -136,7 +136,7 @@ fn again(den: bool) -> (String, String) {
     ("        multiply(group.rows == 1u, filled, tid);".into(), accumulate)
 }
 
-/// The two products with the gathered rows in registers: `lanes` of them per thread, named and unrolled in the text, four gathers
+/// The two products with the gathered rows in registers: `lanes` of them per thread, named and unrolled in the text, all gathers
 /// under way at once. Lanes beyond the row read its last quad, which costs no traffic, and count as zero.
 fn hold(lanes: u32, den: bool, declare: &mut String) -> (String, String) {
     declare.push_str(
@@ -149,20 +149,18 @@ fn hold(lanes: u32, den: bool, declare: &mut String) -> (String, String) {
     }\n",
     );
     let step = 64 / lanes;
-    let (mut multiply, mut accumulate) = (String::new(), String::new());
+    let (mut gather, mut multiply, mut accumulate) = (String::new(), String::new(), String::new());
     for u in 0..lanes {
-        let _ = writeln!(multiply, "        var o{u} = vec4<f32>();");
+        let _ = writeln!(gather, "        var o{u} = vec4<f32>();");
     }
     for block in (0..lanes).step_by(4) {
-        // the loop has entries, so the first four are always due
-        let (open, close) = if block == 0 {
-            ("        {\n".to_string(), "        }\n")
-        } else {
-            (format!("        if ({}u < filled) {{\n", block * step), "        }\n")
-        };
+        // a tile has entries, so the first four gathers are always due
+        let open =
+            if block == 0 { "        {\n".into() } else { format!("        if ({}u < filled) {{\n", block * step) };
+        gather.push_str(&open);
         multiply.push_str(&open);
         for u in block..block + 4 {
-            let _ = writeln!(multiply, "            o{u} = other[entry_other[team + {}u] + near];", u * step);
+            let _ = writeln!(gather, "            o{u} = other[entry_other[team + {}u] + near];", u * step);
         }
         for (same, condition) in [(true, "if (group.rows == 1u) {"), (false, "} else {")] {
             let _ = writeln!(multiply, "            {condition}");
@@ -175,8 +173,8 @@ fn hold(lanes: u32, den: bool, declare: &mut String) -> (String, String) {
                 );
             }
         }
-        multiply.push_str("            }\n");
-        multiply.push_str(close);
+        gather.push_str("        }\n");
+        multiply.push_str("            }\n        }\n");
         for u in block..block + 4 {
             let _ = writeln!(accumulate, "            n = fma(vec4<f32>(entry_ratio[team + {}u]), o{u}, n);", u * step);
             if den {
@@ -185,7 +183,7 @@ fn hold(lanes: u32, den: bool, declare: &mut String) -> (String, String) {
             }
         }
     }
-    (multiply, accumulate)
+    (gather + &multiply, accumulate)
 }
 
 pub(super) fn segment_sum_holes(den: bool) -> Holes {
