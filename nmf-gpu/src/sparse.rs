@@ -7,7 +7,7 @@ use crate::memory::{Factor, Scalar, Terms, quads};
 use crate::pool::Buf;
 use crate::queue::Params;
 use nmf_core::{Loss, Result};
-use nmf_shaders::{HELD_CLASSES, Kernel, LossKind};
+use nmf_shaders::{Gather, HELD_CLASSES, Kernel, LossKind};
 
 /// Lanes side by side on the quads of a row; the rest of the 64 share the entries.
 pub(crate) fn lanes(kq: u32) -> u32 {
@@ -19,11 +19,6 @@ fn work(panel: &CsrPanel, kq: u32, products: f64) -> f64 {
     let entries = panel.entries as f64 / f64::from(panel.groups.max(1));
     // gathered rows cost about four times what their flop say
     4.0 * (entries + 64.0) * (8.0 * products * f64::from(kq) + 40.0)
-}
-
-/// Workgroups: each group of rows once per 64 quads.
-fn grid(panel: &CsrPanel, kq: u32) -> u64 {
-    u64::from(panel.groups) * u64::from(kq.div_ceil(64))
 }
 
 impl CsrPanel {
@@ -62,7 +57,8 @@ impl Gpu {
                 Params { width: lanes(kq), flags: flags(panel, to.add), alpha: to.alpha as f32, ..panel.params(kq) };
             let buffers = [&panel.index, &panel.columns, &panel.values, &other.buf, to.acc, &part];
             let kernel = Kernel::CrossCsr { weighted: panel.weighted };
-            self.stream.run(kernel, &buffers, params, grid(panel, kq), work(panel, kq, 1.0))?;
+            let groups = u64::from(panel.groups) * u64::from(kq.div_ceil(64));
+            self.stream.run(kernel, &buffers, params, groups, work(panel, kq, 1.0))?;
             self.segment_sum(panel, &part, kq, None, to)?;
         }
         Ok(())
@@ -81,13 +77,14 @@ impl Gpu {
         div: bool,
     ) -> Result<Option<Scalar>> {
         let kq = quads(f.k as usize);
-        let held = HELD_CLASSES.into_iter().find(|quads| kq <= *quads).unwrap_or(0);
+        let held = HELD_CLASSES.into_iter().find(|quads| kq <= *quads).map(Gather::Held);
+        let gather = held.unwrap_or(if kq <= 64 { Gather::Again } else { Gather::Wide });
         let total: u32 = panels.iter().map(|p| p.groups).sum();
         let sums = self.sums_buffer(div, 2 * u64::from(total))?;
         let to = Target { acc: &acc.num, row0: 0, alpha, add };
         let mut sum0 = 0;
         for panel in panels {
-            let kernel = Kernel::MuCsr { loss: kind, weighted: panel.weighted, held, den, div };
+            let kernel = Kernel::MuCsr { loss: kind, weighted: panel.weighted, gather, den, div };
             let words = 4 * u64::from(kq) * u64::from(panel.pieces) * if den { 2 } else { 1 };
             // with pieces the sums lie behind theirs (a ninth buffer is not to be had), and are copied
             let own;
@@ -111,7 +108,7 @@ impl Gpu {
             buffers.extend(den.then_some(&acc.den));
             buffers.push(part);
             let params = self.loss_params(loss, params);
-            self.stream.run(kernel, &buffers, params, grid(panel, kq), work(panel, kq, 3.0))?;
+            self.stream.run(kernel, &buffers, params, panel.groups.into(), work(panel, kq, 3.0))?;
             self.segment_sum(panel, part, kq, den.then_some(&acc.den), to)?;
             if let (Some(sums), true) = (&sums, panel.pieces > 0) {
                 let bytes = 4 * u64::from(panel.groups);

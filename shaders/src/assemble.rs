@@ -3,7 +3,7 @@
 mod rows;
 mod sparse;
 
-use crate::{Kernel, LossKind, Term};
+use crate::{Gather, Kernel, LossKind, Term};
 use rows::{hals_holes, newton_holes, strip_holes};
 use sparse::{cross_csr_holes, divergence_csr_holes, entry_holes, mu_csr_holes, segment_sum_holes};
 use std::fmt::Write;
@@ -74,12 +74,12 @@ pub(crate) fn source(kernel: &Kernel) -> String {
         Kernel::CrossCsr { weighted } => {
             fill(&[PARAMS, CSR, CSR_SUM, wgsl!("cross_csr.wgsl")], &cross_csr_holes(weighted))
         }
-        Kernel::MuCsr { loss, weighted, held, den, div } => {
+        Kernel::MuCsr { loss, weighted, gather, den, div } => {
             let mut parts = vec![PARAMS, NUMERIC, loss_text(loss), CSR, CSR_MODEL, CSR_SUM];
-            parts.extend(if held == 0 { Some(CSR_LANES) } else { None });
+            parts.extend(if matches!(gather, Gather::Held(_)) { None } else { Some(CSR_LANES) });
             parts.extend(if div { Some(GROUP_SUM) } else { None });
             parts.push(wgsl!("mu_csr.wgsl"));
-            fill(&parts, &mu_csr_holes(weighted, held, den, div))
+            fill(&parts, &mu_csr_holes(weighted, gather, den, div))
         }
         Kernel::DivergenceCsr { loss, weighted } => {
             let parts = [PARAMS, NUMERIC, loss_text(loss), CSR, CSR_MODEL, CSR_LANES, GROUP_SUM];

@@ -54,6 +54,17 @@ pub enum Over {
     Strip,
 }
 
+/// How the rows that [`Kernel::MuCsr`] gathers serve its two products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Gather {
+    /// They stay in registers: rows of up to so many quads, one of [`HELD_CLASSES`].
+    Held(u32),
+    /// 64 at a time are read twice: rows of up to 64 quads.
+    Again,
+    /// All of a group are read twice: rows of any length.
+    Wide,
+}
+
 /// One generated kernel. All kernels have workgroups of 64 threads and the entry point `main`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kernel {
@@ -97,8 +108,8 @@ pub enum Kernel {
         loss: LossKind,
         /// Each entry comes with a weight.
         weighted: bool,
-        /// Gathered rows of up to so many quads stay in registers (one of [`HELD_CLASSES`]); 0: rows of any length do not.
-        held: u32,
+        /// How gathered rows serve both products.
+        gather: Gather,
         /// Compute D.
         den: bool,
         /// Sum the divergence.
@@ -313,8 +324,8 @@ impl Kernel {
             for div in bools {
                 // with weights the denominator has no short form
                 for (weighted, den) in [(false, false), (false, true), (true, true)] {
-                    for held in HELD_CLASSES.into_iter().chain([0]) {
-                        all.push(Kernel::MuCsr { loss, weighted, held, den, div });
+                    for gather in HELD_CLASSES.map(Gather::Held).into_iter().chain([Gather::Again, Gather::Wide]) {
+                        all.push(Kernel::MuCsr { loss, weighted, gather, den, div });
                     }
                 }
             }

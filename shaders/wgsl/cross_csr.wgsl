@@ -30,15 +30,15 @@ fn gathered(begin: u32, end: u32, step: u32, quad: u32) -> vec4<f32> {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
-    let g = group_index(wid);
-    if (g >= par.groups) {
+    let at = group_index(wid);
+    if (at >= par.groups) {
         return;
     }
-    let s = g % par.count;
-    let quad = (g / par.count) * 64u + tid % par.width;
+    let g = at % par.count;
+    let quad = (at / par.count) * 64u + tid % par.width;
     let teams = 64u / par.width;
     let team = tid / par.width;
-    let group = group_at(s, tid);
+    let group = group_at(g, tid);
     workgroupBarrier();
     let parts = parts_of(teams, group.rows);
     for (var base = 0u; base < group.rows; base += teams / parts) {

@@ -16,11 +16,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     for (var tile = group.first; tile < group.end; tile += 64u) {
         let filled = min(group.end - tile, 64u);
         workgroupBarrier();
-        look_up(group, tile, tid);
+        look_up(group, tile, 0u, tid);
         // asked for early, so that it is there when v is
         let entry = values[min(tile + tid, group.end - 1u)];
         workgroupBarrier();
-        multiply(group.rows == 1u, filled, tid);
+        multiply(group.rows == 1u, 0u, filled, tid);
         workgroupBarrier();
         if (tid < filled) {
             let raw = model_entry(tid);

@@ -5,15 +5,16 @@
 // window only, which began in the window before) acc + α·result; 8 in words: the sums N, then D, of the pieces of long
 // rows, a row of kq quads each, and two partial sums per group: Σ d(x, v) from sum0 on, and from sum1 on Σ d(0, v),
 // what the sum over all entries already holds for the stored ones. Variants bind only what they produce.
-// Grid: groups × blocks of 64 quads. 64 entries at a time: v as in csr_model.wgsl, then thread e the ratios of
-// entry e, then lanes of quads side by side accumulate.
+// Grid: groups. 64 entries at a time: v as in csr_model.wgsl, then thread e the ratios of entry e. In the second product
+// lanes of quads side by side accumulate; the teams of such lanes share the rows of the group, or its one row.
 //
 // Reading the gathered rows is what this costs: 16·kq bytes of `other` for 8 bytes of X, from the second-level cache
-// at best. So they should come from there once. {HOLD_NOTE}
+// at best. So they should come from there once.
+{GATHER_NOTE}
 {BINDINGS}
 @group(0) @binding(8) var<storage, read_write> part: array<f32>;
 
-var<workgroup> entry_ratio: array<f32, 64>;
+var<workgroup> entry_ratio: array<f32, {KEPT}>;
 {DEN_MEMORY}
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
@@ -21,67 +22,59 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     if (g >= par.groups) {
         return;
     }
-    let s = g % par.count;
     let width = {WIDTH};
-    let quad = (g / par.count) * 64u + tid % width;
     let teams = 64u / width;
     let team = tid / width;
-    let group = group_at(s, tid);
-    var n = vec4<f32>();
+    let group = group_at(g, tid);
 {DECLARE}
     for (var tile = group.first; tile < group.end; tile += 64u) {
         let filled = min(group.end - tile, 64u);
+        let kept = {KEPT_AT};
         workgroupBarrier();
-        look_up(group, tile, tid);
+        look_up(group, tile, kept, tid);
         // asked for early, so that it is there when v is
         let entry = values[min(tile + tid, group.end - 1u)];
         workgroupBarrier();
 {MULTIPLY}
         workgroupBarrier();
-        entry_ratio[tid] = 0.0;
+        entry_ratio[kept + tid] = 0.0;
 {CLEAR}
         if (tid < filled) {
             let x = entry{X};
             let raw = model_entry(tid);
             let v = model4(vec4<f32>(raw));
-            entry_ratio[tid] = negative4(vec4<f32>(x), v).x{ENTRY_TIMES};
+            entry_ratio[kept + tid] = negative4(vec4<f32>(x), v).x{ENTRY_TIMES};
 {ENTRY}
         }
         workgroupBarrier();
-        if (group.rows == 1u) {
 {ACCUMULATE}
-        }
     }
-    if (group.rows == 1u) {
-        let row = 0u;
-        n = row_sum(tid, n, width, teams);
-{SUM}
-        if (team == 0u && quad < par.kq) {
-{STORE}
-        }
-    } else {
-        // all entries of a group with several rows were in one tile
+{ONE_ROW}{
+        // all entries of the group are kept
         let parts = parts_of(teams, group.rows);
         workgroupBarrier();
-        for (var base = 0u; base < group.rows; base += teams / parts) {
-            let row = base + team / parts;
-            let mine = row < group.rows && quad < par.kq;
-            n = vec4<f32>();
+        for (var block = 0u; block < {BLOCKS}; block += 1u) {
+            let quad = block * 64u + tid % width;
+            for (var base = 0u; base < group.rows; base += teams / parts) {
+                let row = base + team / parts;
+                let mine = row < group.rows && quad < par.kq;
+                var n = vec4<f32>();
 {RESET}
-            if (mine) {
-                let end = row_start[row + 1u] - group.first;
-                for (var j = row_start[row] - group.first + team % parts; j < end; j += parts) {
-                    let o = other[entry_other[j] + quad];
-                    n = fma(vec4<f32>(entry_ratio[j]), o, n);
+                if (mine) {
+                    let end = row_start[row + 1u] - group.first;
+                    for (var j = row_start[row] - group.first + team % parts; j < end; j += parts) {
+                        let o = other[entry_other[j] + quad];
+                        n = fma(vec4<f32>(entry_ratio[j]), o, n);
 {ADD}
+                    }
                 }
-            }
-            if (parts > 1u) {
-                n = row_sum(tid, n, width, parts);
+                if (parts > 1u) {
+                    n = row_sum(tid, n, width, parts);
 {PARTS_SUM}
-            }
-            if (mine && team % parts == 0u) {
-{STORE}
+                }
+                if (mine && team % parts == 0u) {
+{STORE_ROWS}
+                }
             }
         }
     }

@@ -1,35 +1,39 @@
 //! The holes of the kernels over stored entries.
 
 use super::{Holes, output};
+use crate::Gather;
 use std::fmt::Write;
 
 /// A result of a row: its accumulator, the buffer it goes to, and its place among those of a piece of a long row.
 type Output = (&'static str, &'static str, &'static str);
 
-const NUM: Output = ("n", "num", "s");
-const DEN: Output = ("d", "den", "par.chunks + s");
+const NUM: Output = ("n", "num", "g");
+const DEN: Output = ("d", "den", "par.chunks + g");
 
 fn outputs(den: bool) -> &'static [Output] {
     if den { &[NUM, DEN] } else { &[NUM] }
 }
 
-/// acc ← α·result, or acc + α·result; pieces of long rows go where segment_sum.wgsl finds them.
-fn store(den: bool) -> String {
+/// acc ← α·result, or acc + α·result, for row `row` and quad `quad` of the group; `pieces` of long rows go where segment_sum.wgsl
+/// finds them.
+fn store(den: bool, pieces: bool, indent: usize) -> String {
     let (mut piece, mut add, mut set) = (String::new(), String::new(), String::new());
     for (acc, to, slot) in outputs(den) {
         for (i, component) in ["x", "y", "z", "w"].into_iter().enumerate() {
-            let _ = writeln!(piece, "            part[4u * (({slot}) * par.kq + quad) + {i}u] = {acc}.{component};");
+            let _ = writeln!(piece, "    part[4u * (({slot}) * par.kq + quad) + {i}u] = {acc}.{component};");
         }
-        let _ = writeln!(add, "            {to}[to] = fma(vec4<f32>(par.alpha), {acc}, {to}[to]);");
-        let _ = writeln!(set, "            {to}[to] = par.alpha * {acc};");
+        let _ = writeln!(add, "    {to}[to] = fma(vec4<f32>(par.alpha), {acc}, {to}[to]);");
+        let _ = writeln!(set, "    {to}[to] = par.alpha * {acc};");
     }
-    format!(
-        "        let to = (par.p0 + group.row + row) * par.kq + quad;
-        if (s < par.chunks) {{
-{piece}        }} else if ((par.flags & 1u) != 0u || ((par.flags & 2u) != 0u && group.row + row == 0u)) {{
-{add}        }} else {{
-{set}        }}"
-    )
+    let pieces = if pieces { format!("if (g < par.chunks) {{\n{piece}}} else ") } else { String::new() };
+    let text = format!(
+        "let to = (par.p0 + group.row + row) * par.kq + quad;
+{pieces}if ((par.flags & 1u) != 0u || ((par.flags & 2u) != 0u && group.row + row == 0u)) {{
+{add}}} else {{
+{set}}}"
+    );
+    let indent = " ".repeat(indent);
+    text.lines().map(|line| format!("{indent}{line}")).collect::<Vec<_>>().join("\n")
 }
 
 /// The stored entries of sparse X: numbers, or pairs of a number and its weight.
@@ -41,7 +45,7 @@ pub(super) fn entry_holes(weighted: bool) -> Holes {
 
 pub(super) fn cross_csr_holes(weighted: bool) -> Holes {
     let mut holes = entry_holes(weighted);
-    holes.push(("STORE", store(false)));
+    holes.push(("STORE", store(false, true, 12)));
     holes
 }
 
@@ -57,25 +61,24 @@ fn lane_holes(lanes: u32, weighted: bool) -> Holes {
 }
 
 pub(super) fn divergence_csr_holes(weighted: bool) -> Holes {
-    lane_holes(8, weighted)
+    let mut holes = lane_holes(8, weighted);
+    holes.push(("KEPT", "64".into()));
+    holes
 }
 
-/// `held`: rows of up to so many quads stay in registers between the two products; 0: rows of any length do not.
-pub(super) fn mu_csr_holes(weighted: bool, held: u32, den: bool, div: bool) -> Holes {
+pub(super) fn mu_csr_holes(weighted: bool, gather: Gather, den: bool, div: bool) -> Holes {
     let mut bindings = output(6, "num");
-    let (mut memory, mut declare, mut clear, mut entry) = (String::new(), String::new(), String::new(), String::new());
-    let (mut add, mut reset, mut sum, mut parts_sum) = (String::new(), String::new(), String::new(), String::new());
-    let mut sums = String::new();
+    let (mut memory, mut clear, mut entry) = (String::new(), String::new(), String::new());
+    let (mut add, mut reset, mut parts_sum) = (String::new(), String::new(), String::new());
+    let (mut declare, mut sums) = (String::new(), String::new());
     if den {
         bindings.push_str(&output(7, "den"));
-        memory.push_str("var<workgroup> entry_den: array<f32, 64>;\n");
-        declare.push_str("    var d = vec4<f32>();\n");
-        clear.push_str("        entry_den[tid] = 0.0;");
-        entry.push_str("            entry_den[tid] = positive4(v).x{ENTRY_TIMES};\n");
-        add.push_str("                    d = fma(vec4<f32>(entry_den[j]), o, d);");
-        reset.push_str("            d = vec4<f32>();");
-        sum.push_str("        d = row_sum(tid, d, width, teams);");
-        parts_sum.push_str("                d = row_sum(tid, d, width, parts);");
+        memory.push_str("var<workgroup> entry_den: array<f32, {KEPT}>;\n");
+        clear.push_str("        entry_den[kept + tid] = 0.0;");
+        entry.push_str("            entry_den[kept + tid] = positive4(v).x{ENTRY_TIMES};\n");
+        add.push_str("                        d = fma(vec4<f32>(entry_den[j]), o, d);");
+        reset.push_str("                var d = vec4<f32>();");
+        parts_sum.push_str("                    d = row_sum(tid, d, width, parts);");
     }
     if div {
         declare.push_str("    var sum = 0.0;\n    var sum_unstored = 0.0;\n");
@@ -85,63 +88,113 @@ pub(super) fn mu_csr_holes(weighted: bool, held: u32, den: bool, div: bool) -> H
         );
         sums.push_str(
             "    let total = group_sum(tid, sum);
-    if (tid == 0u && g < par.count) {
-        part[par.sum0 + s] = total;
+    if (tid == 0u) {
+        part[par.sum0 + g] = total;
     }
     let total_unstored = group_sum(tid, sum_unstored);
-    if (tid == 0u && g < par.count) {
-        part[par.sum1 + s] = total_unstored;
+    if (tid == 0u) {
+        part[par.sum1 + g] = total_unstored;
     }",
         );
     }
-    let (multiply, accumulate) = if held == 0 { again(den) } else { hold(held, den, &mut declare) };
-    let note = if held == 0 {
-        "Rows of this length do not stay in\n// registers: the second product reads the 64 rows again, while the first-level cache may still have them."
-    } else {
-        "Rows of this length stay in\n// registers between the two products, without occupying workgroup memory. Where a group has several rows, lanes\n// change rows in between and read again: 64 short gathered rows are still in the first-level cache."
+    let mut one_row = one_row(den);
+    let (multiply, accumulate) = match gather {
+        Gather::Held(lanes) => hold(lanes, den, &mut declare),
+        Gather::Again => again(den, &mut declare),
+        Gather::Wide => {
+            one_row.clear();
+            ("        multiply(group.rows == 1u, kept, filled, tid);".into(), String::new())
+        }
+    };
+    let (lanes, width) = match gather {
+        Gather::Held(lanes) => (lanes, "LANES"),
+        Gather::Again => (8, "par.width"),
+        Gather::Wide => (8, "64u"),
+    };
+    let (kept, kept_at, blocks) =
+        if gather == Gather::Wide { ("512", "tile - group.first", "(par.kq + 63u) / 64u") } else { ("64", "0u", "1u") };
+    let note = match gather {
+        Gather::Held(_) => {
+            "// Rows of this length stay in registers between the two products, without occupying workgroup memory. Where a group
+// has several rows, lanes change rows in between and read again: 64 gathered rows are still in the first-level cache."
+        }
+        Gather::Again => {
+            "// Rows of this length do not stay in registers: the second product reads the 64 rows again, while the first-level
+// cache may still have them."
+        }
+        Gather::Wide => {
+            "// 64 rows of this length are more than a first-level cache holds anyway. So the ratios of the whole group are kept,
+// and the second product reads the rows again, 64 quads of all of them at a time."
+        }
     };
     let mut holes = vec![
         ("BINDINGS", bindings),
-        ("HOLD_NOTE", note.into()),
+        ("GATHER_NOTE", note.into()),
         ("DEN_MEMORY", memory),
-        ("WIDTH", if held == 0 { "par.width".into() } else { "LANES".into() }),
+        ("WIDTH", width.into()),
         ("DECLARE", declare),
         ("MULTIPLY", multiply),
         ("CLEAR", clear),
         ("ENTRY", entry),
         ("ACCUMULATE", accumulate),
+        ("ONE_ROW", one_row),
+        ("BLOCKS", blocks.into()),
         ("ADD", add),
         ("RESET", reset),
-        ("SUM", sum),
         ("PARTS_SUM", parts_sum),
-        ("STORE", store(den)),
+        ("STORE_ROWS", store(den, gather == Gather::Wide, 20)),
         ("SUMS", sums),
+        ("KEPT_AT", kept_at.into()),
+        ("KEPT", kept.into()),
     ];
-    holes.extend(lane_holes(if held == 0 { 8 } else { held }, weighted));
+    holes.extend(lane_holes(lanes, weighted));
     holes
 }
 
+/// The sums of a group of one row, whose entries may be more than are kept, were made along the way.
+fn one_row(den: bool) -> String {
+    let (sum, store) = (if den { "        d = row_sum(tid, d, width, teams);\n" } else { "" }, store(den, true, 12));
+    format!(
+        "    if (group.rows == 1u) {{
+        let row = 0u;
+        n = row_sum(tid, n, width, teams);
+{sum}        if (team == 0u && quad < par.kq) {{
+{store}
+        }}
+    }} else "
+    )
+}
+
+/// The accumulators of a group of one row.
+fn declare_sums(den: bool, declare: &mut String) {
+    declare.push_str("    let quad = tid % width;\n    let near = min(quad, par.kq - 1u);\n    var n = vec4<f32>();\n");
+    if den {
+        declare.push_str("    var d = vec4<f32>();\n");
+    }
+}
+
 /// The two products where the gathered rows are read again.
-fn again(den: bool) -> (String, String) {
+fn again(den: bool, declare: &mut String) -> (String, String) {
+    declare_sums(den, declare);
     let mut accumulate = String::from(
-        "            for (var j = team; j < filled; j += teams) {
-                let o = other[entry_other[j] + quad_read];
+        "        if (group.rows == 1u) {
+            for (var j = team; j < filled; j += teams) {
+                let o = other[entry_other[j] + near];
                 n = fma(vec4<f32>(entry_ratio[j]), o, n);\n",
     );
     if den {
         accumulate.push_str("                d = fma(vec4<f32>(entry_den[j]), o, d);\n");
     }
-    accumulate.push_str("            }");
-    let accumulate = accumulate.replace("quad_read", "min(quad, par.kq - 1u)");
-    ("        multiply(group.rows == 1u, filled, tid);".into(), accumulate)
+    accumulate.push_str("            }\n        }");
+    ("        multiply(group.rows == 1u, kept, filled, tid);".into(), accumulate)
 }
 
 /// The two products with the gathered rows in registers: `lanes` of them per thread, named and unrolled in the text, all gathers
 /// under way at once. Lanes beyond the row read its last quad, which costs no traffic, and count as zero.
 fn hold(lanes: u32, den: bool, declare: &mut String) -> (String, String) {
+    declare_sums(den, declare);
     declare.push_str(
-        "    let near = min(quad, par.kq - 1u);
-    let live = quad < par.kq;
+        "    let live = quad < par.kq;
     // one row for all entries, or of each entry its own
     var w = vec4<f32>();
     if (group.rows == 1u) {
@@ -183,7 +236,7 @@ fn hold(lanes: u32, den: bool, declare: &mut String) -> (String, String) {
             }
         }
     }
-    (gather + &multiply, accumulate)
+    (gather + &multiply, format!("        if (group.rows == 1u) {{\n{accumulate}        }}"))
 }
 
 pub(super) fn segment_sum_holes(den: bool) -> Holes {

@@ -1,20 +1,24 @@
 // The second step for rows of any length: four gathers under way in each lane. Where the group is one row, they share
 // what they read of f.
-fn multiply(one: bool, filled: u32, tid: u32) {
+fn multiply(one: bool, kept: u32, filled: u32, tid: u32) {
     let lane = tid % LANES;
     for (var e = tid / LANES; e < filled; e += 256u / LANES) {
         let e1 = e + 64u / LANES;
         let e2 = e + 128u / LANES;
         let e3 = e + 192u / LANES;
+        let c0 = entry_other[kept + e];
+        let c1 = entry_other[kept + e1];
+        let c2 = entry_other[kept + e2];
+        let c3 = entry_other[kept + e3];
         var s0 = vec4<f32>();
         var s1 = vec4<f32>();
         var s2 = vec4<f32>();
         var s3 = vec4<f32>();
         for (var t = lane; t < par.kq; t += LANES) {
-            let o0 = other[entry_other[e] + t];
-            let o1 = other[entry_other[e1] + t];
-            let o2 = other[entry_other[e2] + t];
-            let o3 = other[entry_other[e3] + t];
+            let o0 = other[c0 + t];
+            let o1 = other[c1 + t];
+            let o2 = other[c2 + t];
+            let o3 = other[c3 + t];
             let w0 = f[entry_f[e] + t];
             var w1 = w0;
             var w2 = w0;

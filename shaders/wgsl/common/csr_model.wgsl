@@ -7,14 +7,15 @@
 
 const LANES: u32 = {LANES}u;
 
-// First quad of the row of f and of other that meet in an entry.
+// First quad of the row of f and of other that meet in an entry; the latter for as many entries as are kept.
 var<workgroup> entry_f: array<u32, 64>;
-var<workgroup> entry_other: array<u32, 64>;
+var<workgroup> entry_other: array<u32, {KEPT}>;
 // One more than there are lanes, so that 64 threads reading side by side meet all banks.
 var<workgroup> lane_sum: array<f32, {LANE_SUMS}>;
 
 // Entries from `tile` on; beyond the end of the group its last one again, so that nobody has to ask. The group is not empty.
-fn look_up(s: Group, tile: u32, tid: u32) {
+// They are the entries `kept` … of those that are kept.
+fn look_up(s: Group, tile: u32, kept: u32, tid: u32) {
     let at = min(tile + tid, s.end - 1u);
     // the last row that starts no later than the entry: empty rows start where the next one does
     var row = 0u;
@@ -24,7 +25,7 @@ fn look_up(s: Group, tile: u32, tid: u32) {
         }
     }
     entry_f[tid] = (par.p0 + s.row + row) * par.kq;
-    entry_other[tid] = columns[at] * par.kq;
+    entry_other[kept + tid] = columns[at] * par.kq;
 }
 
 fn model_entry(e: u32) -> f32 {
