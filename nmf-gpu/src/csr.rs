@@ -1,5 +1,6 @@
-//! Sparse X on the device: by rows, in windows, each row in segments.
+//! Sparse X on the device: by rows, in windows, the rows of each in groups.
 
+use crate::bins::{Bins, SEGMENT, pieces_of};
 use crate::device::Device;
 use crate::pool::Buf;
 use crate::queue::Stream;
@@ -7,10 +8,8 @@ use crate::window::{Claim, put};
 use ndarray::ArrayView2;
 use nmf_core::{Error, Observed, Result, SparseView};
 
-/// Most entries of a row in one workgroup of the sparse kernels.
-const SEGMENT: u64 = 512;
-/// Most segments in a window: enough to fill a device, few enough that their partial results stay in its cache.
-const MAX_SEGMENTS: u64 = 1 << 16;
+/// Most pieces of long rows in a window: enough to fill a device, few enough that their sums stay in its cache.
+const MAX_PIECES: u64 = 1 << 16;
 /// Entries of the rows worked on at once, where an operation keeps a number for each.
 pub(crate) const BATCH: u64 = 1 << 22;
 /// Entries with weights sent at once.
@@ -23,10 +22,12 @@ pub(crate) struct CsrPanel {
     /// Whether the first row began in the window before.
     pub(crate) continues: bool,
     pub(crate) entries: u64,
-    pub(crate) segment_count: u32,
-    pub(crate) segments: Buf,
-    /// First segment and first entry of each row, and of one more.
-    pub(crate) first: Buf,
+    /// Groups of rows, the first `pieces` of them parts of `long` rows.
+    pub(crate) groups: u32,
+    pub(crate) pieces: u32,
+    pub(crate) long: u32,
+    /// First entry of each row, and the end; the groups; the long rows: see [`Bins`].
+    pub(crate) index: Buf,
     pub(crate) columns: Buf,
     /// Numbers, or pairs of a number and its weight.
     pub(crate) values: Buf,
@@ -162,93 +163,122 @@ impl Csr {
     }
 }
 
-/// A window being cut.
+/// A window of a matrix.
 pub(crate) struct Cut {
     row0: u32,
+    rows: u32,
     continues: bool,
     weighted: bool,
-    /// First entry in the whole matrix.
+    /// First entry in the whole matrix, and how many.
     start: u64,
-    segments: Vec<[u32; 4]>,
-    /// Segments before each row of the window.
-    first: Vec<u32>,
+    entries: u64,
+    /// Pieces of long rows, and words of the index at most.
+    pieces: u64,
+    words: u64,
+    bins: Bins,
+}
+
+/// What a window can hold.
+struct Room {
+    entries: u64,
+    pieces: u64,
+    words: u64,
+}
+
+/// Words of the index for a row: its start, its groups, and its place among the long rows.
+fn words_of(entries: u64) -> u64 {
+    1 + 4 * entries.div_ceil(SEGMENT).max(1) + if entries > SEGMENT { 3 } else { 0 }
 }
 
 impl Cut {
     fn at(x: &Csr, row0: u32, start: u64, continues: bool) -> Cut {
-        Cut { row0, continues, weighted: x.weights.is_some(), start, segments: Vec::new(), first: vec![0] }
+        let weighted = x.weights.is_some();
+        let bins = Bins::default();
+        Cut { row0, rows: 0, continues, weighted, start, entries: 0, pieces: 0, words: 1, bins }
     }
 
-    fn entries(&self) -> u64 {
-        self.segments.last().map_or(0, |s| u64::from(s[2]))
+    fn takes(&self, row: u64, room: &Room) -> bool {
+        self.entries + row <= room.entries
+            && self.pieces + pieces_of(row) <= room.pieces
+            && self.words + words_of(row) <= room.words
+    }
+
+    fn add(&mut self, row: u64) {
+        self.rows += 1;
+        self.entries += row;
+        self.pieces += pieces_of(row);
+        self.words += words_of(row);
     }
 
     fn entry_bytes(&self) -> u64 {
         if self.weighted { 8 } else { 4 }
     }
 
+    /// Bytes of the index.
+    fn index_bytes(&self) -> u64 {
+        4 * (u64::from(self.rows) + 1 + 4 * self.bins.groups.len() as u64 + 3 * self.bins.long.len() as u64)
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
-        self.entries() * (4 + self.entry_bytes()) + self.segments.len() as u64 * 16 + self.first.len() as u64 * 8
+        self.entries * (4 + self.entry_bytes()) + self.index_bytes()
     }
 
     /// Where a row of the window (or the one after its last) starts among its entries.
     fn row_start(&self, x: &Csr, row: u32) -> u64 {
-        x.first[(self.row0 + row) as usize].clamp(self.start, self.start + self.entries()) - self.start
+        x.first[(self.row0 + row) as usize].clamp(self.start, self.start + self.entries) - self.start
+    }
+
+    fn starts(&self, x: &Csr) -> Vec<u32> {
+        (0..=self.rows).map(|row| self.row_start(x, row) as u32).collect()
     }
 
     pub(crate) fn allocate(&self, claim: &mut Claim<'_>) -> Result<CsrPanel> {
         Ok(CsrPanel {
             row0: self.row0,
-            rows: self.first.len() as u32 - 1,
+            rows: self.rows,
             continues: self.continues,
-            entries: self.entries(),
-            segment_count: self.segments.len() as u32,
-            segments: claim.get(self.segments.len() as u64 * 16)?,
-            first: claim.get(self.first.len() as u64 * 8)?,
-            columns: claim.get(self.entries() * 4)?,
-            values: claim.get(self.entries() * self.entry_bytes())?,
+            entries: self.entries,
+            groups: self.bins.groups.len() as u32,
+            pieces: self.bins.pieces,
+            long: self.bins.long.len() as u32,
+            index: claim.get(self.index_bytes())?,
+            columns: claim.get(self.entries * 4)?,
+            values: claim.get(self.entries * self.entry_bytes())?,
             weighted: self.weighted,
         })
     }
 }
 
-/// Cuts a sparse matrix into windows and their rows into segments.
+/// Cuts a sparse matrix into windows, and the rows of each into groups.
 pub(crate) fn cut(x: &Csr, limit: u64, device: &Device) -> Vec<Cut> {
-    let max_entries = (limit / x.entry_bytes()).max(1);
-    // the partial results of a window's segments must fit one binding, for up to 1024 components each
-    let max_segments = (limit / 16).min(device.max_binding() / 4096).clamp(1, MAX_SEGMENTS) as usize;
-    let max_rows = (limit / 8).max(2) as usize - 1;
+    let room = Room {
+        entries: (limit / x.entry_bytes()).max(1),
+        // their sums, of N and of D, must fit one binding, for up to 1024 components
+        pieces: (device.max_binding() / 8192).clamp(1, MAX_PIECES),
+        words: (limit / 4).max(16),
+    };
+    // entries of a row that a window of its own can hold; only longer ones are cut
+    let most = room.entries.min(room.pieces * SEGMENT).min((room.words - 5) / 4 * SEGMENT);
     let mut cuts = Vec::new();
-    let mut cut = Cut::at(x, 0, 0, false);
+    let mut open = Cut::at(x, 0, 0, false);
     for row in 0..x.rows {
-        if cut.first.len() > max_rows {
-            cuts.push(std::mem::replace(&mut cut, Cut::at(x, row, x.first[row as usize], false)));
-        }
         let (mut at, end) = (x.first[row as usize], x.first[row as usize + 1]);
-        // a row that a window of its own can hold is not cut
-        let (len, parts) = (end - at, (end - at).div_ceil(SEGMENT) as usize);
-        let full = cut.entries() + len > max_entries || cut.segments.len() + parts > max_segments;
-        if full && len <= max_entries && parts <= max_segments && !cut.segments.is_empty() {
-            cuts.push(std::mem::replace(&mut cut, Cut::at(x, row, at, false)));
+        if open.rows > 0 && !open.takes(end - at, &room) {
+            cuts.push(std::mem::replace(&mut open, Cut::at(x, row, at, false)));
         }
-        while at < end {
-            let len = (end - at).min(SEGMENT).min(max_entries);
-            if cut.entries() + len > max_entries || cut.segments.len() >= max_segments {
-                let begun = cut.segments.last().is_some_and(|s| cut.row0 + s[0] == row);
-                if begun {
-                    cut.first.push(cut.segments.len() as u32);
-                }
-                let next = Cut::at(x, row, at, begun || (cut.continues && cut.row0 == row));
-                cuts.push(std::mem::replace(&mut cut, next));
-            }
-            let from = (at - cut.start) as u32;
-            cut.segments.push([row - cut.row0, from, from + len as u32, 0]);
-            at += len;
+        while end - at > most {
+            open.add(most);
+            at += most;
+            cuts.push(std::mem::replace(&mut open, Cut::at(x, row, at, true)));
         }
-        cut.first.push(cut.segments.len() as u32);
+        open.add(end - at);
     }
-    cuts.push(cut);
-    cuts.retain(|c| c.first.len() > 1);
+    if open.rows > 0 {
+        cuts.push(open);
+    }
+    for cut in &mut cuts {
+        cut.bins = Bins::new(&cut.starts(x));
+    }
     cuts
 }
 
@@ -275,7 +305,7 @@ pub(crate) fn batches(x: &Csr, cuts: &[Cut]) -> Vec<Batch> {
     let mut all: Vec<Batch> = Vec::new();
     let mut joinable = false;
     for (panel, cut) in cuts.iter().enumerate() {
-        for row in 0..cut.first.len() as u32 - 1 {
+        for row in 0..cut.rows {
             let (from, to) = (cut.row_start(x, row), cut.row_start(x, row + 1));
             let global = (cut.row0 + row) as usize;
             let whole = to - from == x.first[global + 1] - x.first[global];
@@ -303,12 +333,11 @@ pub(crate) fn batches(x: &Csr, cuts: &[Cut]) -> Vec<Batch> {
 /// Fills the windows.
 pub(crate) fn send_csr(stream: &mut Stream, x: &Csr, cuts: &[Cut], panels: &[CsrPanel]) -> Result<()> {
     for (cut, panel) in cuts.iter().zip(panels) {
-        let range = cut.start as usize..(cut.start + cut.entries()) as usize;
+        let range = cut.start as usize..(cut.start + cut.entries) as usize;
         let device = &stream.device;
-        put(device, &panel.segments, 0, &cut.segments)?;
-        let first: Vec<[u32; 2]> =
-            (0..).zip(&cut.first).map(|(row, segment)| [*segment, cut.row_start(x, row) as u32]).collect();
-        put(device, &panel.first, 0, &first)?;
+        let mut index = cut.starts(x);
+        index.extend(cut.bins.groups.iter().flatten().chain(cut.bins.long.iter().flatten()));
+        put(device, &panel.index, 0, &index)?;
         put(device, &panel.columns, 0, &x.columns[range.clone()])?;
         match &x.weights {
             None => put(device, &panel.values, 0, &x.values[range])?,

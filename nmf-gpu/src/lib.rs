@@ -11,6 +11,7 @@
 //! A factor must fit one binding (the device's `max_storage_buffer_binding_size`); X need not.
 
 mod backend;
+mod bins;
 pub mod cache;
 mod ceiling;
 mod csr;

@@ -111,7 +111,7 @@ impl Gpu {
             }
             let (columns, values) = gathered.as_ref().map_or((&panel.columns, &panel.values), |(c, v)| (c, v));
             let model = self.per_entry(entries, 4)?;
-            let mut buffers = vec![&panel.first, columns, values, &plan.f.buf, &plan.other.buf];
+            let mut buffers = vec![&panel.index, columns, values, &plan.f.buf, &plan.other.buf];
             buffers.extend(&colsum);
             buffers.push(&model);
             buffers.extend(&plan.order);

@@ -159,7 +159,8 @@ fn compile(device: &Device, kernel: Kernel, cache: Option<&wgpu::PipelineCache>)
 fn unchecked(device: &wgpu::Device, text: wgpu::ShaderModuleDescriptor<'_>) -> wgpu::ShaderModule {
     // SAFETY: the texts are this workspace's own, never input. Every index into a buffer is guarded by row, column
     // or count of the parameter block, which the backend fills from the sizes of the buffers it binds; column
-    // indices of sparse matrices are checked at upload; orders of sweeps are permutations of the columns; the limbs of
+    // indices of sparse matrices are checked at upload, where the groups of their rows are cut from the rows' starts too;
+    // orders of sweeps are permutations of the columns; the limbs of
     // an exact sum are addressed by exponents of eight bits, which cannot leave them; all loops count up to such a
     // bound (by the threads of a subgroup, at least 1), or halve or double a number up to one; divisors (p_tiles, chunks, kq, width, count, p and q of a strip, p of a fold) are at
     // least 1; workgroup memory is written before it is read.

@@ -1,4 +1,4 @@
-//! Sparse passes: rows of X̃ gathered in segments, then the segments of each row added.
+//! Sparse passes: rows of X̃ gathered in groups, and the pieces of long rows added.
 
 use crate::backend::Gpu;
 use crate::csr::CsrPanel;
@@ -7,7 +7,7 @@ use crate::memory::{Factor, Scalar, Terms, quads};
 use crate::pool::Buf;
 use crate::queue::Params;
 use nmf_core::{Loss, Result};
-use nmf_shaders::{Kernel, LossKind};
+use nmf_shaders::{Gather, HELD_CLASSES, Kernel, LossKind};
 
 /// Lanes side by side on the quads of a row; the rest of the 64 share the entries.
 pub(crate) fn lanes(kq: u32) -> u32 {
@@ -16,42 +16,50 @@ pub(crate) fn lanes(kq: u32) -> u32 {
 
 /// Flop of one workgroup, on average.
 fn work(panel: &CsrPanel, kq: u32, products: f64) -> f64 {
-    let entries = panel.entries as f64 / f64::from(panel.segment_count.max(1));
+    let entries = panel.entries as f64 / f64::from(panel.groups.max(1));
     // gathered rows cost about four times what their flop say
     4.0 * (entries + 64.0) * (8.0 * products * f64::from(kq) + 40.0)
 }
 
+impl CsrPanel {
+    /// What all sparse kernels ask about a window: where its rows, groups and pieces are.
+    fn params(&self, kq: u32) -> Params {
+        Params { kq, p0: self.row0, ld: self.rows + 1, count: self.groups, chunks: self.pieces, ..Params::default() }
+    }
+}
+
+/// Set or add, and whether the first row of the window is added anyway.
+fn flags(panel: &CsrPanel, add: bool) -> u32 {
+    u32::from(add) | if panel.continues { 2 } else { 0 }
+}
+
 impl Gpu {
-    /// acc ← α·(sum of the segments of each row) (+ acc) for one window.
-    fn segment_sum(&mut self, panel: &CsrPanel, part: &Buf, kq: u32, to: Target<'_>) -> Result<()> {
+    /// acc ← α·(sum of the pieces of each long row) (+ acc) for one window, if it has any; D as well if there is one.
+    fn segment_sum(&mut self, panel: &CsrPanel, part: &Buf, kq: u32, den: Option<&Buf>, to: Target<'_>) -> Result<()> {
         let params = Params {
-            kq,
-            p: panel.rows,
-            p0: panel.row0,
-            flags: u32::from(to.add) | if panel.continues { 2 } else { 0 },
+            p: panel.long,
+            ld: panel.rows + 1 + 4 * panel.groups,
+            flags: flags(panel, to.add),
             alpha: to.alpha as f32,
-            ..Params::default()
+            ..panel.params(kq)
         };
-        let groups = (u64::from(panel.rows) * u64::from(kq)).div_ceil(64);
-        self.stream.run(Kernel::SegmentSum, &[&panel.first, part, to.acc], params, groups, 2048.0)
+        let mut buffers = vec![&panel.index, part, to.acc];
+        buffers.extend(den);
+        self.stream.run(Kernel::SegmentSum { den: den.is_some() }, &buffers, params, Gpu::quad_groups(&params), 2048.0)
     }
 
     /// acc ← α·X̃·other (+ acc) for sparse X.
     pub(crate) fn cross_sparse(&mut self, panels: &[CsrPanel], other: &Factor, to: Target<'_>) -> Result<()> {
         let kq = quads(other.k as usize);
         for panel in panels {
-            let part = self.scratch(panel.segment_count.into(), kq)?;
-            let params = Params { kq, count: panel.segment_count, width: lanes(kq), ..Params::default() };
-            let groups = u64::from(panel.segment_count) * u64::from(kq.div_ceil(64));
-            let buffers = [&panel.segments, &panel.columns, &panel.values, &other.buf, &part];
-            self.stream.run(
-                Kernel::CrossCsr { weighted: panel.weighted },
-                &buffers,
-                params,
-                groups,
-                work(panel, kq, 1.0),
-            )?;
-            self.segment_sum(panel, &part, kq, to)?;
+            let part = self.scratch(panel.pieces.into(), kq)?;
+            let params =
+                Params { width: lanes(kq), flags: flags(panel, to.add), alpha: to.alpha as f32, ..panel.params(kq) };
+            let buffers = [&panel.index, &panel.columns, &panel.values, &other.buf, to.acc, &part];
+            let kernel = Kernel::CrossCsr { weighted: panel.weighted };
+            let groups = u64::from(panel.groups) * u64::from(kq.div_ceil(64));
+            self.stream.run(kernel, &buffers, params, groups, work(panel, kq, 1.0))?;
+            self.segment_sum(panel, &part, kq, None, to)?;
         }
         Ok(())
     }
@@ -69,34 +77,46 @@ impl Gpu {
         div: bool,
     ) -> Result<Option<Scalar>> {
         let kq = quads(f.k as usize);
-        let total: u32 = panels.iter().map(|p| p.segment_count).sum();
+        let held = HELD_CLASSES.into_iter().find(|quads| kq <= *quads).map(Gather::Held);
+        let gather = held.unwrap_or(if kq <= 64 { Gather::Again } else { Gather::Wide });
+        let total: u32 = panels.iter().map(|p| p.groups).sum();
         let sums = self.sums_buffer(div, 2 * u64::from(total))?;
-        let num_to = Target { acc: &acc.num, row0: 0, alpha, add };
+        let to = Target { acc: &acc.num, row0: 0, alpha, add };
         let mut sum0 = 0;
         for panel in panels {
-            let kernel = Kernel::MuCsr { loss: kind, weighted: panel.weighted, den, div };
-            let num_part = self.scratch(panel.segment_count.into(), kq)?;
-            let den_part = if den { Some(self.scratch(panel.segment_count.into(), kq)?) } else { None };
-            let at = Params {
-                kq,
-                p0: panel.row0,
-                count: panel.segment_count,
-                width: lanes(kq),
-                sum0,
-                sum1: total + sum0,
-                ..Params::default()
+            let kernel = Kernel::MuCsr { loss: kind, weighted: panel.weighted, gather, den, div };
+            let words = 4 * u64::from(kq) * u64::from(panel.pieces) * if den { 2 } else { 1 };
+            // with pieces the sums lie behind theirs (a ninth buffer is not to be had), and are copied
+            let own;
+            let (part, from, distance) = match &sums {
+                Some(sums) if panel.pieces == 0 => (sums.as_ref(), sum0, total),
+                _ => {
+                    let sums = if div { 2 * u64::from(panel.groups) } else { 0 };
+                    own = self.scratch((words + sums).div_ceil(4), 1)?;
+                    (&own, words as u32, panel.groups)
+                }
             };
-            let mut buffers = vec![&panel.segments, &panel.columns, &panel.values, &f.buf, &other.buf, &num_part];
-            buffers.extend(den_part.as_ref());
-            buffers.extend(sums.as_deref());
-            let groups = u64::from(panel.segment_count) * u64::from(kq.div_ceil(64));
-            let params = self.loss_params(loss, at);
-            self.stream.run(kernel, &buffers, params, groups, work(panel, kq, 3.0))?;
-            self.segment_sum(panel, &num_part, kq, num_to)?;
-            if let Some(part) = &den_part {
-                self.segment_sum(panel, part, kq, Target { acc: &acc.den, ..num_to })?;
+            let params = Params {
+                width: lanes(kq),
+                flags: flags(panel, add),
+                alpha: alpha as f32,
+                sum0: from,
+                sum1: from + distance,
+                ..panel.params(kq)
+            };
+            let mut buffers = vec![&panel.index, &panel.columns, &panel.values, &f.buf, &other.buf, &acc.num];
+            buffers.extend(den.then_some(&acc.den));
+            buffers.push(part);
+            let params = self.loss_params(loss, params);
+            self.stream.run(kernel, &buffers, params, panel.groups.into(), work(panel, kq, 3.0))?;
+            self.segment_sum(panel, part, kq, den.then_some(&acc.den), to)?;
+            if let (Some(sums), true) = (&sums, panel.pieces > 0) {
+                let bytes = 4 * u64::from(panel.groups);
+                for (at, to) in [(from, sum0), (from + distance, total + sum0)] {
+                    self.stream.copy_part((part, 4 * u64::from(at)), (sums, 4 * u64::from(to)), bytes);
+                }
             }
-            sum0 += panel.segment_count;
+            sum0 += panel.groups;
         }
         self.scalar(sums, &[(0, total, 1.0), (total, total, -1.0)], 0.0)
     }
@@ -111,18 +131,17 @@ impl Gpu {
         h: &Factor,
     ) -> Result<Option<Scalar>> {
         let kq = quads(w.k as usize);
-        let total: u32 = panels.iter().map(|p| p.segment_count).sum();
+        let total: u32 = panels.iter().map(|p| p.groups).sum();
         let sums = self.sums_buffer(true, 2 * u64::from(total))?;
         let mut sum0 = 0;
         for panel in panels {
-            let at = Params { kq, p0: panel.row0, sum0, sum1: total + sum0, ..Params::default() };
-            let mut buffers = vec![&panel.segments, &panel.columns, &panel.values, &w.buf, &h.buf];
+            let params = Params { sum0, sum1: total + sum0, ..panel.params(kq) };
+            let mut buffers = vec![&panel.index, &panel.columns, &panel.values, &w.buf, &h.buf];
             buffers.extend(sums.as_deref());
-            let params = self.loss_params(loss, at);
-            let groups = panel.segment_count.into();
+            let params = self.loss_params(loss, params);
             let kernel = Kernel::DivergenceCsr { loss: kind, weighted: panel.weighted };
-            self.stream.run(kernel, &buffers, params, groups, work(panel, kq, 1.0))?;
-            sum0 += panel.segment_count;
+            self.stream.run(kernel, &buffers, params, panel.groups.into(), work(panel, kq, 1.0))?;
+            sum0 += panel.groups;
         }
         self.scalar(sums, &[(0, total, 1.0), (total, total, -1.0)], 0.0)
     }

@@ -3,9 +3,11 @@
 mod ceiling;
 mod lanes;
 mod rows;
+mod sparse;
 
-use crate::{Kernel, Ladder, LossKind, Term};
+use crate::{Gather, Kernel, Ladder, LossKind, Term};
 use rows::{hals_holes, newton_holes, strip_holes};
+use sparse::{cross_csr_holes, divergence_csr_holes, entry_holes, mu_csr_holes, segment_sum_holes};
 use std::fmt::Write;
 
 macro_rules! wgsl {
@@ -31,6 +33,8 @@ const PARTS_SUM: &str = "{PARTS_SUM}";
 const EXACT: &str = wgsl!("common/exact.wgsl");
 const CSR: &str = wgsl!("common/csr.wgsl");
 const CSR_MODEL: &str = wgsl!("common/csr_model.wgsl");
+const CSR_LANES: &str = wgsl!("common/csr_lanes.wgsl");
+const CSR_SUM: &str = wgsl!("common/csr_sum.wgsl");
 
 /// The rows of a thread's 4×4 block and the component of a ratio column that belongs to each.
 const ROWS: [(&str, &str); 4] = [("a", "x"), ("b", "y"), ("c", "z"), ("d", "w")];
@@ -95,20 +99,21 @@ fn text(kernel: &Kernel) -> String {
             fill(&parts, &vec![("STAGE_QUADS", "256".into())])
         }
         Kernel::CrossCsr { weighted } => {
-            fill(&[PARAMS, CSR, PARTS_SUM, wgsl!("cross_csr.wgsl")], &entry_holes(weighted))
+            fill(&[PARAMS, CSR, CSR_SUM, wgsl!("cross_csr.wgsl")], &cross_csr_holes(weighted))
         }
-        Kernel::MuCsr { loss, weighted, den, div } => {
-            let parts = [PARAMS, NUMERIC, loss_text(loss), CSR, CSR_MODEL, GROUP_SUM, PARTS_SUM, wgsl!("mu_csr.wgsl")];
-            let mut holes = mu_csr_holes(den, div);
-            holes.extend(entry_holes(weighted));
-            fill(&parts, &holes)
+        Kernel::MuCsr { loss, weighted, gather, den, div } => {
+            let mut parts = vec![PARAMS, NUMERIC, loss_text(loss), CSR, CSR_MODEL, CSR_SUM];
+            parts.extend(if matches!(gather, Gather::Held(_)) { None } else { Some(CSR_LANES) });
+            parts.extend(if div { Some(GROUP_SUM) } else { None });
+            parts.push(wgsl!("mu_csr.wgsl"));
+            fill(&parts, &mu_csr_holes(weighted, gather, den, div))
         }
         Kernel::DivergenceCsr { loss, weighted } => {
-            let text = wgsl!("divergence_csr.wgsl");
-            fill(&[PARAMS, NUMERIC, loss_text(loss), CSR, CSR_MODEL, GROUP_SUM, text], &entry_holes(weighted))
+            let parts = [PARAMS, NUMERIC, loss_text(loss), CSR, CSR_MODEL, CSR_LANES, GROUP_SUM];
+            fill(&[parts.as_slice(), &[wgsl!("divergence_csr.wgsl")]].concat(), &divergence_csr_holes(weighted))
         }
         Kernel::SelfTest => [PARAMS, GROUP_SUM, PARTS_SUM, wgsl!("self_test.wgsl")].concat(),
-        Kernel::SegmentSum => [PARAMS, wgsl!("segment_sum.wgsl")].concat(),
+        Kernel::SegmentSum { den } => fill(&[PARAMS, wgsl!("segment_sum.wgsl")], &segment_sum_holes(den)),
         Kernel::Reduce => [PARAMS, PARTS_SUM, wgsl!("reduce.wgsl")].concat(),
         Kernel::Spread => [PARAMS, wgsl!("spread.wgsl")].concat(),
         Kernel::Colsum => [PARAMS, PARTS_SUM, wgsl!("colsum.wgsl")].concat(),
@@ -303,59 +308,6 @@ fn mu_dense_holes(num: bool, den: bool, div: bool) -> Holes {
         ("RATIO_STEP", step),
         ("SUM_STEP", sum_step.into()),
         ("SUM_STORE", sum_store.into()),
-    ]
-}
-
-/// The stored entries of sparse X: numbers, or pairs of a number and its weight.
-fn entry_holes(weighted: bool) -> Holes {
-    let (value, x, times, note) =
-        if weighted { ("vec2<f32>", ".x", " * values[at].y", " and its weight") } else { ("f32", "", "", "") };
-    vec![("VALUE", value.into()), ("X", x.into()), ("TIMES", times.into()), ("WEIGHT_NOTE", note.into())]
-}
-
-fn mu_csr_holes(den: bool, div: bool) -> Holes {
-    let mut bindings = output(6, "num");
-    let mut entry = String::new();
-    let (mut declare, mut accumulate, mut store) = (String::new(), String::new(), String::new());
-    let mut memory = String::new();
-    if den {
-        bindings.push_str(&output(7, "den"));
-        memory.push_str("var<workgroup> entry_den: array<f32, 64>;\n");
-        declare.push_str("    var d = vec4<f32>();\n");
-        entry.push_str("            entry_den[tid] = positive4(v).x{TIMES};\n");
-        accumulate.push_str("                d = fma(vec4<f32>(entry_den[j]), o, d);");
-        store.push_str(
-            "    d = parts_sum(tid, d);
-    if (part == 0u && quad < par.kq) {
-        den[s * par.kq + quad] = d;
-    }\n",
-        );
-    }
-    if div {
-        bindings.push_str("@group(0) @binding(8) var<storage, read_write> sums: array<f32>;\n");
-        declare.push_str("    var sum = 0.0;\n    var sum_unstored = 0.0;\n");
-        entry.push_str(
-            "            sum += select(value(x, v.x), v.x, is_nan(v.x)){TIMES};
-            sum_unstored += unstored(raw);\n",
-        );
-        store.push_str(
-            "    let total = group_sum(tid, sum);
-    if (tid == 0u && g < par.count) {
-        sums[par.sum0 + s] = total;
-    }
-    let total_unstored = group_sum(tid, sum_unstored);
-    if (tid == 0u && g < par.count) {
-        sums[par.sum1 + s] = total_unstored;
-    }\n",
-        );
-    }
-    vec![
-        ("BINDINGS", bindings),
-        ("DEN_MEMORY", memory),
-        ("DECLARE", declare),
-        ("ENTRY", entry),
-        ("ACCUMULATE", accumulate),
-        ("STORE", store),
     ]
 }
 

@@ -103,6 +103,17 @@ impl Lanes {
     }
 }
 
+/// How the rows that [`Kernel::MuCsr`] gathers serve its two products.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Gather {
+    /// They stay in registers: rows of up to so many quads, one of [`HELD_CLASSES`].
+    Held(u32),
+    /// 64 at a time are read twice: rows of up to 64 quads.
+    Again,
+    /// All of a group are read twice: rows of any length.
+    Wide,
+}
+
 /// One generated kernel. All kernels have workgroups of 64 threads and the entry point `main`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kernel {
@@ -165,6 +176,8 @@ pub enum Kernel {
         loss: LossKind,
         /// Each entry comes with a weight.
         weighted: bool,
+        /// How gathered rows serve both products.
+        gather: Gather,
         /// Compute D.
         den: bool,
         /// Sum the divergence.
@@ -177,8 +190,11 @@ pub enum Kernel {
         /// Each entry comes with a weight.
         weighted: bool,
     },
-    /// Adds the segments of each row of sparse X.
-    SegmentSum,
+    /// Adds the pieces of each long row of sparse X.
+    SegmentSum {
+        /// Those of D as well.
+        den: bool,
+    },
     /// Adds slabs of partial sums.
     Reduce,
     /// One row to all rows.
@@ -262,6 +278,8 @@ pub const BROADCAST: u32 = 8;
 /// Numbers that a thread of those kernels may keep in registers: what leaves room for four workgroups or more on a
 /// multiprocessor of 65,536 registers.
 pub const LANE_REGISTERS: u32 = 160;
+/// Row lengths (in quads) for which a [`Kernel::MuCsr`] exists that reads a gathered row once.
+pub const HELD_CLASSES: [u32; 3] = [4, 8, 16];
 /// The longest factor row (in quads) that [`Kernel::HalsSweep`] and [`Kernel::Newton`] can handle, which keep one to
 /// themselves: k ≤ 1024.
 pub const MAX_ROW_QUADS: u32 = 256;
@@ -307,8 +325,8 @@ impl Kernel {
             Kernel::DivergenceDense { stored, .. } => {
                 pick(&[(stored, 1, Read), (true, 2, Read), (true, 3, Read), (true, 6, Write)])
             }
-            Kernel::CrossCsr { .. } => vec![(1, Read), (2, Read), (3, Read), (5, Read), (6, Write)],
-            Kernel::MuCsr { den, div, .. } => pick(&[
+            Kernel::CrossCsr { .. } => vec![(1, Read), (2, Read), (3, Read), (5, Read), (6, Write), (8, Write)],
+            Kernel::MuCsr { den, .. } => pick(&[
                 (true, 1, Read),
                 (true, 2, Read),
                 (true, 3, Read),
@@ -316,10 +334,11 @@ impl Kernel {
                 (true, 5, Read),
                 (true, 6, Write),
                 (den, 7, Write),
-                (div, 8, Write),
+                (true, 8, Write),
             ]),
             Kernel::DivergenceCsr { .. } => vec![(1, Read), (2, Read), (3, Read), (4, Read), (5, Read), (8, Write)],
-            Kernel::SegmentSum | Kernel::Apply | Kernel::GradientStep => vec![(1, Read), (2, Read), (3, Write)],
+            Kernel::SegmentSum { den } => pick(&[(true, 1, Read), (true, 2, Read), (true, 3, Write), (den, 4, Write)]),
+            Kernel::Apply | Kernel::GradientStep => vec![(1, Read), (2, Read), (3, Write)],
             Kernel::HalsSweep { shuffled, .. } => {
                 pick(&[(true, 1, Read), (true, 2, Read), (true, 3, Write), (shuffled, 4, Read)])
             }
@@ -371,7 +390,6 @@ impl Kernel {
         use LossKind::{Beta, Fro, Is, Kl};
         let bools = [false, true];
         let mut all = vec![
-            Kernel::SegmentSum,
             Kernel::Reduce,
             Kernel::Spread,
             Kernel::Colsum,
@@ -388,6 +406,7 @@ impl Kernel {
         ];
         all.extend(FMA_CHAINS.map(|chains| Kernel::Fma { chains }));
         all.extend(bools.map(|weighted| Kernel::CrossCsr { weighted }));
+        all.extend(bools.map(|den| Kernel::SegmentSum { den }));
         all.extend(bools.map(|of_state| Kernel::Extrapolate { of_state }));
         all.extend([Term::Penalty, Term::Product, Term::Quadratic, Term::Kkt].map(Kernel::Scalar));
         for shuffled in bools {
@@ -440,7 +459,9 @@ impl Kernel {
             for div in bools {
                 // with weights the denominator has no short form
                 for (weighted, den) in [(false, false), (false, true), (true, true)] {
-                    all.push(Kernel::MuCsr { loss, weighted, den, div });
+                    for gather in HELD_CLASSES.map(Gather::Held).into_iter().chain([Gather::Again, Gather::Wide]) {
+                        all.push(Kernel::MuCsr { loss, weighted, gather, den, div });
+                    }
                 }
             }
         }

@@ -1,7 +1,7 @@
 // Σ d(x, v) over the stored entries of sparse X, and Σ d(0, v) over the same entries.
 //
-// Bindings: 1–3, 5 as in csr.wgsl; 4 f; 8 two partial sums per segment, from sum0 and from sum1 on.
-// Grid: segments. 64 threads take 64 entries at a time, one each.
+// Bindings: 1–3, 5 as in csr.wgsl; 4 f; 8 two partial sums per group, from sum0 and from sum1 on.
+// Grid: groups. 64 entries at a time, v as in csr_model.wgsl.
 @group(0) @binding(8) var<storage, read_write> sums: array<f32>;
 
 @compute @workgroup_size(64)
@@ -10,15 +10,24 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     if (g >= par.groups) {
         return;
     }
-    let segment = segments[g];
-    stage_row(segment.x, tid);
+    let group = group_at(g, tid);
     var sum = 0.0;
     var sum_unstored = 0.0;
-    for (var at = segment.y + tid; at < segment.z; at += 64u) {
-        let raw = model_entry(segment.x, columns[at]);
-        let v = model4(vec4<f32>(raw)).x;
-        sum += select(value(values[at]{X}, v), v, is_nan(v)){TIMES};
-        sum_unstored += unstored(raw);
+    for (var tile = group.first; tile < group.end; tile += 64u) {
+        let filled = min(group.end - tile, 64u);
+        workgroupBarrier();
+        look_up(group, tile, 0u, tid);
+        // asked for early, so that it is there when v is
+        let entry = values[min(tile + tid, group.end - 1u)];
+        workgroupBarrier();
+        multiply(group.rows == 1u, 0u, filled, tid);
+        workgroupBarrier();
+        if (tid < filled) {
+            let raw = model_entry(tid);
+            let v = model4(vec4<f32>(raw)).x;
+            sum += select(value(entry{X}, v), v, is_nan(v)){ENTRY_TIMES};
+            sum_unstored += unstored(raw);
+        }
     }
     let total = group_sum(tid, sum);
     if (tid == 0u) {

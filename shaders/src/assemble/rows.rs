@@ -23,7 +23,7 @@ pub(super) fn newton_holes(over: Over, shuffled: bool) -> Holes {
     let sparse = over != Over::Strip;
     let mut bindings = String::new();
     if sparse {
-        bindings.push_str("@group(0) @binding(1) var<storage, read> rows: array<vec2<u32>>;\n");
+        bindings.push_str("@group(0) @binding(1) var<storage, read> rows: array<u32>;\n");
         bindings.push_str("@group(0) @binding(2) var<storage, read> columns: array<u32>;\n");
     }
     let value = if over == Over::Weighted { "vec2<f32>" } else { "f32" };
@@ -36,8 +36,8 @@ pub(super) fn newton_holes(over: Over, shuffled: bool) -> Holes {
     var begin = 0u;
     var end = par.chunk;
     if ((par.flags & 1u) == 0u) {
-        begin = rows[row].y;
-        end = rows[row + 1u].y;
+        begin = rows[row];
+        end = rows[row + 1u];
     }"
     } else {
         "    let begin = g * par.q;
@@ -46,12 +46,12 @@ pub(super) fn newton_holes(over: Over, shuffled: bool) -> Holes {
     let (over_note, bindings_note) = match over {
         Over::All => (
             "over all entries; those not stored are zeros and add o_q",
-            "1 (first segment, first entry) of each row; 2 columns; 3 values; 6 column sums of other",
+            "1 first entry of each row; 2 columns; 3 values; 6 column sums of other",
         ),
-        Over::Stored => ("over the stored entries", "1 (first segment, first entry) of each row; 2 columns; 3 values"),
+        Over::Stored => ("over the stored entries", "1 first entry of each row; 2 columns; 3 values"),
         Over::Weighted => (
             "over the stored entries, each term times its weight",
-            "1 (first segment, first entry) of each row; 2 columns; 3 values with their weights",
+            "1 first entry of each row; 2 columns; 3 values with their weights",
         ),
         Over::Strip => ("over all entries", "3 rows of X̃, q numbers each"),
     };
