@@ -2,6 +2,7 @@
 
 use crate::inputs;
 use crate::measure::{Effort, Session};
+use crate::report::digits;
 use crate::work::{self, Shape, Work, name};
 use ndarray::Array2;
 use nmf_core::{Backend, Loss, Matrix, MatrixRef, Observed, Result, Rule, Side, Sweep};
@@ -62,11 +63,11 @@ pub(crate) fn iteration<B: Backend<Elem = f32>>(
     })?;
     if let Some(r) = record {
         println!(
-            "  {device} {} : {:.4} ms, {:.1} GB/s of X, {:.2} TFLOP/s",
+            "  {device} {}: {} ms, {} GB/s of X, {} TFLOP/s",
             r.name(),
-            r.seconds * 1e3,
-            work.bytes / r.seconds / 1e9,
-            work.flops / r.seconds / 1e12
+            digits(r.seconds * 1e3),
+            digits(work.bytes / r.seconds / 1e9),
+            digits(work.flops / r.seconds / 1e12)
         );
     }
     let d = b.divergence(loss, data, &model.w, &model.h)?;

@@ -14,7 +14,7 @@ use measure::{Effort, Session};
 use nmf_core::{Backend, Loss, Matrix, Observed};
 use nmf_cpu::Cpu;
 use nmf_gpu::{AdapterChoice, Gpu, GpuOptions};
-use report::Report;
+use report::{Report, digits};
 use std::path::{Path, PathBuf};
 use work::Shape;
 
@@ -106,8 +106,7 @@ fn merged(ours: &Path, peers: &Path, out: &Path) -> Result<(), Failure> {
 
 /// What is measured, most important first.
 struct Plan {
-    dense: Vec<Shape>,
-    ks: Vec<usize>,
+    dense: Vec<(Shape, Vec<usize>)>,
     sparse_ks: Vec<usize>,
     losses: Vec<Loss>,
     /// X of the single operations, and their ranks.
@@ -124,8 +123,7 @@ impl Plan {
         if quick {
             let effort = Effort { samples: 5, limit: 0.25, longest: 2.0 };
             return Plan {
-                dense: vec![Shape::dense(500, 300)],
-                ks: vec![8, 32],
+                dense: vec![(Shape::dense(2000, 1000), vec![32]), (Shape::dense(500, 300), vec![8, 32])],
                 sparse_ks: vec![20],
                 losses,
                 operations: (Shape::dense(500, 300), vec![16]),
@@ -138,9 +136,8 @@ impl Plan {
         let effort = Effort { samples: 25, limit: 1.2, longest: 5.0 };
         Plan {
             dense: [(10_000, 5_000), (20_000, 10_000), (2_000, 1_000), (100_000, 20_000)]
-                .map(|(m, n)| Shape::dense(m, n))
+                .map(|(m, n)| (Shape::dense(m, n), vec![8, 16, 32, 64, 128, 256]))
                 .into(),
-            ks: vec![8, 16, 32, 64, 128, 256],
             sparse_ks: vec![20, 64],
             losses,
             operations: (Shape::dense(10_000, 5_000), vec![8, 32, 128]),
@@ -165,9 +162,9 @@ fn run(o: &Options) -> Result<(), Failure> {
     println!("  features: {}", adapter.features.join(" "));
     let ceilings = gpu.ceilings()?;
     println!(
-        "ceilings: {:.3} TFLOP/s (multiply-adds), {:.1} GB/s (copy of {} MiB, read and written)",
-        ceilings.fma_flops / 1e12,
-        ceilings.copy_bytes / 1e9,
+        "ceilings: {} TFLOP/s (multiply-adds), {} GB/s (copy of {} MiB, read and written)",
+        digits(ceilings.fma_flops / 1e12),
+        digits(ceilings.copy_bytes / 1e9),
         ceilings.copied >> 20
     );
     let checks = correct::all(&mut gpu, &plan.losses, o.quick)?;
@@ -201,12 +198,12 @@ fn run(o: &Options) -> Result<(), Failure> {
         let (x, ks) = ((&counted_shape, &data), (&plan.sparse_ks[..], &sparse_losses[..]));
         nonsense.extend(cases::iterations(&mut s, &mut gpu, &ceilings, x, ks, &plan.effort));
     }
-    for x in &plan.dense {
+    for (x, ks) in &plan.dense {
         let operations = *x == plan.operations.0 && cases::wants_operations(&s, x, (&plan.operations.1, &plan.losses));
-        if !plan.wants(&s, x, &plan.ks, &plan.losses) && !operations {
+        if !plan.wants(&s, x, ks, &plan.losses) && !operations {
             continue;
         }
-        let least = work::iteration(x, plan.ks[0], &plan.losses[0]);
+        let least = work::iteration(x, ks[0], &plan.losses[0]);
         let foretold = 2.0 * least.least_seconds(ceilings.fma_flops, ceilings.copy_bytes);
         if foretold > plan.effort.longest {
             s.leave_out(x.to_string(), format!("one iteration would take about {foretold:.0} s"));
@@ -214,7 +211,7 @@ fn run(o: &Options) -> Result<(), Failure> {
         }
         let Some(data) = cases::upload_dense(&mut s, &mut gpu, x) else { continue };
         let pair = (x, &data);
-        nonsense.extend(cases::iterations(&mut s, &mut gpu, &ceilings, pair, (&plan.ks, &plan.losses), &plan.effort));
+        nonsense.extend(cases::iterations(&mut s, &mut gpu, &ceilings, pair, (ks, &plan.losses), &plan.effort));
         if operations {
             let ks = (&plan.operations.1[..], &plan.losses[..]);
             cases::operations(&mut s, &mut gpu, &ceilings, pair, ks, &plan.per_operation)?;
@@ -226,10 +223,10 @@ fn run(o: &Options) -> Result<(), Failure> {
         let mut rate = 1e10 * threads as f64;
         let x = (&counted_shape, counted.view());
         cases::on_cpu(&mut s, &mut cpu, x, (&plan.sparse_ks, &sparse_losses), &mut rate, &plan.on_cpu)?;
-        for x in plan.dense.iter().filter(|x| x.bytes() < 2e9) {
+        for (x, ks) in plan.dense.iter().filter(|(x, _)| x.bytes() < 2e9) {
             if s.records.iter().any(|r| r.what == "iteration" && r.x == *x) {
                 let matrix = Matrix::from(inputs::dense(x.m, x.n));
-                let ks = (&plan.ks[..], &plan.losses[..]);
+                let ks = (&ks[..], &plan.losses[..]);
                 cases::on_cpu(&mut s, &mut cpu, (x, matrix.view()), ks, &mut rate, &plan.on_cpu)?;
             }
         }

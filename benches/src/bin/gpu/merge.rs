@@ -1,6 +1,7 @@
 //! One table of ours and the peers': `results.json` beside what `peers.py` wrote.
 
 use crate::Failure;
+use crate::report::digits;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -33,7 +34,7 @@ pub(crate) fn summary(ours: &Value, peers: Option<&Value>) -> Result<(String, St
     let ceilings = &ours["ceilings"];
     let mut ceiling = |what: &str, value: Option<f64>, unit: f64, name: &str| {
         if let Some(v) = value {
-            let _ = writeln!(page, "| {what} | {:.2} {name} |", v / unit);
+            let _ = writeln!(page, "| {what} | {} {name} |", digits(v / unit));
         }
     };
     ceiling("our multiply-adds", number(ceilings, "fma_flops"), 1e12, "TFLOP/s");
@@ -59,17 +60,17 @@ pub(crate) fn summary(ours: &Value, peers: Option<&Value>) -> Result<(String, St
         let kind = if r["stored"].is_null() { "dense" } else { "sparse" };
         let _ = write!(
             page,
-            "| {kind} {}x{} | {} | {} | {:.4} | {:.0} % |",
+            "| {kind} {}x{} | {} | {} | {} | {:.0} % |",
             r["m"],
             r["n"],
             r["k"],
             r["loss"].as_str().unwrap_or(""),
-            seconds * 1e3,
+            digits(seconds * 1e3),
             100.0 * number(r, "share_of_ceiling").unwrap_or(f64::NAN)
         );
         let beside = partner(r, peers);
         let mut pair = |other: Option<f64>| match other {
-            Some(s) => write!(page, " {:.4} | {:.2} |", s * 1e3, s / seconds),
+            Some(s) => write!(page, " {} | {} |", digits(s * 1e3), digits(s / seconds)),
             None => write!(page, " | |"),
         };
         for (key, _) in PEERS {
@@ -120,11 +121,8 @@ mod tests {
             "cases": [{"m": 10, "n": 5, "stored": null, "k": 8, "loss": "kl", "torch_fp32": 3e-3},
                       {"m": 10, "n": 5, "stored": 7, "k": 64, "loss": "kl", "torch_fp32": 3e-3}]});
         let (page, short) = summary(&ours, Some(&peers)).unwrap();
-        assert!(
-            page.contains("| dense 10x5 | 8 | kl | 1.0000 | 50 % | 3.0000 | 3.00 | | | | | 100.0000 | 100.00 |"),
-            "{page}"
-        );
-        assert!(page.contains("| dense 10x5 | 64 | kl | 2.0000 | 50 % | | | | | | | | |"), "{page}");
+        assert!(page.contains("| dense 10x5 | 8 | kl | 1.00 | 50 % | 3.00 | 3.00 | | | | | 100 | 100 |"), "{page}");
+        assert!(page.contains("| dense 10x5 | 64 | kl | 2.00 | 50 % | | | | | | | | |"), "{page}");
         assert!(page.contains("CuPy: not installed") && page.contains("| cuBLAS FP32 | 4.00 TFLOP/s |"));
         assert!(short.contains("k =   8: 3.00 3.00 3.00") && !short.contains("k =  64"), "{short}");
         assert!(summary(&ours, None).unwrap().1.contains("nothing to compare with"));

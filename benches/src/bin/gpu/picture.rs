@@ -1,5 +1,6 @@
 //! The roofline picture: arithmetic intensity against rate, under both ceilings.
 
+use crate::report::digits;
 use crate::work::Record;
 use nmf_gpu::Ceilings;
 use plotters::prelude::*;
@@ -24,9 +25,9 @@ pub(crate) fn roofline(records: &[Record], c: &Ceilings, adapter: &str) -> Resul
         let area = SVGBackend::with_string(&mut svg, (880, 560)).into_drawing_area();
         area.fill(&WHITE)?;
         let title = format!(
-            "{adapter}: {:.1} TFLOP/s, {:.0} GB/s; multiplicative iterations",
-            c.fma_flops / 1e12,
-            c.copy_bytes / 1e9
+            "{adapter}: {} TFLOP/s, {} GB/s; multiplicative iterations",
+            digits(c.fma_flops / 1e12),
+            digits(c.copy_bytes / 1e9)
         );
         let mut chart = ChartBuilder::on(&area)
             .caption(title, ("sans-serif", 16))

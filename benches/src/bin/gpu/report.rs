@@ -79,10 +79,10 @@ impl Report<'_> {
         }
         let _ = writeln!(
             out,
-            "Ceilings, measured in this run: {:.2} TFLOP/s (multiply-adds in registers), {:.1} GB/s (copy of {} MiB, read and \
+            "Ceilings, measured in this run: {} TFLOP/s (multiply-adds in registers), {} GB/s (copy of {} MiB, read and \
              written bytes).\n",
-            c.fma_flops / 1e12,
-            c.copy_bytes / 1e9,
+            digits(c.fma_flops / 1e12),
+            digits(c.copy_bytes / 1e9),
             c.copied >> 20
         );
         let wrong = self.checks.iter().filter(|c| !c.right()).count();
@@ -126,20 +126,19 @@ impl Report<'_> {
         );
         for r in of("gpu") {
             let cpu = of("cpu").find(|c| c.name() == r.name());
-            let gathered =
-                if r.work.gathered > 0.0 { format!("{:.0}", r.work.gathered / r.seconds / 1e9) } else { "".into() };
+            let gathered = if r.work.gathered > 0.0 { digits(r.work.gathered / r.seconds / 1e9) } else { "".into() };
             let _ = writeln!(
                 out,
-                "| {} | {} | {} | {:.4} | {:.1} | {:.3} | {:.0} % | {gathered} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {} | {:.0} % | {gathered} | {} | {} |",
                 r.x,
                 r.k,
                 r.loss,
-                r.seconds * 1e3,
-                r.work.bytes / r.seconds / 1e9,
-                r.work.flops / r.seconds / 1e12,
+                digits(r.seconds * 1e3),
+                digits(r.work.bytes / r.seconds / 1e9),
+                digits(r.work.flops / r.seconds / 1e12),
                 100.0 * self.share(r),
-                cpu.map_or(String::new(), |c| format!("{:.2}", c.seconds * 1e3)),
-                cpu.map_or(String::new(), |c| format!("{:.1}", c.seconds / r.seconds)),
+                cpu.map_or(String::new(), |c| digits(c.seconds * 1e3)),
+                cpu.map_or(String::new(), |c| digits(c.seconds / r.seconds)),
             );
         }
         out.push('\n');
@@ -157,14 +156,14 @@ impl Report<'_> {
         for r in all {
             let _ = writeln!(
                 out,
-                "| {} | {} | {} | {} | {:.4} | {:.1} | {:.3} | {:.0} % |",
+                "| {} | {} | {} | {} | {} | {} | {} | {:.0} % |",
                 r.what,
                 r.x,
                 r.k,
                 r.loss,
-                r.seconds * 1e3,
-                r.work.bytes / r.seconds / 1e9,
-                r.work.flops / r.seconds / 1e12,
+                digits(r.seconds * 1e3),
+                digits(r.work.bytes / r.seconds / 1e9),
+                digits(r.work.flops / r.seconds / 1e12),
                 100.0 * self.share(r)
             );
         }
@@ -177,7 +176,7 @@ impl Report<'_> {
         let mut all = Vec::new();
         for r in self.session.records.iter().filter(|r| r.what == "iteration" && r.device == "gpu") {
             if r.x.stored.is_some() {
-                if r.loss == "kl" && r.k == 20 {
+                if r.loss == "kl" && r.k == 20 && r.x.stored > Some(1_000_000) && !self.adapter.software {
                     let s = 50.0 * r.seconds;
                     let found = format!("{s:.4} s");
                     all.push(Target {
@@ -186,6 +185,13 @@ impl Report<'_> {
                         found,
                         met: s < 0.03,
                     });
+                }
+                continue;
+            }
+            if self.adapter.software {
+                if (r.x.m, r.x.n, r.k) == (2000, 1000, 32) {
+                    let share = r.work.flops / r.seconds / c.fma_flops;
+                    all.push(Target::new(r.name(), "of the multiply-adds", share, 0.4));
                 }
                 continue;
             }
@@ -203,12 +209,7 @@ impl Report<'_> {
             } else {
                 (r.work.flops / r.seconds / c.fma_flops, 0.5, "of the multiply-adds")
             };
-            all.push(Target {
-                what: r.name(),
-                wanted: format!("≥ {:.0} % {what}", 100.0 * wanted),
-                found: format!("{:.0} %", 100.0 * share),
-                met: share >= wanted,
-            });
+            all.push(Target::new(r.name(), what, share, wanted));
         }
         all
     }
@@ -220,4 +221,30 @@ pub(crate) struct Target {
     pub(crate) wanted: String,
     pub(crate) found: String,
     pub(crate) met: bool,
+}
+
+impl Target {
+    fn new(name: String, of: &str, share: f64, wanted: f64) -> Target {
+        Target {
+            what: name,
+            wanted: format!("≥ {:.0} % {of}", 100.0 * wanted),
+            found: format!("{:.0} %", 100.0 * share),
+            met: share >= wanted,
+        }
+    }
+}
+
+/// Three digits that count.
+pub(crate) fn digits(v: f64) -> String {
+    let before = if v > 0.0 { v.log10().floor() as i32 } else { 0 };
+    format!("{v:.*}", (2 - before).clamp(0, 9) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn three_digits() {
+        let shown = [0.012345, 1.0, 45.678, 3210.9, 0.0].map(super::digits);
+        assert_eq!(shown, ["0.0123", "1.00", "45.7", "3211", "0.00"]);
+    }
 }
