@@ -52,6 +52,10 @@ fn options() -> Result<Options, Failure> {
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value\n{USAGE}"));
         match word.as_str() {
+            "--help" => {
+                println!("{USAGE}");
+                std::process::exit(0);
+            }
             "--quick" => o.quick = true,
             "--checked" => o.checked = true,
             "--no-cpu" => o.no_cpu = true,

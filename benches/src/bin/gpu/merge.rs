@@ -101,6 +101,9 @@ pub(crate) fn summary(ours: &Value, peers: Option<&Value>) -> Result<(String, St
     if ks.is_empty() {
         short.push_str("  nothing to compare with\n");
     }
+    let targets = list(ours, "targets");
+    let met = targets.iter().filter(|t| t["met"] == true).count();
+    let _ = writeln!(short, "\n{met} of {} targets of the ceilings met (results.md)", targets.len());
     Ok((page, short))
 }
 

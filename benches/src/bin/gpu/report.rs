@@ -44,6 +44,9 @@ impl Report<'_> {
             },
             "checks": checks.collect::<Vec<Value>>(),
             "records": records,
+            "targets": self.targets().iter().map(|t| {
+                json!({"what": t.what, "wanted": t.wanted, "found": t.found, "met": t.met})
+            }).collect::<Vec<Value>>(),
             "left_out": self.session.left_out.iter().map(|(name, why)| json!({"name": name, "why": why})).collect::<Vec<Value>>(),
             "seconds": self.session.seconds(),
         })
