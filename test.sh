@@ -31,6 +31,38 @@ if [ -z "${XDG_RUNTIME_DIR:-}" ]; then
 fi
 
 cargo test --workspace --quiet "$@"
+
+# The GPU's operations once more on other adapters, each named so that no other can take its place: SwiftShader, which Chromium
+# and Chrome bring (nothing beyond the portable limits; subgroups of 4), and lavapipe with vectors of 128 bits (subgroups of 4
+# instead of 8). SwiftShader compiles for seconds where other drivers take milliseconds: it gets the comparisons with the
+# plain formulas, unchecked, in windows.
+conformance_on() { # ICD file, part of the adapter's name, size of its subgroups, filters
+    local icd=$1 name=$2 subgroup=$3
+    shift 3
+    VK_DRIVER_FILES=$icd VK_ICD_FILENAMES=$icd NMF_TEST_ADAPTER=$name NMF_TEST_SUBGROUP=$subgroup \
+        cargo test --quiet -p nmf-gpu --test conformance -- the_adapter_is_the_one_wanted "$@"
+}
+if [ "$(uname -s)" = Linux ] && [ $# -eq 0 ]; then
+    swiftshader=${SWIFTSHADER_ICD:-}
+    for folder in /usr/lib/chromium /usr/lib64/chromium-browser /usr/lib/chromium-browser /opt/google/chrome; do
+        file=$folder/vk_swiftshader_icd.json
+        if [ -z "$swiftshader" ] && [ -f "$file" ]; then swiftshader=$file; fi
+    done
+    if [ ! -f "$swiftshader" ]; then
+        echo "vk_swiftshader_icd.json is not where Chromium and Chrome put it; SWIFTSHADER_ICD may say where it is" >&2
+        exit 1
+    fi
+    conformance_on "$swiftshader" SwiftShader 4 gpu_unchecked_in_windows::oracle --skip oracle::mu_steps
+    # Mesa's cache does not tell kernels of one width from those of another
+    cache=$(mktemp -d)
+    for lavapipe in /usr/share/vulkan/icd.d/lvp_icd{,."$(uname -m)"}.json; do
+        if [ -f "$lavapipe" ]; then
+            MESA_SHADER_CACHE_DIR=$cache LP_NATIVE_VECTOR_WIDTH=128 conformance_on "$lavapipe" llvmpipe 4 gpu::
+        fi
+    done
+    rm -rf "$cache"
+fi
+
 # a backend and a loss of a third party: both check themselves
 cargo run --quiet -p nmf-cpu --example own_backend
 cargo run --quiet -p nmf-cpu --example own_loss
