@@ -61,10 +61,8 @@ pub(crate) enum Command {
     Compare(Box<crate::compare::CompareArgs>),
     #[command(about = "Measures CPU against GPU over shapes, ranks and losses")]
     Bench(crate::bench::BenchArgs),
-    /// Lists the adapters: limits, features and which of them are used, which adapter would be chosen
-    ///
-    /// Example: nmf-cli devices --json
-    Devices,
+    #[command(about = "Lists the adapters: limits, features and which of them are used, which adapter would be chosen")]
+    Devices(crate::devices::DevicesArgs),
     #[command(about = "Converts a matrix between file formats")]
     Convert(crate::convert::ConvertArgs),
     #[command(about = "Describes a matrix file: shape, density, range, memory")]
@@ -108,6 +106,26 @@ pub(crate) enum GpuFeature {
     Tuning,
 }
 
+/// How a GPU stores dense X.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GpuX {
+    /// As it is, 4 bytes an entry.
+    F32,
+    /// As halves, 2 bytes an entry: twice the entries in the same memory; each is rounded by up to 2⁻¹¹ of itself.
+    F16,
+}
+
+/// Whether dense X may stay outside the memory of a GPU.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GpuStream {
+    /// Where it does not fit.
+    Auto,
+    /// X that does not fit is refused.
+    Never,
+    /// Even where it would fit.
+    Always,
+}
+
 /// The options that every command takes, before or after its name.
 #[derive(Args, Debug, Clone, PartialEq, Eq, Default)]
 #[command(next_help_heading = "Global options")]
@@ -127,6 +145,12 @@ pub(crate) struct Global {
     /// GPU memory to use at most, in bytes or with K, M, G or T (of 1024) [default: what is free]
     #[arg(long, global = true, value_name = "BYTES|4G", value_parser = bytes)]
     pub(crate) gpu_memory: Option<u64>,
+    /// How a GPU stores dense X; factors and sums are f32 either way [default: f32]
+    #[arg(long, global = true, value_enum)]
+    pub(crate) gpu_x: Option<GpuX>,
+    /// Keep dense X in the host's memory and send it to the GPU piece by piece in every iteration [default: auto]
+    #[arg(long, global = true, value_enum)]
+    pub(crate) gpu_stream: Option<GpuStream>,
     /// Threads of the CPU backend [default: all cores]
     #[arg(long, global = true, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
@@ -168,6 +192,8 @@ impl Global {
             (self.gpu_checks, "--gpu-checks"),
             (!self.gpu_off.is_empty(), "--gpu-off"),
             (self.gpu_memory.is_some(), "--gpu-memory"),
+            (self.gpu_x.is_some(), "--gpu-x"),
+            (self.gpu_stream.is_some(), "--gpu-stream"),
         ]
         .into_iter()
         .find_map(|(given, name)| given.then_some(name))

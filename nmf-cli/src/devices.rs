@@ -4,6 +4,8 @@ use crate::args::Global;
 use crate::failure::Failure;
 use crate::gpu::{self, AdapterInfo};
 use crate::text::{self, grouped};
+use clap::Args;
+use nmf_core::Loss;
 use nmf_gpu::FeatureState;
 use serde_json::{Map, Value, json};
 
@@ -41,8 +43,79 @@ fn features_text(found: &Result<Vec<FeatureState>, String>) -> String {
     out
 }
 
-/// Lists the adapters.
-pub(crate) fn run(global: &Global) -> Result<(), Failure> {
+/// Options of `devices`.
+#[derive(Args, Debug)]
+#[command(
+    long_about = "Lists the adapters of this machine: limits, features and which of them are used, which adapter would be chosen.\n\n\
+        With --tune it measures instead which variant of each kernel is the fastest on the chosen adapter, for factors of several \
+        widths on both sides of X, and keeps the result for later runs on the same adapter and driver. Some seconds on a card, minutes on a \
+        software adapter. Results of later runs may then differ in rounding.",
+    after_help = "Examples:\n  nmf-cli devices --json\n  nmf-cli devices --tune --adapter 0\n  nmf-cli devices --tune --widths 20 --backend gpu"
+)]
+pub(crate) struct DevicesArgs {
+    /// Measure kernel variants and keep the fastest
+    #[arg(long)]
+    pub(crate) tune: bool,
+    /// Ranks to tune for; each also serves those up to three below
+    #[arg(long, value_delimiter = ',', default_value = "4,8,12,16,20,24,32,40,48,64", value_name = "RANKS", requires = "tune",
+        value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) widths: Vec<u16>,
+}
+
+/// A variant of a kernel in words.
+fn variant(number: u32) -> String {
+    match (number % 8, number / 8) {
+        (0, _) => "tiles".into(),
+        (rows, 0) => format!("{rows} rows/thread"),
+        (rows, _) => format!("{rows} rows/thread, subgroups"),
+    }
+}
+
+/// Measures the variants of the chosen adapter's kernels.
+fn tune(args: &DevicesArgs, global: &Global) -> Result<(), Failure> {
+    if gpu::cache_folder().is_none() {
+        return Err(Failure::usage("devices --tune: NMF_CACHE_DIR is empty, so that nothing would be kept"));
+    }
+    let all = gpu::adapters();
+    let adapter = gpu::choose(&all, global.adapter.as_deref())?;
+    let mut device = gpu::open(adapter, global)?;
+    let widths: Vec<usize> = args.widths.iter().map(|w| usize::from(*w)).collect();
+    let losses = [Loss::FRO, Loss::KL, Loss::IS, Loss::Beta(0.5)];
+    let mut found = Vec::new();
+    device.tune(&widths, &losses, |t| {
+        global.note(format!("{}: {}", t.class, variant(t.choice)));
+        found.push(t.clone());
+    })?;
+    if global.json {
+        let list: Vec<Value> = found
+            .iter()
+            .map(|t| {
+                let (seconds, default_seconds) = t.seconds;
+                json!({
+                    "class": t.class, "choice": variant(t.choice), "default": variant(t.default), "seconds": seconds,
+                    "default_seconds": default_seconds,
+                })
+            })
+            .collect();
+        return text::print_json(&json!({ "adapter": adapter.name, "tuned": list }));
+    }
+    let rows: Vec<Vec<String>> = found
+        .iter()
+        .map(|t| {
+            let (best, default) = t.seconds;
+            let (ms, gain) = (text::number(1e3 * best), format!("{:.2}", default / best));
+            vec![t.class.clone(), variant(t.choice), ms, variant(t.default), gain]
+        })
+        .collect();
+    let table = text::table(&["pass", "fastest", "ms", "without tuning", "gain"], &rows, 2);
+    text::print(&format!("{table}\n\nkept for {}", adapter.name))
+}
+
+/// Lists the adapters, or tunes one.
+pub(crate) fn run(args: &DevicesArgs, global: &Global) -> Result<(), Failure> {
+    if args.tune {
+        return tune(args, global);
+    }
     let all = gpu::adapters();
     // without adapters there is nothing to choose from, and that is no error here
     let chosen = if all.is_empty() { None } else { Some(gpu::choose(&all, global.adapter.as_deref())?.index) };

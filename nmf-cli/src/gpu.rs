@@ -1,9 +1,9 @@
 //! Adapters as the command line sees them: listed, chosen by name or number, opened.
 
-use crate::args::{Global, GpuFeature};
+use crate::args::{Global, GpuFeature, GpuStream, GpuX};
 use crate::failure::Failure;
 use etcetera::BaseStrategy;
-use nmf_gpu::{AdapterChoice, Features, GpuOptions, Switch};
+use nmf_gpu::{AdapterChoice, Features, GpuOptions, Streaming, Switch, XStorage};
 pub(crate) use nmf_gpu::{AdapterInfo, Gpu};
 use std::path::PathBuf;
 
@@ -66,7 +66,7 @@ pub(crate) fn choose<'a>(all: &'a [AdapterInfo], choice: Option<&str>) -> Result
 
 /// The folder for what makes the next start faster: `NMF_CACHE_DIR`, none where that is empty, else `nmf` in the
 /// user's folder for such files.
-fn cache_folder() -> Option<PathBuf> {
+pub(crate) fn cache_folder() -> Option<PathBuf> {
     match std::env::var_os("NMF_CACHE_DIR") {
         Some(folder) if folder.is_empty() => None,
         Some(folder) => Some(folder.into()),
@@ -88,6 +88,15 @@ fn options(adapter: &AdapterInfo, global: &Global) -> GpuOptions {
             tuning: switch(GpuFeature::Tuning),
         },
         cache: cache_folder(),
+        x_storage: match global.gpu_x {
+            Some(GpuX::F16) => XStorage::F16,
+            Some(GpuX::F32) | None => XStorage::F32,
+        },
+        stream: match global.gpu_stream {
+            Some(GpuStream::Never) => Streaming::Never,
+            Some(GpuStream::Always) => Streaming::Always,
+            Some(GpuStream::Auto) | None => Streaming::Auto,
+        },
         ..GpuOptions::default()
     }
 }

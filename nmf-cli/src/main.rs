@@ -96,7 +96,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Couple(a) => couple::run(a, global),
         Command::Compare(a) => compare::run(a, global),
         Command::Bench(a) => bench::run(a, global),
-        Command::Devices => devices::run(global),
+        Command::Devices(args) => devices::run(args, global),
         Command::Convert(a) => convert::run(a, global),
         Command::Inspect(a) => inspect::run(a, global),
         Command::Completions(a) => completions::run(a, global),

@@ -20,7 +20,9 @@ fn place() -> Place {
 #[test]
 fn beside_the_cpu_they_are_usage_errors() {
     let place = place();
-    for option in ["--adapter 0", "--gpu-checks", "--gpu-off subgroups", "--gpu-memory 1G"] {
+    let options =
+        ["--adapter 0", "--gpu-checks", "--gpu-off subgroups", "--gpu-memory 1G", "--gpu-x f16", "--gpu-stream never"];
+    for option in options {
         let name = option.split(' ').next().unwrap();
         for command in ["factorize x.csv -k 2", "compare x.csv -k 2", "bench --shapes 9x8", "devices", ""] {
             place.run(&format!("{command} {option}")).fails(2, &[name, "--backend cpu"]);
@@ -87,11 +89,22 @@ fn results_agree_and_the_memory_is_a_limit() {
         (common::number(&json, "objective"), json["adapter"].clone())
     };
     let (plain, adapter) = objective("");
-    for more in ["--gpu-checks", "--gpu-off subgroups", "--gpu-off subgroups --gpu-checks", "--gpu-memory 1M"] {
+    let options = [
+        "--gpu-checks",
+        "--gpu-off subgroups",
+        "--gpu-off subgroups --gpu-checks",
+        "--gpu-memory 1M",
+        "--gpu-stream always",
+        "--gpu-stream never --gpu-x f32",
+    ];
+    for more in options {
         let (found, name) = objective(more);
         assert!((found / plain - 1.0).abs() < 1e-5, "{more}: {found} {plain}");
         assert_eq!(name, adapter, "{more}");
     }
+    // entries rounded by up to 2⁻¹¹ of themselves: another matrix, but not by much
+    let (halves, _) = objective("--gpu-x f16");
+    assert!(halves != plain && (halves / plain - 1.0).abs() < 1e-2, "{halves} {plain}");
     // X takes 384 bytes
     let refused = place.run_anywhere(&format!("{line} --gpu-memory 300"));
     refused.fails(1, &["300"]);
@@ -137,4 +150,27 @@ fn compiled_kernels_are_kept_where_the_environment_says() {
         assert!(command.args(line.split(' ')).output().unwrap().status.success());
         assert_eq!(list(&place.path("home/nmf")), kept);
     }
+}
+
+#[test]
+fn tuning_keeps_what_it_measured() {
+    let place = place();
+    if adapters(&place, "").is_empty() {
+        return;
+    }
+    let refused = place.run_anywhere("devices --tune");
+    refused.fails(2, &["NMF_CACHE_DIR", "nothing would be kept"]);
+    place.run_anywhere("devices --widths 4").fails(2, &["--tune"]);
+    place.run_anywhere("devices --tune --widths 65").fails(2, &["--widths", "64"]);
+    let cache = place.path("cache");
+    let run = |words: &str| place.with_env(&[("NMF_CACHE_DIR", cache.to_str().unwrap())], &[], words);
+    run("devices --tune --widths 4 --gpu-off tuning").fails(2, &["tuning is switched off"]);
+    let tuned = run("devices --tune --widths 3 --json").ok().json()["tuned"].clone();
+    let classes: Vec<&str> = tuned.as_array().unwrap().iter().map(|t| t["class"].as_str().unwrap()).collect();
+    assert!(classes.contains(&"product-rows-q1-small") && classes.contains(&"beta-cols-q1-small"), "{classes:?}");
+    for t in tuned.as_array().unwrap() {
+        assert!(t["seconds"].as_f64().unwrap() <= t["default_seconds"].as_f64().unwrap(), "{t}");
+    }
+    let kept = std::fs::read_dir(&cache).unwrap().flatten().count();
+    assert!(kept > 0, "no file in {}", cache.display());
 }
