@@ -1,7 +1,7 @@
 //! Optional features of a device: switched off, forced, kept in files; results do not depend on them beyond rounding.
 
 use ndarray::Array2;
-use nmf_core::{Backend, Error, Loss, MatrixRef, Observed, Rule, Side};
+use nmf_core::{Backend, Error, Loss, Matrix, Observed, Rule, Side, Sparse};
 use nmf_gpu::{Features, Gpu, GpuOptions, Switch, adapters};
 use std::path::Path;
 
@@ -17,9 +17,15 @@ fn values(rows: usize, cols: usize, seed: usize) -> Array2<f32> {
     Array2::from_shape_fn((rows, cols), |(i, j)| 0.05 + ((i * 37 + j * 101 + seed * 13) % 89) as f32 / 89.0)
 }
 
+fn inputs() -> [Matrix<f32>; 2] {
+    let dense = values(70, 50, 1).mapv(|v| if v < 0.6 { 0.0 } else { v });
+    let sparse = Sparse::csr_from_dense(dense.view(), 0.0);
+    [Matrix::Dense(dense), Matrix::Sparse(sparse)]
+}
+
 /// A few updates of both sides and the divergence at the end.
-fn work(b: &mut Gpu, k: usize) -> (Array2<f32>, Array2<f32>, f64) {
-    let x = b.upload(MatrixRef::from(&values(70, 50, 1)), 1.0, Observed::All).unwrap();
+fn work(b: &mut Gpu, x: &Matrix<f32>, k: usize) -> (Array2<f32>, Array2<f32>, f64) {
+    let x = b.upload(x.view(), 1.0, Observed::All).unwrap();
     let (mut w, mut h) = (b.factor(values(70, k, 2).view()).unwrap(), b.factor(values(50, k, 3).view()).unwrap());
     let (mut tw, mut th) = (b.new_terms(70, k).unwrap(), b.new_terms(50, k).unwrap());
     let rule = Rule::for_loss(&Loss::KL);
@@ -41,17 +47,56 @@ fn offers(name: &str) -> bool {
     adapters().unwrap()[opened.adapter().index].features.iter().any(|f| f == name)
 }
 
+/// What Mesa's software adapter takes as the bits of its vectors: 32 times the size of its subgroups.
+const VECTOR_BITS: &str = "LP_NATIVE_VECTOR_WIDTH";
+
 #[test]
 fn subgroups_change_nothing_but_rounding_and_repeat_bit_for_bit() {
-    for k in [3, 40] {
-        let run = |switch| work(&mut Gpu::new(&options(subgroups(switch), None)).unwrap(), k);
-        let (w, h, d) = run(Switch::Off);
-        let auto = run(Switch::Auto);
-        assert_eq!(auto, run(Switch::Auto), "k = {k}");
-        assert_eq!(run(Switch::Off), (w.clone(), h.clone(), d), "k = {k}");
-        assert!((auto.2 / d - 1.0).abs() < 1e-5, "k = {k}: {} {d}", auto.2);
-        for (a, b) in auto.0.iter().chain(&auto.1).zip(w.iter().chain(&h)) {
-            assert!((a - b).abs() <= 1e-5 * b.abs(), "k = {k}: {a} {b}");
+    let open = |switch| Gpu::new(&options(subgroups(switch), None)).unwrap();
+    let (mut without, mut with, mut again) = (open(Switch::Off), open(Switch::Auto), open(Switch::Auto));
+    assert_eq!(state(&with, "subgroups").0, offers("SUBGROUP"), "{:?}", with.features());
+    if std::env::var_os(VECTOR_BITS).is_some() {
+        println!("subgroup size {}", size(&with));
+    }
+    // lanes share the sums of 64 parts, of one, and of all numbers between
+    for k in [1, 5, 12, 20, 40, 100, 260] {
+        for x in inputs() {
+            let what = format!("k = {k}, {}", if matches!(x, Matrix::Dense(_)) { "dense" } else { "sparse" });
+            let (w, h, d) = work(&mut without, &x, k);
+            let found = work(&mut with, &x, k);
+            assert_eq!(found, work(&mut again, &x, k), "{what}");
+            assert!((found.2 / d - 1.0).abs() < 1e-5, "{what}: {} {d}", found.2);
+            for (a, b) in found.0.iter().chain(&found.1).zip(w.iter().chain(&h)) {
+                assert!((a - b).abs() <= 1e-5 * b.abs(), "{what}: {a} {b}");
+            }
+        }
+    }
+}
+
+fn size(b: &Gpu) -> u64 {
+    b.adapter().limits.iter().find(|l| l.0 == "subgroup_min_size").unwrap().1
+}
+
+/// The test above on subgroups of every size that a graphics card may have, in processes of their own: the software
+/// adapter reads the size once.
+#[test]
+fn subgroups_of_every_size_add_up() {
+    let here = Gpu::new(&GpuOptions::default()).unwrap();
+    if !here.adapter().name.starts_with("llvmpipe") {
+        println!("skipped: only Mesa's software adapter can be told the size of its subgroups");
+        return;
+    }
+    for wanted in [4, 16, 32, 64] {
+        let run = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "subgroups_change_nothing_but_rounding_and_repeat_bit_for_bit", "--nocapture"])
+            .env(VECTOR_BITS, (32 * wanted).to_string())
+            .output()
+            .unwrap();
+        let out = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success(), "size {wanted}: {out}{}", String::from_utf8_lossy(&run.stderr));
+        assert!(out.contains("1 passed"), "{out}");
+        if !out.contains(&format!("subgroup size {wanted}\n")) {
+            println!("this driver has no subgroups of {wanted}");
         }
     }
 }
@@ -81,7 +126,8 @@ fn what_is_forced_is_used_or_an_error_that_names_it() {
     assert_eq!(state(&b, "pipeline-cache"), (false, "switched off".into()));
     assert_eq!(state(&b, "tuning"), (false, "switched off".into()));
     assert!(!b.tuning().is_on());
-    work(&mut b, 3);
+    let [x, _] = inputs();
+    work(&mut b, &x, 3);
     drop(b);
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
 }
@@ -97,7 +143,8 @@ fn compiled_kernels_are_kept_and_damaged_files_are_replaced() {
         return;
     }
     assert_eq!(state(&b, "pipeline-cache"), (true, "nothing kept yet".into()));
-    let expected = work(&mut b, 3);
+    let [x, _] = inputs();
+    let expected = work(&mut b, &x, 3);
     drop(b);
     let file = || {
         let all: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
@@ -107,7 +154,7 @@ fn compiled_kernels_are_kept_and_damaged_files_are_replaced() {
     let good = std::fs::read(file()).unwrap();
     let mut b = Gpu::new(&options).unwrap();
     assert_eq!(state(&b, "pipeline-cache"), (true, String::new()));
-    assert_eq!(work(&mut b, 3), expected);
+    assert_eq!(work(&mut b, &x, 3), expected);
     drop(b);
     let middle = good.len() / 2;
     let mut flipped = good.clone();
@@ -117,12 +164,12 @@ fn compiled_kernels_are_kept_and_damaged_files_are_replaced() {
         let mut b = Gpu::new(&options).unwrap();
         let (used, why) = state(&b, "pipeline-cache");
         assert!(used && why.starts_with("what was kept cannot be used"), "{why}");
-        assert_eq!(work(&mut b, 3), expected);
+        assert_eq!(work(&mut b, &x, 3), expected);
         drop(b);
         assert_eq!(state(&Gpu::new(&options).unwrap(), "pipeline-cache"), (true, String::new()));
     }
     // no folder can be made below a file
     let blocked = GpuOptions { cache: Some(file().join("below")), ..options.clone() };
     let mut b = Gpu::new(&blocked).unwrap();
-    assert_eq!(work(&mut b, 3), expected);
+    assert_eq!(work(&mut b, &x, 3), expected);
 }
