@@ -297,7 +297,14 @@ impl Stream {
     pub(crate) fn write(&mut self, to: &Buf, at: u64, bytes: &[u8]) -> Result<()> {
         self.submit()?;
         let queue = &self.device.queue;
-        self.device.scoped("writing to the device", |_| queue.write_buffer(to.raw(), at, bytes))
+        let written = self.device.scoped("writing to the device", |_| queue.write_buffer(to.raw(), at, bytes));
+        written.map_err(|e| match e {
+            Error::OutOfMemory { .. } => Error::Device(format!(
+                "the driver has no memory for {} bytes on their way to the device: close other programs, or use the CPU",
+                bytes.len()
+            )),
+            other => other,
+        })
     }
 
     /// Overwrites a buffer with a part of X that is needed next. What was recorded before runs meanwhile; little is ever on its way,
