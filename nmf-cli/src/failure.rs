@@ -142,6 +142,9 @@ mod tests {
     fn devices_and_divergence_are_failures_of_the_work_and_the_rest_is_bad_input() {
         assert_eq!(Failure::from(Error::Device("lost".into())).code(), 1);
         assert_eq!(Failure::from(Error::AllZero).code(), 2);
+        let within = |e| Error::Within { what: "there".into(), source: Box::new(e) };
+        assert_eq!(Failure::from(within(within(Error::Device("lost".into())))).code(), 1);
+        assert_eq!(Failure::from(within(within(Error::AllZero))).code(), 2);
         assert_eq!(Failure::from(Error::Rank { rank: 0, reason: "none".into() }).code(), 2);
     }
 

@@ -4,6 +4,8 @@
 //! fires), when a number is asked for, and before the host overwrites a buffer (host writes overtake recorded work).
 //! Only reads wait.
 
+mod sending;
+
 use crate::device::Device;
 use crate::pipeline::Pipelines;
 use crate::pool::Buf;
@@ -21,8 +23,6 @@ const BATCH: usize = 256;
 const SLOT: usize = 256;
 /// Submissions under way before the host waits for the oldest, which bounds memory and the reaction to Ctrl-C.
 const IN_FLIGHT: usize = 8;
-/// Submissions under way while the next part of X is sent.
-const AHEAD: usize = 2;
 /// How long one submission may take. They are small; longer means a hung driver.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -302,19 +302,8 @@ impl Stream {
     pub(crate) fn write(&mut self, to: &Buf, at: u64, bytes: &[u8]) -> Result<()> {
         self.submit()?;
         let queue = &self.device.queue;
-        self.device.scoped("writing to the device", |_| queue.write_buffer(to.raw(), at, bytes))
-    }
-
-    /// Overwrites a buffer with a part of X that is needed next. What was recorded before runs meanwhile; little is ever on its way,
-    /// because each part waits in memory of the driver.
-    pub(crate) fn send(&mut self, to: &Buf, bytes: &[u8]) -> Result<()> {
-        self.submit()?;
-        while self.in_flight.len() > AHEAD {
-            self.wait_oldest()?;
-        }
-        self.write(to, 0, bytes)?;
-        self.counters.streamed_bytes += bytes.len() as u64;
-        Ok(())
+        let written = self.device.scoped("writing to the device", |_| queue.write_buffer(to.raw(), at, bytes));
+        written.map_err(|e| sending::no_room(e, bytes.len()))
     }
 
     /// Fills a buffer that no recorded work uses: nothing has to be submitted before.

@@ -30,7 +30,8 @@ pub enum XStorage {
 
 /// Whether X may stay on the host, to be sent to the device panel by panel in every pass over it.
 ///
-/// Results do not depend on it, except that panels may be smaller than windows on the device would be. The host keeps a copy of X.
+/// Results do not depend on it, except that panels may be smaller than windows on the device would be. The host keeps a copy of X, and
+/// beside it up to three panels on their way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Streaming {
     /// Dense X that does not fit the memory ([`crate::GpuOptions::memory`], or what the driver gives) is streamed, less what fits beside
@@ -39,7 +40,7 @@ pub enum Streaming {
     Auto,
     /// X that does not fit is refused.
     Never,
-    /// All of dense X is streamed even if it would fit: for tests. Sparse X lies on the device.
+    /// All of dense X is streamed even if it would fit: where factors need the memory, and for tests. Sparse X lies on the device.
     Always,
 }
 

@@ -13,7 +13,7 @@ fn gpu(stream: Streaming, max_binding: Option<u64>, memory: Option<u64>) -> Gpu 
 
 #[test]
 fn results_are_those_of_resident_x_to_the_last_bit() {
-    let x = values(75, 150, 1);
+    let x = values(37, 150, 1);
     // panels of some rows; of one row each; of parts of rows
     for window in [6000, 700, 256] {
         for x_storage in [XStorage::F32, XStorage::F16] {

@@ -111,3 +111,20 @@ impl<S: Clone> State<S> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_device_is_reported_with_its_place_and_other_errors_are_not() {
+        let lost = || Error::Device("lost".into());
+        let text = |iterations, kept, restart| Reached { iterations, kept }.explain(lost(), restart).to_string();
+        assert_eq!(text(None, None, (0, 1)), lost().to_string());
+        assert_eq!(text(Some(7), None, (0, 1)), "after 7 iterations: device error: lost");
+        let whole = "after 7 iterations of start 2 of 3, the last checkpoint after 5: device error: lost";
+        assert_eq!(text(Some(7), Some(5), (1, 3)), whole);
+        let reached = Reached { iterations: Some(7), kept: None };
+        assert_eq!(reached.explain(Error::AllZero, (0, 1)), Error::AllZero);
+    }
+}

@@ -93,7 +93,7 @@ impl Form {
         halves.clear();
         halves.resize(values.len(), f16::ZERO);
         halves.convert_from_f32_slice(values);
-        out.extend(halves.iter().flat_map(|h| h.to_bits().to_ne_bytes()));
+        out.extend_from_slice(bytemuck::cast_slice(halves.reinterpret_cast()));
     }
 }
 
