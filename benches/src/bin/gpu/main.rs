@@ -180,7 +180,8 @@ fn run(o: &Options) -> Result<(), Failure> {
     if !wrong.is_empty() {
         return Err(wrong.join("\n").into());
     }
-    println!("right: {} comparisons with the CPU in f64", checks.len());
+    let largest = checks.iter().map(|c| c.reached.max(c.measured)).fold(0.0, f64::max);
+    println!("right: {} comparisons with the CPU in f64, the largest difference {largest:.1e}", checks.len());
     let mut cpu = Cpu::<f32>::new()?;
     let threads = cpu.info().threads;
     let save = |s: &Session| -> Result<Vec<report::Target>, Failure> {
