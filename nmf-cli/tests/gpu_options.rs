@@ -103,7 +103,12 @@ fn results_agree_and_the_memory_is_a_limit() {
         assert_eq!(name, adapter, "{more}");
     }
     // entries rounded by up to 2⁻¹¹ of themselves: another matrix, but not by much
-    let (halves, _) = objective("--gpu-x f16");
+    place.write("y.csv", csv(&sample(12, 8).mapv(|v| v / 3.0)));
+    let thirds = |more: &str| {
+        let json = place.run_anywhere(&format!("{} {more}", line.replace("x.csv", "y.csv"))).ok().json();
+        common::number(&json, "objective")
+    };
+    let (plain, halves) = (thirds(""), thirds("--gpu-x f16"));
     assert!(halves != plain && (halves / plain - 1.0).abs() < 1e-2, "{halves} {plain}");
     // X takes 384 bytes
     let refused = place.run_anywhere(&format!("{line} --gpu-memory 300"));
