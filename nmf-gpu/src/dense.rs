@@ -195,7 +195,7 @@ impl Gpu {
     ) -> Result<Option<Scalar>> {
         let kq = quads(f.k as usize);
         let pass = Pass { p: f.rows, q: other.rows, kq, cols: false, arrays: 2 };
-        let plan = Plan::new(pass, Way::Tiles);
+        let plan = Plan::new(pass, Way::Tiles, self.sharing());
         let sums = self.sums_buffer(div, plan.sums().into())?;
         let to = Target { acc: &acc.den, row0: 0, alpha, add };
         let direct = to.direct(plan.chunks);
@@ -228,7 +228,7 @@ impl Gpu {
             Layout::Sparse { .. } => vec![(None, Params { p: w.rows, q: h.rows, ..Params::default() })],
         };
         let pass = |at: &Params| Pass { p: at.p, q: at.q, kq: 0, cols: false, arrays: 0 };
-        let plans: Vec<Plan> = windows.iter().map(|(_, at)| Plan::new(pass(at), Way::Tiles)).collect();
+        let plans: Vec<Plan> = windows.iter().map(|(_, at)| Plan::new(pass(at), Way::Tiles, self.sharing())).collect();
         let total = plans.iter().map(|p| u64::from(p.sums())).sum();
         let sums = Arc::new(self.scratch(total, 1)?);
         let mut sum0 = 0;

@@ -9,6 +9,9 @@ use nmf_shaders::{BLOCKS, LANE_CLASSES, Lanes, TILE, WORKGROUP};
 /// Workgroups that keep a large device busy: eight on each of 132 multiprocessors, or four tiles.
 const TARGET_LANES: u32 = 1024;
 const TARGET_TILES: u32 = 512;
+/// The same for a processor: a workgroup runs to its end on one core, and what it reads before its first product and writes after
+/// its last weighs the less the longer it is.
+const TARGET_PROCESSOR: u32 = 64;
 /// Entries summed in one accumulator at most.
 const LONGEST: u32 = 4096;
 /// Entries summed by one workgroup at least: below, its start costs more than it does.
@@ -48,6 +51,13 @@ pub(crate) enum Sharing {
     Lanes,
 }
 
+impl Sharing {
+    /// Workgroups of a lane kernel that keep the device busy.
+    fn target(self) -> u32 {
+        if self == Sharing::Lanes { TARGET_PROCESSOR } else { TARGET_LANES }
+    }
+}
+
 impl Pass {
     /// All that would give the same result, the expected best one first. Depends on shape and device only, so that results repeat.
     pub(crate) fn ways(&self, sharing: Sharing) -> Vec<Way> {
@@ -59,7 +69,7 @@ impl Pass {
                 .filter(|l| l.fits(self.arrays))
                 .map(Way::Lanes)
                 .collect();
-            if let Some(first) = ways.iter().position(|w| self.is_busy(w)).or(ways.len().checked_sub(1)) {
+            if let Some(first) = ways.iter().position(|w| self.is_busy(w, sharing)).or(ways.len().checked_sub(1)) {
                 ways.swap(0, first);
             }
             ways
@@ -74,11 +84,11 @@ impl Pass {
     }
 
     /// More rows per thread save reads of the other factor, as long as there are workgroups enough.
-    fn is_busy(&self, way: &Way) -> bool {
+    fn is_busy(&self, way: &Way, sharing: Sharing) -> bool {
         match way {
             Way::Lanes(l) => {
                 let groups = u64::from(self.p.div_ceil(l.tile_rows())) * u64::from(self.q.div_ceil(SHORTEST));
-                groups >= u64::from(TARGET_LANES / 2)
+                groups >= u64::from(sharing.target() / 2)
             }
             Way::Tiles => true,
         }
@@ -99,10 +109,10 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(pass: Pass, way: Way) -> Plan {
+    pub(crate) fn new(pass: Pass, way: Way, sharing: Sharing) -> Plan {
         let Pass { p, q, kq, arrays, .. } = pass;
         let (rows, target, blocks, column_blocks) = match way {
-            Way::Lanes(l) => (l.tile_rows(), TARGET_LANES, 1, 1),
+            Way::Lanes(l) => (l.tile_rows(), sharing.target(), 1, 1),
             Way::Tiles => {
                 // with a denominator a thread has registers for half as many
                 let most = if arrays > 2 { 4 } else { 8 };
@@ -185,7 +195,7 @@ mod tests {
         {
             let pass = Pass { p, q, kq, ..KL };
             for way in pass.ways(Sharing::Either) {
-                let plan = Plan::new(pass, way);
+                let plan = Plan::new(pass, way, Sharing::Either);
                 assert!(plan.chunk.is_multiple_of(TILE) && plan.chunk * plan.chunks >= q, "{plan:?}");
                 assert!(plan.chunk * (plan.chunks - 1) < q, "{plan:?}");
                 assert!(plan.sums() > 0 && plan.work(kq, 1.0) > 0.0);

@@ -53,7 +53,7 @@ fn number(way: Way) -> u32 {
 }
 
 impl Gpu {
-    fn sharing(&self) -> Sharing {
+    pub(crate) fn sharing(&self) -> Sharing {
         let device = &self.stream.device;
         let lanes = device.info.limits.iter().find(|l| l.0 == "subgroup_min_size").map_or(0, |l| l.1);
         match (device.ladder.subgroups && lanes >= u64::from(BROADCAST), device.info.software) {
@@ -71,7 +71,7 @@ impl Gpu {
             _ => self.tuning.get(&c),
         });
         let chosen = known.and_then(|n| ways.iter().copied().find(|w| number(*w) == n));
-        Plan::new(pass, chosen.or(ways.first().copied()).unwrap_or(Way::Tiles))
+        Plan::new(pass, chosen.or(ways.first().copied()).unwrap_or(Way::Tiles), self.sharing())
     }
 
     /// Measures every way of the dense passes for factors of these widths, and remembers the fastest of each class. Takes

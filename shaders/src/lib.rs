@@ -88,14 +88,17 @@ impl Lanes {
         WORKGROUP * self.rows
     }
 
-    /// Whether `arrays` rows of a factor per row of X̃ stay in registers.
+    /// Whether `arrays` rows of a factor per row of X̃ stay in registers; where rows go from lane to lane, twice as many may be tried:
+    /// a processor has next to no registers, but its stack is near.
     pub fn fits(&self, arrays: u32) -> bool {
-        4 * self.quads * self.rows * arrays <= LANE_REGISTERS
+        let most = if self.broadcast { 2 * LANE_REGISTERS } else { LANE_REGISTERS };
+        4 * self.quads * self.rows * arrays <= most
     }
 
     /// Summed entries staged at once: as many as workgroup memory holds beside a tile of X.
     pub fn block(&self) -> u32 {
         match (self.cols, self.rows) {
+            _ if self.broadcast => 1 << 16,
             (false, 4) => 8,
             _ if self.quads <= 8 => 32.min(if self.cols { 32 } else { 32 / self.rows }),
             _ => 16,

@@ -28,10 +28,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     for (var q_base = chunk * par.chunk; q_base < q_end; q_base += {BLOCK}u) {
 {STAGE}
         let filled = min(q_end - q_base, {BLOCK}u);
-        for (var b = 0u; b < filled; b += 4u) {
-{X_READ}
-{STEPS}
-        }
+{ROUNDS}
     }
 {STORE}
 }

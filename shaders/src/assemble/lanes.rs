@@ -59,10 +59,15 @@ pub(super) fn holes(lanes: Lanes, what: Products) -> Holes {
         ("PLACE", place(lanes)),
         ("LANE", if lanes.broadcast { ", @builtin(subgroup_invocation_id) lane: u32" } else { "" }.into()),
         ("DECLARE", declare(lanes, what, &sums)),
-        ("X_READ", x_read(lanes)),
-        ("STEPS", if lanes.broadcast { steps_broadcast(lanes, what, &sums) } else { steps_staged(lanes, what, &sums) }),
+        ("ROUNDS", rounds(lanes, what, &sums)),
         ("STORE", store(lanes, what, &sums)),
     ]
+}
+
+/// The loop over a block, four summed entries at a time.
+fn rounds(lanes: Lanes, what: Products, sums: &[(&str, &str)]) -> String {
+    let steps = if lanes.broadcast { steps_broadcast(lanes, what, sums) } else { steps_staged(lanes, what, sums) };
+    format!("        for (var b = 0u; b < filled; b += 4u) {{\n{}{steps}        }}", x_read(lanes))
 }
 
 fn side_note(cols: bool) -> &'static str {
@@ -176,11 +181,7 @@ fn x_read(lanes: Lanes) -> String {
     if !lanes.cols && lanes.broadcast {
         text.push_str("            let quad = (q_base + b) / 4u;\n");
         for r in 0..lanes.rows {
-            let _ = writeln!(
-                text,
-                "            var x{r} = vec4<f32>();
-            if (quad < par.ld && row{r} < par.p) {{ x{r} = x_quad(row{r} * par.ld + quad); }}"
-            );
+            let _ = writeln!(text, "            let x{r} = x_quad(min(row{r}, par.p - 1u) * par.ld + quad);");
         }
         return text;
     }
@@ -193,11 +194,19 @@ fn x_read(lanes: Lanes) -> String {
     }
     text.push_str("            let quad = row0 / 4u;\n");
     for c in 0..4 {
-        let _ = writeln!(
-            text,
-            "            var x{c} = vec4<f32>();
+        if lanes.broadcast {
+            let _ = writeln!(
+                text,
+                "            var x{c} = x_quad(min(q_base + b + {c}u, q_end - 1u) * par.ld + min(quad, par.ld - 1u));
+            x{c} = select(vec4<f32>(), x{c}, b + {c}u < filled);"
+            );
+        } else {
+            let _ = writeln!(
+                text,
+                "            var x{c} = vec4<f32>();
             if (quad < par.ld && b + {c}u < filled) {{ x{c} = x_quad((q_base + b + {c}u) * par.ld + quad); }}"
-        );
+            );
+        }
         // fewer rows than a quad has: the part of the quad that belongs to this thread comes first
         if lanes.rows <= 2 {
             let _ = writeln!(text, "            x{c} = select(x{c}, x{c}.zwxy, (row0 & 2u) != 0u);");
@@ -227,18 +236,19 @@ fn steps_staged(lanes: Lanes, what: Products, sums: &[(&str, &str)]) -> String {
 }
 
 /// The same where the lanes of a subgroup hold a row of other between them. V of all four entries comes first: then
-/// a sum is touched once for four of them, which matters where registers are few.
+/// a sum is touched once for four of them, which matters where registers are few. No read stands behind a condition:
+/// indices are clamped; beyond the end X is zero and so are the ratios of D, and what is read of rows and quads that do not
+/// exist goes into sums that are not stored.
 fn steps_broadcast(lanes: Lanes, what: Products, sums: &[(&str, &str)]) -> String {
     let mut text = String::from("            {\n");
     for c in 0..4 {
-        let _ = writeln!(text, "                let entry{c} = (par.q0 + q_base + b + {c}u) * par.kq;");
+        let _ =
+            writeln!(text, "                let entry{c} = (par.q0 + min(q_base + b + {c}u, q_end - 1u)) * par.kq;");
         for part in 0..lanes.quads.div_ceil(8) {
             let last = lanes.quads - 1 - 8 * part;
             let _ = writeln!(
                 text,
-                "                var mine{c}_{part} = vec4<f32>();
-                let quad{c}_{part} = {}u + min(lane & 7u, {}u);
-                if (b + {c}u < filled && quad{c}_{part} < par.kq) {{ mine{c}_{part} = other[entry{c} + quad{c}_{part}]; }}",
+                "                let mine{c}_{part} = other[entry{c} + min({}u + min(lane & 7u, {}u), par.kq - 1u)];",
                 8 * part,
                 last.min(7)
             );
@@ -296,7 +306,12 @@ fn ratios(lanes: Lanes, what: Products, c: u32, tag: &str) -> String {
         let _ = writeln!(text, "                sum = long_add(sum, s{tag});");
     }
     let _ = writeln!(text, "                let n{tag}ratio = negative4(x{tag}here, v{tag}all);");
-    if what.den {
+    if what.den && lanes.broadcast {
+        let _ = writeln!(
+            text,
+            "                let d{tag}ratio = select(vec4<f32>(), positive4(v{tag}all), b + {c}u < filled);"
+        );
+    } else if what.den {
         let _ = writeln!(text, "                let d{tag}ratio = positive4(v{tag}all);");
     }
     text
