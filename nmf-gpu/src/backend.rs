@@ -32,7 +32,7 @@ pub struct Gpu {
     /// The way being measured, for a class of passes.
     pub(crate) trial: Option<(String, u32)>,
     features: Vec<FeatureState>,
-    keeping: Keeping,
+    pub(crate) keeping: Keeping,
 }
 
 impl Gpu {

@@ -57,7 +57,7 @@ impl Gpu {
     }
 
     /// The median time of `repeats` units of work per sample, for so many repeats that a sample is long enough. `most`
-    /// bounds the seconds of a sample.
+    /// bounds the seconds that a sample is aimed at.
     fn seconds_of(&mut self, most: f64, mut record: impl FnMut(&mut Gpu, u32) -> Result<()>) -> Result<(u32, f64)> {
         record(self, 1)?; // compiles
         self.stream.finish()?;

@@ -8,7 +8,7 @@ use crate::queue::Params;
 use crate::tune::What;
 use crate::window::{Data, DensePanel, Layout};
 use nmf_core::{Error, Loss, Result, Side};
-use nmf_shaders::{Kernel, Lanes, LossKind};
+use nmf_shaders::{Kernel, LossKind};
 use std::sync::Arc;
 
 /// Where a product goes: acc ← α·result or acc + α·result, from row `row0` on.
@@ -76,10 +76,10 @@ impl Gpu {
         kq: u32,
         to: Target<'_>,
     ) -> Result<()> {
-        let pass = Pass { p: at.p, q: at.q, kq, cols, arrays: 1 };
+        let pass = Pass { p: at.p, q: at.q, kq, cols, half: at.half(), arrays: 1 };
         let plan = self.plan(What::Product, pass);
         let kernel = match plan.way {
-            Way::Lanes(lanes) => Kernel::CrossLanes(Lanes { half: at.half(), ..lanes }),
+            Way::Lanes(lanes) => Kernel::CrossLanes(lanes),
             Way::Tiles => Kernel::CrossDense { cols, blocks: plan.blocks, half: at.half() },
         };
         let mut params = Params { kq, chunk: plan.chunk, chunks: plan.chunks, ..at };
@@ -140,7 +140,7 @@ impl Gpu {
         let kq = quads(f.k as usize);
         let (cols, arrays) = (side == Side::Cols, 2 + u32::from(den));
         let plan = |at: &Params| {
-            let pass = Pass { p: at.p, q: at.q, kq, cols, arrays };
+            let pass = Pass { p: at.p, q: at.q, kq, cols, half: at.half(), arrays };
             self.plan(What::Update(kind), pass)
         };
         let plans: Vec<(Params, Plan)> = panels.iter().map(|w| extents(w, side)).map(|at| (at, plan(&at))).collect();
@@ -149,7 +149,7 @@ impl Gpu {
         for (panel, (at, plan)) in panels.iter().zip(plans) {
             let half = at.half();
             let kernel = match plan.way {
-                Way::Lanes(lanes) => Kernel::MuLanes { loss: kind, lanes: Lanes { half, ..lanes }, den, div },
+                Way::Lanes(lanes) => Kernel::MuLanes { loss: kind, lanes, den, div },
                 Way::Tiles => Kernel::MuDense { loss: kind, cols, blocks: plan.blocks, num: true, den, div, half },
             };
             let x = self.window(panel)?;
@@ -194,7 +194,7 @@ impl Gpu {
         div: bool,
     ) -> Result<Option<Scalar>> {
         let kq = quads(f.k as usize);
-        let pass = Pass { p: f.rows, q: other.rows, kq, cols: false, arrays: 2 };
+        let pass = Pass { p: f.rows, q: other.rows, kq, cols: false, half: false, arrays: 2 };
         let plan = Plan::new(pass, Way::Tiles, self.sharing());
         let sums = self.sums_buffer(div, plan.sums().into())?;
         let to = Target { acc: &acc.den, row0: 0, alpha, add };
@@ -227,7 +227,7 @@ impl Gpu {
             Layout::Dense(panels) => panels.iter().map(|p| (Some(p), extents(p, Side::Rows))).collect(),
             Layout::Sparse { .. } => vec![(None, Params { p: w.rows, q: h.rows, ..Params::default() })],
         };
-        let pass = |at: &Params| Pass { p: at.p, q: at.q, kq: 0, cols: false, arrays: 0 };
+        let pass = |at: &Params| Pass { p: at.p, q: at.q, kq: 0, cols: false, half: false, arrays: 0 };
         let plans: Vec<Plan> = windows.iter().map(|(_, at)| Plan::new(pass(at), Way::Tiles, self.sharing())).collect();
         let total = plans.iter().map(|p| u64::from(p.sums())).sum();
         let sums = Arc::new(self.scratch(total, 1)?);

@@ -12,12 +12,14 @@ const TARGET_TILES: u32 = 512;
 /// The same for a processor: a workgroup runs to its end on one core, and what it reads before its first product and writes after
 /// its last weighs the less the longer it is.
 const TARGET_PROCESSOR: u32 = 64;
-/// Entries summed in one accumulator at most.
+/// Entries summed in one accumulator at most, where partial results of so many chunks find room.
 const LONGEST: u32 = 4096;
 /// Entries summed by one workgroup at least: below, its start costs more than it does.
 const SHORTEST: u32 = 128;
-/// Bytes of partial results at most, where fewer chunks would do.
+/// Bytes of partial results at most, where fewer chunks would keep the device busy.
 const PARTIALS: u64 = 64 << 20;
+/// Bytes of partial results at most, where fewer chunks would be longer than [`LONGEST`]: what every device can bind.
+const MOST_PARTIALS: u64 = 128 << 20;
 
 /// A dense pass over p rows of X̃ × q summed entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub(crate) struct Pass {
     pub(crate) kq: u32,
     /// X̃ = Xᵀ.
     pub(crate) cols: bool,
+    /// X is stored as halves.
+    pub(crate) half: bool,
     /// What a thread must hold of its rows: the result, and with a model also f, and with a denominator that as well.
     pub(crate) arrays: u32,
 }
@@ -59,14 +63,17 @@ impl Sharing {
 }
 
 impl Pass {
-    /// All that would give the same result, the expected best one first. Depends on shape and device only, so that results repeat.
+    /// All that would give the same result, the expected best one first. Depends on shape and device only, so that results repeat
+    /// where nothing was measured.
     pub(crate) fn ways(&self, sharing: Sharing) -> Vec<Way> {
         let class = LANE_CLASSES.into_iter().find(|c| *c >= self.kq).filter(|_| self.kq > 0 && self.p >= WORKGROUP / 2);
         let of = |broadcast: bool| {
             let mut ways: Vec<Way> = class
                 .into_iter()
-                .flat_map(|quads| [4, 2, 1].map(|rows| Lanes { cols: self.cols, quads, rows, broadcast, half: false }))
-                .filter(|l| l.fits(self.arrays))
+                .flat_map(|quads| {
+                    [4, 2, 1].map(|rows| Lanes { cols: self.cols, quads, rows, broadcast, half: self.half })
+                })
+                .filter(|l| l.fits(self.arrays) && (l.rows == 1 || self.fills(l)))
                 .map(Way::Lanes)
                 .collect();
             if let Some(first) = ways.iter().position(|w| self.is_busy(w, sharing)).or(ways.len().checked_sub(1)) {
@@ -81,6 +88,12 @@ impl Pass {
         };
         ways.push(Way::Tiles);
         ways
+    }
+
+    /// Whether at most a fifth of the threads of all tiles have rows that do not exist.
+    fn fills(&self, lanes: &Lanes) -> bool {
+        let all = u64::from(self.p.div_ceil(lanes.tile_rows())) * u64::from(lanes.tile_rows());
+        5 * (all - u64::from(self.p)) <= all
     }
 
     /// More rows per thread save reads of the other factor, as long as there are workgroups enough.
@@ -122,9 +135,9 @@ impl Plan {
         };
         let tiles = p.div_ceil(rows).max(1);
         let busy = target.div_ceil(tiles.saturating_mul(column_blocks)).min(q.div_ceil(SHORTEST));
-        let wanted = busy.max(q.div_ceil(LONGEST)).max(1);
-        let room = PARTIALS / (u64::from(p.max(1)) * u64::from(kq.max(1)) * 16);
-        let wanted = wanted.min(room.clamp(1, 1 << 16) as u32);
+        let room = |bytes: u64| (bytes / (u64::from(p.max(1)) * u64::from(kq.max(1)) * 16)).clamp(1, 1 << 16) as u32;
+        let short = q.div_ceil(LONGEST).min(room(MOST_PARTIALS));
+        let wanted = busy.min(room(PARTIALS)).max(short).max(1);
         let chunk = q.div_ceil(wanted).max(1).next_multiple_of(TILE);
         Plan { way, tiles, chunk, chunks: q.div_ceil(chunk).max(1), blocks, column_blocks, arrays }
     }
@@ -158,7 +171,7 @@ impl Plan {
 mod tests {
     use super::*;
 
-    const KL: Pass = Pass { p: 20_000, q: 10_000, kq: 4, cols: false, arrays: 2 };
+    const KL: Pass = Pass { p: 20_000, q: 10_000, kq: 4, cols: false, half: false, arrays: 2 };
 
     #[test]
     fn few_columns_stay_in_registers_and_many_do_not() {
@@ -174,6 +187,10 @@ mod tests {
         assert_eq!(rows(Pass { kq: 16, arrays: 1, ..KL }), 2);
         // fewer rows per thread where they would leave the device idle
         assert_eq!(rows(Pass { p: 500, q: 300, ..KL }), 1);
+        // and where most of them would not exist
+        assert_eq!(rows(Pass { p: 64, q: 1 << 20, ..KL }), 1);
+        assert_eq!(rows(Pass { p: 130, q: 1 << 20, ..KL }), 1);
+        assert_eq!(rows(Pass { p: 240, q: 1 << 20, ..KL }), 4);
         assert_eq!(rows(Pass { p: 31, ..KL }), 0);
         assert_eq!(rows(Pass { kq: 0, ..KL }), 0);
     }
@@ -198,6 +215,8 @@ mod tests {
                 let plan = Plan::new(pass, way, Sharing::Either);
                 assert!(plan.chunk.is_multiple_of(TILE) && plan.chunk * plan.chunks >= q, "{plan:?}");
                 assert!(plan.chunk * (plan.chunks - 1) < q, "{plan:?}");
+                let room = 2 * u64::from(p) * u64::from(kq) * 16 * u64::from(q.div_ceil(LONGEST)) <= MOST_PARTIALS;
+                assert!(plan.chunk <= LONGEST || !room, "{plan:?}");
                 assert!(plan.sums() > 0 && plan.work(kq, 1.0) > 0.0);
             }
         }

@@ -174,8 +174,12 @@ impl Stream {
         let pipeline = self.pipelines.get(&self.device, kernel)?;
         let (per_submit, per_dispatch) = self.limits_of_work();
         let side = self.device.limits.max_compute_workgroups_per_dimension.max(1);
-        let step =
-            ((per_dispatch / work.max(1.0)) as u64).clamp(1, u64::from(side) * u64::from(side)).min(groups) as u32;
+        // fewer workgroups than a large card holds would leave it idle; even heavy ones take well below half a second
+        let fewest = if self.device.info.device_type == "DiscreteGpu" { (2e11 / work.max(1.0)) as u64 } else { 1 };
+        let step = ((per_dispatch / work.max(1.0)) as u64)
+            .max(fewest.min(512))
+            .clamp(1, u64::from(side) * u64::from(side))
+            .min(groups) as u32;
         let mut base = 0;
         while base < total {
             let here = step.min(total - base);

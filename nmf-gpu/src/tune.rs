@@ -2,6 +2,7 @@
 
 use crate::backend::Gpu;
 use crate::plan::{Pass, Plan, Sharing, Way};
+use crate::window::{Streaming, XStorage};
 use ndarray::Array2;
 use nmf_core::{Accumulate, Backend, Error, Loss, MatrixRef, Observed, Result, Side};
 use nmf_shaders::{BROADCAST, LANE_CLASSES, LossKind};
@@ -32,7 +33,7 @@ pub struct Tuned {
     pub seconds: (f64, f64),
 }
 
-/// The name of a class: what, side, quads, size.
+/// The name of a class: what, side, quads, size, how X is stored.
 fn class(what: What, pass: &Pass) -> Option<String> {
     let quads = LANE_CLASSES.into_iter().find(|c| *c >= pass.kq)?;
     let what = match what {
@@ -41,7 +42,8 @@ fn class(what: What, pass: &Pass) -> Option<String> {
     };
     let side = if pass.cols { "cols" } else { "rows" };
     let size = if u64::from(pass.p) * u64::from(pass.q) >= LARGE { "large" } else { "small" };
-    Some(format!("{what}-{side}-q{quads}-{size}"))
+    let stored = if pass.half { "-f16" } else { "" };
+    Some(format!("{what}-{side}-q{quads}-{size}{stored}"))
 }
 
 /// A way as a number: rows per thread, 8 more where rows of the other factor go from lane to lane; 0 for tiles.
@@ -80,6 +82,14 @@ impl Gpu {
         if !self.tuning.is_on() {
             return Err(Error::Unsupported("tuning is switched off: its results would be lost".into()));
         }
+        // timings of streamed X would be those of its transfer
+        let keeping = std::mem::replace(&mut self.keeping.stream, Streaming::Never);
+        let done = self.tune_resident(widths, losses, &mut told);
+        self.keeping.stream = keeping;
+        done
+    }
+
+    fn tune_resident(&mut self, widths: &[usize], losses: &[Loss], told: &mut impl FnMut(&Tuned)) -> Result<()> {
         let sizes: &[(usize, usize)] = if self.is_software() { &[(640, 480)] } else { &[(1200, 1000), (8192, 4096)] };
         for &(m, n) in sizes {
             let x = noise(m, n, 1);
@@ -90,15 +100,17 @@ impl Gpu {
                     let (f, other) = if side == Side::Rows { (&w, &h) } else { (&h, &w) };
                     let mut out = self.factor(noise(f.rows as usize, k, 4).view())?;
                     let mut terms = self.new_terms(f.rows as usize, k)?;
+                    let half = self.keeping.storage == XStorage::F16;
                     let pass = |arrays| Pass {
                         p: f.rows,
                         q: other.rows,
                         kq: k.div_ceil(4) as u32,
                         cols: side == Side::Cols,
+                        half,
                         arrays,
                     };
                     let best = self.fastest(What::Product, pass(1), |b| b.cross(&x, side, other, &mut out))?;
-                    best.iter().for_each(&mut told);
+                    best.iter().for_each(&mut *told);
                     for loss in losses {
                         let kind = crate::update::kind(loss)?;
                         // the least squares' update is a product
@@ -108,7 +120,7 @@ impl Gpu {
                         let pass = pass(if kind == LossKind::Kl { 2 } else { 3 });
                         let run = |b: &mut Gpu| b.terms(loss, &x, side, f, other, 1.0, Accumulate::Set, &mut terms);
                         let best = self.fastest(What::Update(kind), pass, run)?;
-                        best.iter().for_each(&mut told);
+                        best.iter().for_each(&mut *told);
                     }
                 }
             }
@@ -183,7 +195,9 @@ mod tests {
 
     /// N, D and the divergence of a pass against loops in f64; every number within a bound for its own terms.
     fn check(b: &mut Gpu, loss: &Loss, (m, n, k): (usize, usize, usize)) {
-        let (x, w, h) = (noise(m, n, 5), noise(m, k, 6), noise(n, k, 7));
+        // ten bits each, which halves hold
+        let x = noise(m, n, 5).mapv(|v| (1024.0 * v).round() / 1024.0);
+        let (w, h) = (noise(m, k, 6), noise(n, k, 7));
         let wide = |a: &Array2<f32>| a.mapv(f64::from);
         let data = b.upload(MatrixRef::from(&x), 1.0, Observed::All).unwrap();
         let (fw, fh) = (b.factor(w.view()).unwrap(), b.factor(h.view()).unwrap());
@@ -200,7 +214,8 @@ mod tests {
             let kind = crate::update::kind(loss).unwrap();
             let arrays = if matches!(kind, LossKind::Fro | LossKind::Kl) { 2 } else { 3 };
             let cols = side == Side::Cols;
-            let pass = Pass { p: f.rows, q: other.rows, kq: k.div_ceil(4) as u32, cols, arrays };
+            let half = b.keeping.storage == XStorage::F16;
+            let pass = Pass { p: f.rows, q: other.rows, kq: k.div_ceil(4) as u32, cols, half, arrays };
             for way in pass.ways(b.sharing()) {
                 b.trial = Some((class(What::Update(kind), &pass).unwrap(), number(way)));
                 let rule = nmf_core::Rule { exponent: 0.0, ..nmf_core::Rule::for_loss(loss) };
@@ -238,6 +253,10 @@ mod tests {
         for loss in [Loss::FRO, Loss::IS, Loss::Beta(1.5)] {
             check(&mut b, &loss, (301, 259, 7));
         }
+        let options = GpuOptions { x_storage: XStorage::F16, checked: false, ..GpuOptions::default() };
+        let mut b = Gpu::new(&options).unwrap();
+        check(&mut b, &Loss::KL, (301, 270, 18));
+        check(&mut b, &Loss::IS, (270, 301, 7));
     }
 
     #[test]
@@ -253,7 +272,7 @@ mod tests {
             assert!(t.seconds.0 <= t.seconds.1 && t.seconds.0 > 0.0, "{t:?}");
             assert_eq!(b.tuning.get(&t.class), Some(t.choice));
         }
-        let pass = Pass { p: 640, q: 480, kq: 1, cols: false, arrays: 2 };
+        let pass = Pass { p: 640, q: 480, kq: 1, cols: false, half: false, arrays: 2 };
         let chosen = seen.iter().find(|t| t.class == "kl-rows-q1-small").unwrap().choice;
         assert_eq!(number(b.plan(What::Update(LossKind::Kl), pass).way), chosen);
     }

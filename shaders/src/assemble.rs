@@ -40,13 +40,39 @@ const CSR_SUM: &str = wgsl!("common/csr_sum.wgsl");
 const ROWS: [(&str, &str); 4] = [("a", "x"), ("b", "y"), ("c", "z"), ("d", "w")];
 
 pub(crate) fn source(kernel: &Kernel, ladder: Ladder) -> String {
-    let (group_sum, parts_sum) = if ladder.subgroups {
-        (wgsl!("common/group_sum_subgroups.wgsl"), wgsl!("common/parts_sum_subgroups.wgsl"))
+    let (group_sum, parts_sum, lane, broadcasts) = if ladder.subgroups {
+        (
+            wgsl!("common/group_sum_subgroups.wgsl"),
+            wgsl!("common/parts_sum_subgroups.wgsl"),
+            ", @builtin(subgroup_invocation_id) lane: u32",
+            BROADCASTS,
+        )
     } else {
-        (wgsl!("common/group_sum.wgsl"), wgsl!("common/parts_sum.wgsl"))
+        (wgsl!("common/group_sum.wgsl"), wgsl!("common/parts_sum.wgsl"), "", "")
     };
-    fill(&[&text(kernel)], &vec![("GROUP_SUM", group_sum.into()), ("PARTS_SUM", parts_sum.into())])
+    let mut holes = vec![("GROUP_SUM", group_sum.into()), ("PARTS_SUM", parts_sum.into())];
+    if *kernel == Kernel::SelfTest {
+        holes.extend([("LANE", lane.into()), ("BROADCASTS", broadcasts.into())]);
+    }
+    fill(&[&text(kernel)], &holes)
 }
+
+/// Each lane's number, made in branches of different lengths, from lanes 0 to 7 to all: what [`crate::Lanes::broadcast`] relies on.
+const BROADCASTS: &str = "    var mine = 0u;
+    if ((tid & 1u) == 0u) {
+        for (var i = 0u; i < lane; i += 1u) {
+            mine += 1u;
+        }
+    } else {
+        mine = lane;
+    }
+    if (subgroupAdd(1u) >= 8u) {
+        wrong += f32(subgroupBroadcast(mine, 0u) != 0u) + f32(subgroupBroadcast(mine, 1u) != 1u);
+        wrong += f32(subgroupBroadcast(mine, 2u) != 2u) + f32(subgroupBroadcast(mine, 3u) != 3u);
+        wrong += f32(subgroupBroadcast(mine, 4u) != 4u) + f32(subgroupBroadcast(mine, 5u) != 5u);
+        wrong += f32(subgroupBroadcast(mine, 6u) != 6u) + f32(subgroupBroadcast(mine, 7u) != 7u);
+    }
+";
 
 fn text(kernel: &Kernel) -> String {
     match *kernel {

@@ -1,9 +1,9 @@
 // {WHAT_NOTE}
 // split along the summed index. For factors of up to {MOST_QUADS} quads: a thread owns {ROWS} row(s) of X̃ and keeps their rows of f and of
 // the result in registers, so that V never leaves a thread and every entry of X costs one pass over one row of other,
-// which all threads read at the same place.
+// {SHARE_NOTE}.
 //
-// Arithmetic: a staged quad of other serves {USES} fma of vec4 per thread; X is read once, whole lines at a time{SIDE_NOTE}.
+// Arithmetic: a quad of other serves {USES} fma of vec4 per thread; X is read once{SIDE_NOTE}.
 //
 // Bindings: 1 X quads; 2 f (p × kq quads) where there is a model; 3 other (q × kq quads); 4 N and 5 D, chunks × p × kq quads: chunk s goes to rows
 // out0 + s·p …, reduce.wgsl adds the chunks; 6 one partial sum of the divergence per workgroup, from sum0 on.

@@ -19,7 +19,7 @@ pub(super) struct Products {
 }
 
 pub(super) fn holes(lanes: Lanes, what: Products) -> Holes {
-    let Lanes { cols, quads, rows, .. } = lanes;
+    let Lanes { quads, rows, .. } = lanes;
     let block = lanes.block();
     let sums: Vec<(&str, &str)> =
         [(true, "n", "num"), (what.den, "d", "den")].iter().filter(|s| s.0).map(|s| (s.1, s.2)).collect();
@@ -48,7 +48,8 @@ pub(super) fn holes(lanes: Lanes, what: Products) -> Holes {
         ("WHAT_NOTE", note.into()),
         ("MOST_QUADS", quads.to_string()),
         ("USES", uses.to_string()),
-        ("SIDE_NOTE", side_note(cols).into()),
+        ("SIDE_NOTE", side_note(lanes).into()),
+        ("SHARE_NOTE", share_note(lanes).into()),
         ("TILE_ROWS", lanes.tile_rows().to_string()),
         ("BLOCK", block.to_string()),
         ("STAGED", staged_memory(lanes)),
@@ -70,11 +71,21 @@ fn rounds(lanes: Lanes, what: Products, sums: &[(&str, &str)]) -> String {
     format!("        for (var b = 0u; b < filled; b += 4u) {{\n{}{steps}        }}", x_read(lanes))
 }
 
-fn side_note(cols: bool) -> &'static str {
-    if cols {
-        ":\n// neighbouring threads own neighbouring columns of X"
+fn share_note(lanes: Lanes) -> &'static str {
+    if lanes.broadcast {
+        "which the lanes of a subgroup read between them and hand to each other"
     } else {
-        ",\n// and turned through workgroup memory: neighbouring threads own neighbouring rows of X"
+        "which lies in workgroup memory, where all threads read the same place"
+    }
+}
+
+fn side_note(lanes: Lanes) -> &'static str {
+    match (lanes.cols, lanes.broadcast) {
+        (true, _) => ", whole lines at a time:\n// neighbouring threads own neighbouring columns of X",
+        (false, false) => {
+            ", whole lines at a time,\n// and turned through workgroup memory: neighbouring threads own neighbouring rows of X"
+        }
+        (false, true) => ",\n// each thread along its own rows",
     }
 }
 
