@@ -5,6 +5,7 @@
 //! Nothing here knows wgpu, so that the texts can be checked, printed and packaged on their own.
 
 mod assemble;
+mod variants;
 
 /// How a kernel uses a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -386,90 +387,6 @@ impl Kernel {
     /// A short name for labels and messages.
     pub fn label(&self) -> String {
         format!("{self:?}")
-    }
-
-    /// Every variant that a backend asks for.
-    pub fn all() -> Vec<Kernel> {
-        use LossKind::{Beta, Fro, Is, Kl};
-        let bools = [false, true];
-        let mut all = vec![
-            Kernel::Reduce,
-            Kernel::Spread,
-            Kernel::Colsum,
-            Kernel::Apply,
-            Kernel::Refill,
-            Kernel::Sum,
-            Kernel::GradientStep,
-            Kernel::Accumulate,
-            Kernel::Advance,
-            Kernel::Unfold,
-            Kernel::Fold,
-            Kernel::Copy,
-            Kernel::SelfTest,
-        ];
-        all.extend(FMA_CHAINS.map(|chains| Kernel::Fma { chains }));
-        all.extend(bools.map(|weighted| Kernel::CrossCsr { weighted }));
-        all.extend(bools.map(|den| Kernel::SegmentSum { den }));
-        all.extend(bools.map(|of_state| Kernel::Extrapolate { of_state }));
-        all.extend([Term::Penalty, Term::Product, Term::Quadratic, Term::Kkt].map(Kernel::Scalar));
-        for shuffled in bools {
-            all.extend(
-                [Over::All, Over::Stored, Over::Weighted, Over::Strip].map(|over| Kernel::Newton { over, shuffled }),
-            );
-            all.extend(HALS_CLASSES.map(|quads| Kernel::HalsSweep { quads, shuffled }));
-        }
-        let sides = [(false, false), (false, true), (true, false), (true, true)];
-        all.extend(sides.map(|(cols, half)| Kernel::Strip { cols, half }));
-        for (blocks, (cols, half)) in BLOCKS.into_iter().flat_map(|b| sides.map(|s| (b, s))) {
-            all.push(Kernel::CrossDense { cols, blocks, half });
-            // for β = 2 and β = 1 the denominator has a short form
-            all.push(Kernel::MuDense { loss: Fro, cols, blocks, num: true, den: false, div: true, half });
-            for div in bools {
-                all.push(Kernel::MuDense { loss: Kl, cols, blocks, num: true, den: false, div, half });
-                for loss in [Is, Beta].into_iter().filter(|_| blocks < 8) {
-                    all.push(Kernel::MuDense { loss, cols, blocks, num: true, den: true, div, half });
-                }
-            }
-        }
-        for (cols, half) in sides {
-            let shapes = LANE_CLASSES.iter().flat_map(|q| [1, 2, 4].map(|r| (*q, r)));
-            for (quads, rows, broadcast) in shapes.flat_map(|(q, r)| bools.map(|b| (q, r, b))) {
-                let lanes = Lanes { cols, quads, rows, broadcast, half };
-                if lanes.fits(1) {
-                    all.push(Kernel::CrossLanes(lanes));
-                }
-                if lanes.fits(2) {
-                    all.push(Kernel::MuLanes { loss: Fro, lanes, den: false, div: true });
-                    all.extend(bools.map(|div| Kernel::MuLanes { loss: Kl, lanes, den: false, div }));
-                }
-                if lanes.fits(3) {
-                    for loss in [Is, Beta] {
-                        all.extend(bools.map(|div| Kernel::MuLanes { loss, lanes, den: true, div }));
-                    }
-                }
-            }
-        }
-        for blocks in BLOCKS {
-            for loss in [Is, Beta] {
-                for div in bools {
-                    all.push(Kernel::MuDense { loss, cols: false, blocks, num: false, den: true, div, half: false });
-                }
-            }
-        }
-        for loss in [Fro, Kl, Is, Beta] {
-            all.extend(bools.map(|half| Kernel::DivergenceDense { loss, stored: true, half }));
-            all.extend(bools.map(|weighted| Kernel::DivergenceCsr { loss, weighted }));
-            for div in bools {
-                // with weights the denominator has no short form
-                for (weighted, den) in [(false, false), (false, true), (true, true)] {
-                    for gather in HELD_CLASSES.map(Gather::Held).into_iter().chain([Gather::Again, Gather::Wide]) {
-                        all.push(Kernel::MuCsr { loss, weighted, gather, den, div });
-                    }
-                }
-            }
-        }
-        all.push(Kernel::DivergenceDense { loss: Beta, stored: false, half: false });
-        all
     }
 }
 
