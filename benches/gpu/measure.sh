@@ -19,6 +19,8 @@ fi
 [ -x "$binary" ] || { echo "$binary: not there; cargo build --release -p nmf-bench --bin gpu" >&2; exit 2; }
 
 mkdir -p "$out"
+# what an earlier run left is not of this card
+rm -f "$out"/{results.json,results.md,results.svg,peers.json,peers.err,summary.md,ours.log}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 # Mesa complains on stderr where this is not set

@@ -104,6 +104,8 @@ pub struct Info {
     pub threads: usize,
     /// Whether operations run behind the caller's back, so that results lag.
     pub asynchronous: bool,
+    /// What else decides about the last bits of results, in words; empty where nothing does.
+    pub numerics: String,
 }
 
 /// A promise of scalars that are still on the device; see [`Backend::ticket`].

@@ -103,7 +103,7 @@ pub enum Error {
         /// What this factorization says.
         expected: String,
     },
-    /// The device has too little memory; refused before anything was uploaded.
+    /// The device has too little memory. X that does not fit is refused before anything is uploaded.
     #[error(
         "{what} needs {needed} bytes on the device, {available} are available: use the CPU, fewer components or a smaller matrix"
     )]

@@ -57,7 +57,13 @@ impl Backend for Plain {
     type Momentum = Momentum;
 
     fn info(&self) -> Info {
-        Info { name: "plain".into(), adapter: "loops on the host".into(), threads: 1, asynchronous: false }
+        Info {
+            name: "plain".into(),
+            adapter: "loops on the host".into(),
+            threads: 1,
+            asynchronous: false,
+            numerics: String::new(),
+        }
     }
 
     fn supports(&self, op: &Op) -> Support {

@@ -67,7 +67,13 @@ impl<T: Real> Backend for Cpu<T> {
 
     fn info(&self) -> Info {
         let threads = self.pool.current_num_threads();
-        Info { name: "cpu".into(), adapter: format!("{} threads", threads), threads, asynchronous: false }
+        Info {
+            name: "cpu".into(),
+            adapter: format!("{} threads", threads),
+            threads,
+            asynchronous: false,
+            numerics: String::new(),
+        }
     }
 
     fn supports(&self, op: &Op) -> Support {

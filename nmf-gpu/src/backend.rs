@@ -109,6 +109,17 @@ impl Gpu {
         self.stream.pipelines.len()
     }
 
+    /// What decides about the last bits of results beside adapter and driver.
+    fn numerics(&self) -> String {
+        let Keeping { window, storage, stream } = &self.keeping;
+        let subgroups = if self.stream.device.ladder.subgroups { "with" } else { "without" };
+        let memory = self.pool.budget().map_or("all memory".into(), |b| format!("{b} bytes of memory"));
+        let tuned = self.tuning.fingerprint();
+        format!(
+            "X in {storage:?} in windows of {window} bytes, streaming {stream:?}, {memory}, {subgroups} subgroups, tuned {tuned:08x}"
+        )
+    }
+
     pub(crate) fn check_pair(&self, x: &Data, side: Side, f: &Factor, other: &Factor) -> Result<()> {
         let (m, n) = x.dim();
         let (p, q) = if side == Side::Rows { (m, n) } else { (n, m) };
@@ -159,6 +170,7 @@ impl Backend for Gpu {
             adapter: format!("{} ({}, {})", a.name, a.backend, a.driver),
             threads: 1,
             asynchronous: true,
+            numerics: self.numerics(),
         }
     }
 

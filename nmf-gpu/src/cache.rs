@@ -185,19 +185,27 @@ impl Tuning {
         self.choices.get(class).copied()
     }
 
-    /// Makes a choice and keeps it. Where it cannot be kept it holds for this process.
-    pub fn put(&mut self, class: &str, choice: u32) {
+    /// A number for all choices together: 0 for none.
+    pub fn fingerprint(&self) -> u32 {
+        if self.choices.is_empty() {
+            return 0;
+        }
+        let words: String = self.choices.iter().map(|(class, choice)| format!("{class}={choice};")).collect();
+        crc32fast::hash(words.as_bytes())
+    }
+
+    /// Makes a choice and keeps it. Where it cannot be kept, which is the error, it holds for this process.
+    pub fn put(&mut self, class: &str, choice: u32) -> io::Result<()> {
         if !self.on || self.choices.insert(class.into(), choice) == Some(choice) {
-            return;
+            return Ok(());
         }
-        if let Some(store) = &self.store {
-            // what other processes have chosen meanwhile stays; between two at the same moment one choice may be
-            // lost, and is made again some other time
-            let mut all = self.kept();
-            all.extend(self.choices.clone());
-            let all: Map<String, Value> = all.into_iter().map(|(class, choice)| (class, choice.into())).collect();
-            let _ = store.put(&self.key, &Value::Object(all));
-        }
+        let Some(store) = &self.store else { return Ok(()) };
+        // what other processes have chosen meanwhile stays; between two at the same moment one choice may be
+        // lost, and is made again some other time
+        let mut all = self.kept();
+        all.insert(class.into(), choice);
+        let all: Map<String, Value> = all.into_iter().map(|(class, choice)| (class, choice.into())).collect();
+        store.put(&self.key, &Value::Object(all))
     }
 
     fn kept(&self) -> BTreeMap<String, u32> {
@@ -260,7 +268,7 @@ mod tests {
             assert_eq!(store.get(key), None, "{}", String::from_utf8_lossy(&bytes));
             let mut tuning = Tuning::open(Some(place.path()), key);
             assert_eq!(tuning.get("dense"), None);
-            tuning.put("dense", 4);
+            tuning.put("dense", 4).unwrap();
             assert_eq!(store.get(key), Some(json!({"dense": 4})));
         }
         let why = |bytes: &[u8]| decode(bytes, key).unwrap_err();
@@ -284,8 +292,8 @@ mod tests {
     fn two_writers_leave_a_whole_file_and_keep_what_the_other_chose() {
         let place = tempfile::tempdir().unwrap();
         let (mut one, mut two) = (Tuning::open(Some(place.path()), "t"), Tuning::open(Some(place.path()), "t"));
-        one.put("a", 1);
-        two.put("b", 2);
+        one.put("a", 1).unwrap();
+        two.put("b", 2).unwrap();
         let both = Tuning::open(Some(place.path()), "t");
         assert_eq!((both.get("a"), both.get("b")), (Some(1), Some(2)));
         // at the same moment: whatever is read is whole, and nothing unfinished stays
@@ -295,7 +303,7 @@ mod tests {
                 s.spawn(move || {
                     let (mut t, store) = (Tuning::open(Some(folder), "t"), Store::new(folder));
                     for i in 0..50 {
-                        t.put(&format!("w{writer}"), i);
+                        t.put(&format!("w{writer}"), i).unwrap();
                         let seen = store.get("t").expect("a file that is not whole");
                         assert_eq!((&seen["a"], &seen["b"]), (&json!(1), &json!(2)));
                     }
@@ -312,14 +320,14 @@ mod tests {
         let file = place.path().join("file");
         std::fs::write(&file, "x").unwrap();
         let mut tuning = Tuning::open(Some(&file), "t");
-        tuning.put("a", 1);
+        assert!(tuning.put("a", 1).is_err());
         assert_eq!((tuning.get("a"), std::fs::read(&file).unwrap()), (Some(1), b"x".to_vec()));
         assert!(Store::new(&file).put("k", &json!(1)).is_err());
         let mut off = Tuning::off();
-        off.put("a", 1);
+        off.put("a", 1).unwrap();
         assert!(off.get("a").is_none() && !off.is_on());
         let mut alone = Tuning::open(None, "t");
-        alone.put("a", 1);
+        alone.put("a", 1).unwrap();
         assert!(alone.get("a") == Some(1) && alone.is_on());
     }
 

@@ -165,7 +165,7 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    fn set(&self, message: String) {
+    pub(crate) fn set(&self, message: String) {
         if let Ok(mut m) = self.message.lock()
             && m.is_empty()
         {

@@ -74,6 +74,11 @@ impl Pool {
         self.budget.map(|budget| budget.saturating_sub(self.used()))
     }
 
+    /// What may be used in all.
+    pub(crate) fn budget(&self) -> Option<u64> {
+        self.budget
+    }
+
     /// From now on `lender` is asked before anything is refused.
     pub(crate) fn may_ask(&self, lender: Weak<dyn Lender>) {
         let mut lenders = self.lenders.lock().unwrap_or_else(PoisonError::into_inner);

@@ -285,12 +285,19 @@ impl Stream {
         let waited =
             self.device.raw.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(PATIENCE) });
         self.device.faults.check()?;
-        waited.map(|_| ()).map_err(|e| {
-            Error::Device(format!(
-                "the device did not finish within {} s ({e}): it may hang or be overloaded; try a smaller matrix or the CPU",
-                PATIENCE.as_secs()
-            ))
-        })
+        waited.map(|_| ()).map_err(|e| self.given_up(e))
+    }
+
+    /// A device that does not answer is not asked again: whatever follows fails at once, and its queue is never dropped, as that
+    /// would wait for it without end.
+    fn given_up(&self, e: wgpu::PollError) -> Error {
+        let text = format!(
+            "the device did not finish within {} s ({e}): it may hang or be overloaded; try a smaller matrix or the CPU",
+            PATIENCE.as_secs()
+        );
+        self.device.faults.set(text.clone());
+        std::mem::forget(self.device.queue.clone());
+        Error::Device(text)
     }
 
     /// Submits, then waits until all is done.
@@ -380,7 +387,8 @@ impl Stream {
             self.wait_oldest()?;
         }
         if landing.state.load(Ordering::Acquire) == PENDING {
-            let _ = self.device.raw.poll(wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) });
+            let waited = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
+            self.device.raw.poll(waited).map_err(|e| self.given_up(e))?;
         }
         self.device.faults.check()?;
         if landing.state.load(Ordering::Acquire) != READY {

@@ -147,7 +147,9 @@ impl Gpu {
             }
         }
         let ((choice, seconds), default) = (best, default.unwrap_or(best));
-        self.tuning.put(&class, choice);
+        self.tuning
+            .put(&class, choice)
+            .map_err(|e| Error::Device(format!("the choice for {class} cannot be kept: {e}")))?;
         Ok(Some(Tuned { class, choice, default: default.0, seconds: (seconds, default.1) }))
     }
 

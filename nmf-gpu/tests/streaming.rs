@@ -100,6 +100,14 @@ fn the_memory_given_is_enough_and_given_back() {
         assert_eq!(b.memory_in_use(), 0);
     }
     assert!(found[0] == found[1] && found[0].2 > 20);
+    // X alone would fit here, but nothing beside it
+    let mut tight = gpu(Streaming::Auto, None, Some(490_000));
+    let data = tight.upload(MatrixRef::from(&x), 1.0, Observed::All).unwrap();
+    let (mut w, h) = (tight.factor(values(400, 4, 2).view()).unwrap(), tight.factor(values(300, 4, 3).view()).unwrap());
+    let mut terms = tight.new_terms(400, 4).unwrap();
+    let rule = Rule::for_loss(&Loss::KL);
+    tight.mu_step(&Loss::KL, &data, Side::Rows, &mut w, &h, &mut terms, &rule, false).unwrap();
+    assert!(tight.read(&w).unwrap().iter().all(|v| v.is_finite()) && tight.memory_in_use() <= 490_000);
 }
 
 #[test]

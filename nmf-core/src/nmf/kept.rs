@@ -83,6 +83,7 @@ impl<T: Element> Nmf<T> {
         // results do not depend on the number of threads, which is all that such an adapter says
         let threads = format!("{} threads", info.threads);
         let device = if info.adapter == threads { String::new() } else { format!(", {}", info.adapter) };
+        let numerics = if info.numerics.is_empty() { String::new() } else { format!(", {}", info.numerics) };
         let init = self.init.resolve(self.rank, (rows, cols), options.shifts);
         let start = match &init {
             Init::Custom(s) => {
@@ -100,7 +101,7 @@ impl<T: Element> Nmf<T> {
         vec![
             ("version", env!("CARGO_PKG_VERSION").into()),
             ("precision", T::NAME.into()),
-            ("backend", format!("{}{device}", info.name)),
+            ("backend", format!("{}{device}{numerics}", info.name)),
             ("matrix", format!("{rows}x{cols} with {} stored entries", stats.stored)),
             ("observed_entries", say(problem.observed())),
             ("hash_of_the_entries", hash(problem.fingerprint())),

@@ -57,7 +57,13 @@ impl<T: Element> Backend for Naive<T> {
     type Momentum = Momentum;
 
     fn info(&self) -> Info {
-        Info { name: "naive".into(), adapter: "plain loops on the host".into(), threads: 1, asynchronous: false }
+        Info {
+            name: "naive".into(),
+            adapter: "plain loops on the host".into(),
+            threads: 1,
+            asynchronous: false,
+            numerics: String::new(),
+        }
     }
 
     fn supports(&self, _: &Op) -> Support {

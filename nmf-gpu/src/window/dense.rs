@@ -181,6 +181,10 @@ pub(super) fn upload(
     match how.stream {
         Streaming::Never => resident(stream, pool, a, scale, how.window, form),
         Streaming::Always => streamed(stream, pool, a, scale, how.window, form, None),
+        // X alone would fit, but hardly anything beside it: what fits of its panels stays, and makes room
+        Streaming::Auto if pool.left().is_some_and(|left| 4 * whole(a, form) > 3 * left) => {
+            streamed(stream, pool, a, scale, how.window, form, pool.left())
+        }
         Streaming::Auto => match resident(stream, pool, a, scale, how.window, form) {
             // the budget, or what the driver gave until it refused
             Err(Error::OutOfMemory { available, .. }) => {
@@ -189,6 +193,13 @@ pub(super) fn upload(
             other => other,
         },
     }
+}
+
+/// Bytes of all of X on the device, less what the ends of rows are padded with.
+fn whole(a: &ArrayView2<'_, f32>, form: Form) -> u64 {
+    let (m, n) = a.dim();
+    let entry = if form.unit == 0.0 { 4 } else { 2 };
+    m as u64 * n as u64 * entry
 }
 
 /// Everything on the device.
@@ -231,16 +242,23 @@ fn streamed(
 ) -> Result<Vec<DensePanel>> {
     let (m, n) = a.dim();
     // at most a quarter of the memory for the ring
-    let left = available.or_else(|| pool.left());
+    // (what a driver without a budget gave until it refused is no measure for them: it may have refused the first window)
+    let left = pool.left();
+    let factors = 3 * 16 * (m + n) as u64;
+    let what = || "the matrix X, in panels sent by turns, with factors of up to 4 components".to_string();
+    if let Some(available) = left.filter(|left| factors > *left) {
+        // with panels of one row each
+        let needed = factors + 2 * 4 * form.quad_bytes() / 16 * (n as u64).next_multiple_of(4);
+        return Err(Error::OutOfMemory { what: what(), needed, available });
+    }
     let most = limit.min(STREAMED).min(left.map_or(STREAMED, |left| left / 8));
     let cuts = cuts((m, n), most, form);
     let largest = cuts.iter().map(|c| c.bytes(form)).max().unwrap_or(0).max(256).next_multiple_of(256);
     let ring = Ring::size(cuts.len(), largest);
     // W, H and their numerators and denominators, with as few components as there can be
-    let needed = ring + 3 * 16 * (m + n) as u64;
+    let needed = ring + factors;
     if let Some(available) = left.filter(|left| needed > *left) {
-        let what = "the matrix X, in panels sent by turns, with factors of up to 4 components".into();
-        return Err(Error::OutOfMemory { what, needed, available });
+        return Err(Error::OutOfMemory { what: what(), needed, available });
     }
     // another quarter stays free for factors and what is computed; if they need more, the first panels are sent like the others
     let mut room = available.map_or(0, |available| available / 4 * 3).saturating_sub(ring);

@@ -1,8 +1,7 @@
 //! Panels of X that take turns in a few buffers.
 //!
 //! A panel is copied into memory of the driver at once, and on the device moves into its buffer behind the kernels submitted before, and
-//! ahead of those that read it. So while the kernels of one panel run, the host copies the next; and the last panels of a pass are
-//! still there if the next pass begins with them. Some panels may have a buffer of their own, as long as nobody else needs the memory.
+//! ahead of those that read it. So while the kernels of one panel run, the host copies the next. Some panels may have a buffer of their own, as long as nobody else needs the memory.
 
 use super::{Claim, put};
 use crate::pool::{Buf, Lender};

@@ -13,7 +13,7 @@ mod work;
 use measure::{Effort, Session};
 use nmf_core::{Backend, Loss, Matrix, Observed};
 use nmf_cpu::Cpu;
-use nmf_gpu::{AdapterChoice, Gpu, GpuOptions};
+use nmf_gpu::{AdapterChoice, Gpu, GpuOptions, Streaming};
 use report::{Report, digits};
 use std::path::{Path, PathBuf};
 use work::Shape;
@@ -157,7 +157,12 @@ fn run(o: &Options) -> Result<(), Failure> {
     let plan = Plan::new(o.quick);
     let mut s = Session::new(o.budget.unwrap_or(plan.budget), o.only.clone());
     std::fs::create_dir_all(&o.out)?;
-    let mut gpu = Gpu::new(&GpuOptions { adapter: o.adapter.clone(), checked: o.checked, ..GpuOptions::default() })?;
+    let mut gpu = Gpu::new(&GpuOptions {
+        adapter: o.adapter.clone(),
+        checked: o.checked,
+        stream: Streaming::Never,
+        ..GpuOptions::default()
+    })?;
     let adapter = gpu.adapter().clone();
     println!("{} ({}, {}), driver {}", adapter.name, adapter.backend, adapter.device_type, adapter.driver);
     for (name, value) in &adapter.limits {
