@@ -61,7 +61,7 @@ pub struct GpuOptions {
     /// Which optional features of the device to use.
     pub features: Features,
     /// A folder for files that make the next start faster: compiled kernels, choices of kernel variants. It is made
-    /// when needed and never holds more than a few dozen files; what cannot be read or written there is done without.
+    /// when needed and never holds more than a few dozen files; what cannot be read or written there is done without (but [`crate::Gpu::tune`], whose results would be lost, says so).
     /// `None`: no files.
     pub cache: Option<PathBuf>,
     /// How the numbers of dense X are stored on the device.

@@ -138,7 +138,7 @@ impl Stream {
     }
 
     /// Work per submission and per dispatch, in flop: a dispatch takes at most about 50 ms on the slowest hardware of its kind worth
-    /// using. A card of its own does 1 TFLOP/s or more, and every cut makes it run empty once.
+    /// using, or 200 ms where fewer workgroups would leave a card idle. A card of its own does 1 TFLOP/s or more, and every cut makes it run empty once.
     fn limits_of_work(&self) -> (f64, f64) {
         match (self.device.info.software, self.device.info.device_type.as_str()) {
             (true, _) => (4e10, 2e10),
@@ -282,10 +282,25 @@ impl Stream {
 
     fn wait_oldest(&mut self) -> Result<()> {
         let Some(index) = self.in_flight.pop_front() else { return Ok(()) };
-        let waited =
-            self.device.raw.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(PATIENCE) });
+        self.poll(wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(PATIENCE) })
+    }
+
+    /// Waits, or looks once. wgpu panics where the driver says that the device is gone while it is waited for: that, too, becomes
+    /// an error here.
+    fn poll(&self, how: wgpu::PollType) -> Result<()> {
         self.device.faults.check()?;
-        waited.map(|_| ()).map_err(|e| self.given_up(e))
+        let raw = &self.device.raw;
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| raw.poll(how))) {
+            Ok(Ok(_)) => self.device.faults.check(),
+            Ok(Err(e)) => Err(self.given_up(e)),
+            Err(_) => {
+                self.device
+                    .faults
+                    .set("the device was lost while it was waited for: its driver may have reset it".into());
+                std::mem::forget(self.device.queue.clone());
+                self.device.faults.check()
+            }
+        }
     }
 
     /// A device that does not answer is not asked again: whatever follows fails at once, and its queue is never dropped, as that
@@ -375,7 +390,7 @@ impl Stream {
     /// Whether a copy has arrived. Does not wait.
     pub(crate) fn landed(&mut self, landing: &Landing) -> Result<bool> {
         if landing.state.load(Ordering::Acquire) == PENDING {
-            let _ = self.device.raw.poll(wgpu::PollType::Poll);
+            self.poll(wgpu::PollType::Poll)?;
         }
         self.device.faults.check()?;
         Ok(landing.state.load(Ordering::Acquire) != PENDING)
@@ -388,7 +403,7 @@ impl Stream {
         }
         if landing.state.load(Ordering::Acquire) == PENDING {
             let waited = wgpu::PollType::Wait { submission_index: None, timeout: Some(PATIENCE) };
-            self.device.raw.poll(waited).map_err(|e| self.given_up(e))?;
+            self.poll(waited)?;
         }
         self.device.faults.check()?;
         if landing.state.load(Ordering::Acquire) != READY {

@@ -34,7 +34,7 @@ pub enum XStorage {
 /// beside it up to three panels on their way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Streaming {
-    /// Dense X that does not fit the memory ([`crate::GpuOptions::memory`], or what the driver gives) is streamed, less what fits beside
+    /// Dense X that does not fit the memory together with factors of about 32 components ([`crate::GpuOptions::memory`], or what the driver gives) is streamed, less what fits beside
     /// everything else; sparse X is refused.
     #[default]
     Auto,

@@ -181,8 +181,8 @@ pub(super) fn upload(
     match how.stream {
         Streaming::Never => resident(stream, pool, a, scale, how.window, form),
         Streaming::Always => streamed(stream, pool, a, scale, how.window, form, None),
-        // X alone would fit, but hardly anything beside it: what fits of its panels stays, and makes room
-        Streaming::Auto if pool.left().is_some_and(|left| 4 * whole(a, form) > 3 * left) => {
+        // X alone might fit, but not factors of about 32 components beside it: what fits of its panels stays, and makes room
+        Streaming::Auto if pool.left().is_some_and(|left| whole(a, form) + 8 * factors(a.dim()) > left) => {
             streamed(stream, pool, a, scale, how.window, form, pool.left())
         }
         Streaming::Auto => match resident(stream, pool, a, scale, how.window, form) {
@@ -193,6 +193,11 @@ pub(super) fn upload(
             other => other,
         },
     }
+}
+
+/// Bytes of W, H and their numerators and denominators for X of this shape, with up to 4 components.
+fn factors((m, n): (usize, usize)) -> u64 {
+    3 * 16 * (m + n) as u64
 }
 
 /// Bytes of all of X on the device, less what the ends of rows are padded with.
@@ -244,7 +249,7 @@ fn streamed(
     // at most a quarter of the memory for the ring
     // (what a driver without a budget gave until it refused is no measure for them: it may have refused the first window)
     let left = pool.left();
-    let factors = 3 * 16 * (m + n) as u64;
+    let factors = factors((m, n));
     let what = || "the matrix X, in panels sent by turns, with factors of up to 4 components".to_string();
     if let Some(available) = left.filter(|left| factors > *left) {
         // with panels of one row each
