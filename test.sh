@@ -36,11 +36,12 @@ cargo test --workspace --quiet "$@"
 # and Chrome bring (nothing beyond the portable limits; subgroups of 4), and lavapipe with vectors of 128 bits (subgroups of 4
 # instead of 8). SwiftShader compiles for seconds where other drivers take milliseconds: it gets the comparisons with the
 # plain formulas, unchecked, in windows.
+# (Of the whole workspace, so that nothing is compiled anew with other features; the filters name tests of nmf-gpu.)
 conformance_on() { # ICD file, part of the adapter's name, size of its subgroups, filters
     local icd=$1 name=$2 subgroup=$3
     shift 3
     VK_DRIVER_FILES=$icd VK_ICD_FILENAMES=$icd NMF_TEST_ADAPTER=$name NMF_TEST_SUBGROUP=$subgroup \
-        cargo test --quiet -p nmf-gpu --test conformance -- the_adapter_is_the_one_wanted "$@"
+        cargo test --quiet --workspace --test conformance -- the_adapter_is_the_one_wanted "$@"
 }
 if [ "$(uname -s)" = Linux ] && [ $# -eq 0 ]; then
     swiftshader=${SWIFTSHADER_ICD:-}
