@@ -45,7 +45,8 @@ impl Gpu {
         };
         let mut buffers = vec![&panel.index, part, to.acc];
         buffers.extend(den);
-        self.stream.run(Kernel::SegmentSum { den: den.is_some() }, &buffers, params, Gpu::quad_groups(&params), 2048.0)
+        let work = 2048.0 + 512.0 * f64::from(panel.pieces) / f64::from(panel.long.max(1));
+        self.stream.run(Kernel::SegmentSum { den: den.is_some() }, &buffers, params, Gpu::quad_groups(&params), work)
     }
 
     /// acc ← α·X̃·other (+ acc) for sparse X.

@@ -280,6 +280,15 @@ mod tests {
         }
         let pass = Pass { p: 640, q: 480, kq: 1, cols: false, half: false, arrays: 2 };
         let chosen = seen.iter().find(|t| t.class == "kl-rows-q1-small").unwrap().choice;
-        assert_eq!(number(b.plan(What::Update(LossKind::Kl), pass).way), chosen);
+        let taken = |b: &Gpu| number(b.plan(What::Update(LossKind::Kl), pass).way);
+        assert_eq!(taken(&b), chosen);
+        // every choice that there is decides, not only one that happens to be the default; others do not count
+        let default = number(pass.ways(b.sharing())[0]);
+        for way in pass.ways(b.sharing()) {
+            b.tuning.put("kl-rows-q1-small", number(way)).unwrap();
+            assert_eq!(taken(&b), number(way));
+        }
+        b.tuning.put("kl-rows-q1-small", 77).unwrap();
+        assert_eq!(taken(&b), default);
     }
 }

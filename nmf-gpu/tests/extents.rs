@@ -1,31 +1,20 @@
 //! What the shapes of the conformance suite do not reach: many components, long sparse rows, many windows, long
 //! lists of partial sums. Tolerances are relative to each entry, since all terms are non-negative here.
 
+#[path = "common/close.rs"]
+mod close;
+#[path = "common/values.rs"]
+mod values;
+
+use close::{close, wide};
 use ndarray::Array2;
 use nmf_core::reference::{self, Dense};
 use nmf_core::{Accumulate, Backend, Loss, Matrix, Observed, Op, Rule, Side, Sparse, Support, Sweep};
 use nmf_gpu::{Gpu, GpuOptions};
-
-fn values(rows: usize, cols: usize, seed: usize) -> Array2<f32> {
-    Array2::from_shape_fn((rows, cols), |(i, j)| {
-        let mixed = (i * 7919 + j * 104_729 + seed * 31).wrapping_mul(2_654_435_761) >> 7;
-        0.05 + (mixed % 1009) as f32 / 1009.0
-    })
-}
+use values::values;
 
 fn sparse(m: usize, n: usize, share: f32) -> Matrix<f32> {
     Matrix::Sparse(Sparse::csr_from_dense(values(m, n, 9).mapv(|v| if v < share { v } else { 0.0 }).view(), 0.0))
-}
-
-fn wide(a: &Array2<f32>) -> Array2<f64> {
-    a.mapv(f64::from)
-}
-
-fn close(what: &str, found: &Array2<f32>, expected: &Array2<f64>, depth: usize) {
-    for ((at, f), e) in found.indexed_iter().zip(expected) {
-        let tolerance = 2.0 * depth as f64 * f64::from(f32::EPSILON) * e.abs();
-        assert!((f64::from(*f) - e).abs() <= tolerance, "{what} at {at:?}: {f:e}, expected {e:e}");
-    }
 }
 
 /// cross, terms, mu_step and divergence of both sides against the oracle.

@@ -2,17 +2,17 @@
 //! lengths around the boundaries of the bins (64 and 512 entries, 64 rows), giants. Tolerances are relative to each entry,
 //! since all terms are non-negative here; an empty row must be exactly zero.
 
+#[path = "common/close.rs"]
+mod close;
+#[path = "common/values.rs"]
+mod values;
+
+use close::{close, wide};
 use ndarray::Array2;
 use nmf_core::reference::{self, Dense};
 use nmf_core::{Accumulate, Backend, Loss, Matrix, Observed, Rule, Side, Sparse};
 use nmf_gpu::{Gpu, GpuOptions};
-
-fn values(rows: usize, cols: usize, seed: usize) -> Array2<f32> {
-    Array2::from_shape_fn((rows, cols), |(i, j)| {
-        let mixed = (i * 7919 + j * 104_729 + seed * 31).wrapping_mul(2_654_435_761) >> 7;
-        0.05 + (mixed % 1009) as f32 / 1009.0
-    })
-}
+use values::values;
 
 /// A matrix whose rows have these lengths, the entries spread over the columns.
 fn planted(lengths: &[usize], cols: usize) -> Matrix<f32> {
@@ -50,17 +50,6 @@ fn planted_cases() -> Vec<(&'static str, Matrix<f32>)> {
         ("runs", planted(&runs, 80)),
         ("power law", planted(&power_law(), 700)),
     ]
-}
-
-fn wide(a: &Array2<f32>) -> Array2<f64> {
-    a.mapv(f64::from)
-}
-
-fn close(what: &str, found: &Array2<f32>, expected: &Array2<f64>, depth: usize) {
-    for ((at, f), e) in found.indexed_iter().zip(expected) {
-        let tolerance = 2.0 * depth as f64 * f64::from(f32::EPSILON) * e.abs();
-        assert!((f64::from(*f) - e).abs() <= tolerance, "{what} at {at:?}: {f:e}, expected {e:e}");
-    }
 }
 
 /// How entries count.

@@ -101,7 +101,8 @@ impl Lanes {
         match (self.cols, self.rows) {
             _ if self.broadcast => 1 << 16,
             (false, 4) => 8,
-            _ if self.quads <= 8 => 32.min(if self.cols { 32 } else { 32 / self.rows }),
+            (true, _) if self.quads <= 8 => 32,
+            (false, rows) if self.quads <= 8 => 32 / rows,
             _ => 16,
         }
     }

@@ -1,16 +1,11 @@
 //! Every operation that reads X, with its results down to the bits.
 
+mod values;
+
 use ndarray::Array2;
 use nmf_core::{Accumulate, Backend, Loss, MatrixRef, Observed, Penalty, Rule, Side, Sweep};
 use nmf_gpu::Gpu;
-
-/// Positive numbers without a pattern, always the same.
-pub(crate) fn values(rows: usize, cols: usize, seed: usize) -> Array2<f32> {
-    Array2::from_shape_fn((rows, cols), |(i, j)| {
-        let mixed = (i * 7919 + j * 104_729 + seed * 31).wrapping_mul(2_654_435_761) >> 7;
-        0.05 + (mixed % 1009) as f32 / 1009.0
-    })
-}
+pub(crate) use values::values;
 
 fn bits(a: &Array2<f32>) -> Vec<u64> {
     a.iter().map(|v| v.to_bits().into()).collect()
