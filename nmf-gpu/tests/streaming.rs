@@ -175,27 +175,23 @@ fn too_little_memory_is_refused_with_the_numbers() {
     }
 }
 
-/// Whatever the memory: a result, the same wherever X lies in the same windows, or a refusal with the numbers; and all is given back.
+/// Whatever the memory: a result, or a refusal with the numbers (all that a fit needs is taken by its first iteration, so none
+/// ends later; a device that fails in the middle is tested in `faults.rs`); and all is given back.
 #[test]
-fn memory_that_ends_in_the_middle_is_an_error() {
+fn too_little_memory_for_a_fit_is_an_error_and_all_is_given_back() {
     let x = values(100, 80, 1);
     let nmf = Nmf::new(6).loss(Loss::KL).seed(3).kkt(true).stop(Stop { max_iter: 5, tol: 0.0, ..Stop::default() });
-    let mut outcomes = [0; 3];
+    let mut outcomes = [0; 2];
     for memory in (4_000..100_000).step_by(4_000) {
         let mut b = gpu(Streaming::Auto, Some(1280), Some(memory));
-        let mut refused = nmf.fit(&mut b, MatrixRef::from(&x)).map(|f| f.objective());
-        let mut place = "";
-        if let Err(Error::Within { source, .. }) = refused {
-            (refused, place) = (Err(*source), "in the middle");
-        }
-        match refused {
+        match nmf.fit(&mut b, MatrixRef::from(&x)).map(|f| f.objective()) {
             Ok(objective) => {
                 outcomes[0] += 1;
                 assert!(objective.is_finite());
             }
             Err(Error::OutOfMemory { needed, available, .. }) => {
-                outcomes[if place.is_empty() { 1 } else { 2 }] += 1;
-                assert!(needed > available && available <= memory, "{memory}: {needed} of {available} {place}");
+                outcomes[1] += 1;
+                assert!(needed > available && available <= memory, "{memory}: {needed} of {available}");
             }
             Err(other) => panic!("{memory}: {other}"),
         }
