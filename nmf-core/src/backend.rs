@@ -12,6 +12,10 @@
 //! What each operation must compute is written as plain f64 loops in [`crate::reference`], and
 //! [`crate::conformance`] checks a backend against it.
 
+mod about;
+
+pub use about::{Info, Op, Support};
+
 use crate::momentum::{Extrapolation, Weight};
 use crate::penalty::Rule;
 use crate::rows::{RowMethod, RowSolver};
@@ -50,64 +54,6 @@ pub enum Accumulate {
     Add,
 }
 
-/// How an operation is carried out by a backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Support {
-    /// On the device, without reading back.
-    Native,
-    /// On the host through the reference code: right, but slow, and it waits for the device.
-    Host,
-    /// Not at all: the call returns [`Error::Unsupported`].
-    No,
-}
-
-/// Operations whose support may differ between backends.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Op {
-    /// [`Backend::terms`] and [`Backend::mu_step`] for this loss.
-    Update(Loss),
-    /// [`Backend::hals_sweep`].
-    HalsSweep,
-    /// [`Backend::hals_sweep`] with [`Sweep::shuffle`].
-    Shuffle,
-    /// [`Backend::least_squares`].
-    LeastSquares,
-    /// [`Backend::newton_sweep`].
-    NewtonSweep,
-    /// [`Backend::advance`] and [`Backend::extrapolate`].
-    Extrapolate,
-    /// [`Backend::gradient_step`].
-    GradientStep,
-    /// [`Backend::impose_sparseness`].
-    Sparseness,
-    /// [`Backend::unfold`] and [`Backend::fold`].
-    Shifts,
-    /// [`Backend::upload`] of a sparse matrix.
-    Sparse,
-    /// [`Observed::Stored`].
-    StoredOnly,
-    /// [`Backend::upload_weighted`] with weights that are all 0 or 1.
-    Mask,
-    /// [`Backend::upload_weighted`] with any weights.
-    Weights,
-}
-
-/// What a backend says about itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Info {
-    /// `"cpu"`, `"gpu"`, …
-    pub name: String,
-    /// Device and driver, in words.
-    pub adapter: String,
-    /// Threads working on the host.
-    pub threads: usize,
-    /// Whether operations run behind the caller's back, so that results lag.
-    pub asynchronous: bool,
-    /// What else decides about the last bits of results, in words; empty where nothing does.
-    pub numerics: String,
-}
-
 /// A promise of scalars that are still on the device; see [`Backend::ticket`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ticket(pub u64);
@@ -142,6 +88,59 @@ pub trait Backend: Send {
         Self: Sized,
     {
         f(self)
+    }
+
+    // ----------------------------------------------------------------------------------- batches
+
+    /// How many runs at rank k are computed side by side with profit ([`in_batch`](Self::in_batch)): as many as keep the device busy
+    /// with this X, within its memory. 1: this X, or this backend, is busy with one.
+    fn batch_size(&self, x: &Self::Data, k: usize) -> usize {
+        let _ = (x, k);
+        1
+    }
+
+    /// Ranks of one class may stand in one batch. Provided: each rank is its own.
+    fn batch_class(&self, k: usize) -> usize {
+        k
+    }
+
+    /// Runs `f` with operations that work on several runs at once, so that many small ones fill the device. What `f` makes (factors,
+    /// Gram matrices, terms, momenta, scalars) has a part for each run, of ranks[r] columns; shapes are those of the widest, and
+    /// what lies beyond a run's columns is zero. It must not leave `f`. An operation does for each [member](Self::members) what it does
+    /// for a run alone, in the same order; values written go to all runs, and what is read is the first member's ([`read_of`](Self::read_of)).
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where a backend has no batches (provided), for no ranks, too many of them, or ranks of different classes.
+    fn in_batch<R>(&mut self, ranks: &[usize], f: impl FnOnce(&mut Self) -> Result<R>) -> Result<R>
+    where
+        Self: Sized,
+    {
+        let _ = (ranks, f);
+        Err(Error::Unsupported(format!("the backend {} computes one run at a time", self.info().name)))
+    }
+
+    /// From now on operations work on these runs of the batch; the parts of the others stay as they are. All, at its start.
+    fn members(&mut self, runs: &[usize]) -> Result<()> {
+        let _ = runs;
+        Ok(())
+    }
+
+    /// A run's part of a factor; run 0 outside of a batch. Waits.
+    fn read_of(&mut self, f: &Self::Factor, run: usize) -> Result<Array2<Self::Elem>> {
+        let _ = run;
+        self.read(f)
+    }
+
+    /// Overwrites a run's part of a factor; run 0 outside of a batch.
+    fn write_of(&mut self, f: &mut Self::Factor, run: usize, values: ArrayView2<'_, Self::Elem>) -> Result<()> {
+        let _ = run;
+        self.write(f, values)
+    }
+
+    /// A run's part of a number, to ask for.
+    fn scalar_of(&self, s: &Self::Scalar, run: usize) -> Self::Scalar {
+        let _ = run;
+        s.clone()
     }
 
     // ------------------------------------------------------------------------------------ memory

@@ -1,5 +1,6 @@
 //! The front door: a builder, and what it returns.
 
+pub(crate) mod batch;
 pub(crate) mod bootstrap;
 pub(crate) mod check;
 mod fitted;
@@ -10,9 +11,9 @@ mod transform;
 pub use fitted::{Fitted, Norm, Sparseness};
 pub use transform::transform;
 
-use crate::fit::{Origin, Plan, Start, fit_kept};
+use crate::fit::{Origin, Plan, Run, Start, fit_kept};
 use crate::init::Init;
-use crate::observer::{Flow, Observer, Progress, Silent};
+use crate::observer::{Observer, Silent};
 use crate::penalty::Ridge;
 use crate::snapshot::{Keeper, Snapshot};
 use crate::solver::{MuExponent, SolverKind, SolverOptions};
@@ -290,17 +291,47 @@ impl<T: Element> Nmf<T> {
         problem: &Problem<'_, T>,
         prepare_seconds: f64,
         observer: &mut dyn Observer,
-        mut book: Option<&mut Book<'_, T>>,
+        book: Option<&mut Book<'_, T>>,
         mut past: Past<T>,
-        mut of_run: Option<&Snapshot<T>>,
+        of_run: Option<&Snapshot<T>>,
     ) -> Result<Fitted<T>> {
-        let (m, n) = problem.dim();
-        let (rank, shifts) = (self.rank, self.options.shifts);
         let kind = self.check(b, problem)?;
-        let mut solver = kind.build(b, (m, n), rank, &self.options, &problem.units())?;
-        // an interruption keeps the best run so far, the interrupted one included
-        let mut interrupted = false;
-        for r in past.ended.len()..self.restarts {
+        if self.restarts > 1 && book.is_none() && of_run.is_none() {
+            self.restart_side_by_side(b, data, problem, &mut past, observer)?;
+        }
+        self.restart_one_by_one(kind, b, data, problem, &mut past, observer, book, of_run)?;
+        let (objectives, seconds) =
+            (past.ended.iter().map(|e| e.objective).collect(), past.ended.iter().map(|e| e.seconds).sum());
+        let interrupted = past.interrupted();
+        let Some(mut run) = past.best else {
+            return Err(Error::Parameter { name: "restarts", value: "0".into(), expected: "at least 1" });
+        };
+        // the best run so far, if not the one that was interrupted
+        if interrupted {
+            run.stopped = Stopped::Interrupted;
+        }
+        Ok(Fitted { objectives, prepare_seconds, seconds, ..self.fitted(problem, kind, run) })
+    }
+
+    /// The restarts that `past` lacks, until one is interrupted.
+    fn restart_one_by_one<B: Backend<Elem = T>>(
+        &self,
+        kind: SolverKind,
+        b: &mut B,
+        data: &B::Data,
+        problem: &Problem<'_, T>,
+        past: &mut Past<T>,
+        observer: &mut dyn Observer,
+        mut book: Option<&mut Book<'_, T>>,
+        mut of_run: Option<&Snapshot<T>>,
+    ) -> Result<()> {
+        let (rank, shifts) = (self.rank, self.options.shifts);
+        if past.interrupted() || past.ended.len() >= self.restarts {
+            return Ok(());
+        }
+        let mut solver = kind.build(b, problem.dim(), rank, &self.options, &problem.units())?;
+        while past.ended.len() < self.restarts && !past.interrupted() {
+            let r = past.ended.len();
             let start;
             let origin = match of_run.take() {
                 Some(of_run) => Origin::Snapshot { of_run, rank, shifts },
@@ -309,45 +340,33 @@ impl<T: Element> Nmf<T> {
                     Origin::Start(&start)
                 }
             };
-            let plan = self.plan(r);
-            let mut watch = |p: &Progress| {
-                let flow = observer.progress(p);
-                interrupted |= flow == Flow::Stop;
-                flow
-            };
             let mut page = book.as_deref_mut().map(|book| Page { book, past: past.to_snapshot() });
             let keeper = page.as_mut().map(|page| page as &mut dyn Keeper<T>);
-            let run = fit_kept(b, data, problem, &mut *solver, origin, &plan, &mut watch, keeper)?;
+            let run = fit_kept(b, data, problem, &mut *solver, origin, &self.plan(r), observer, keeper)?;
             past.push(run);
-            if interrupted {
-                break;
-            }
         }
-        let (objectives, seconds) =
-            (past.ended.iter().map(|e| e.objective).collect(), past.ended.iter().map(|e| e.seconds).sum());
-        let Some(mut run) = past.best else {
-            return Err(Error::Parameter { name: "restarts", value: "0".into(), expected: "at least 1" });
-        };
-        if interrupted {
-            run.stopped = Stopped::Interrupted;
-        }
+        Ok(())
+    }
+
+    /// A run of one start as the result, balanced.
+    pub(crate) fn fitted(&self, problem: &Problem<'_, T>, kind: SolverKind, mut run: Run<T>) -> Fitted<T> {
         let fixed = self.fixed_w.is_some() || self.fixed_h.is_some();
         if self.penalty_w.is_none() && self.penalty_h.is_none() && !fixed {
             fitted::balance(&mut run);
         }
-        Ok(Fitted {
+        Fitted {
             loss: self.loss.clone(),
             solver: kind,
-            init: self.init.resolve(self.rank, (m, n), self.options.shifts).to_string(),
+            init: self.init.resolve(self.rank, problem.dim(), self.options.shifts).to_string(),
             seed: self.seed,
             penalty_w: self.penalty_w,
             observed: problem.observed(),
-            objectives,
-            prepare_seconds,
-            seconds,
+            objectives: vec![run.objective],
+            prepare_seconds: 0.0,
+            seconds: run.seconds,
             warnings: self.warnings(problem),
             run,
-        })
+        }
     }
 
     fn plan(&self, restart: usize) -> Plan {
@@ -369,7 +388,7 @@ impl<T: Element> Nmf<T> {
     }
 
     /// Where restart `r` starts, with the fixed parts in their places.
-    fn start_of<B: Backend<Elem = T>>(
+    pub(crate) fn start_of<B: Backend<Elem = T>>(
         &self,
         r: usize,
         b: &mut B,

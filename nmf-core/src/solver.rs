@@ -54,6 +54,11 @@ impl<S> Measured<S> {
     pub fn direct(scalar: S) -> Self {
         Measured { scalar, offset: 0.0, least: f64::NEG_INFINITY }
     }
+
+    /// The same of another scalar, such as one run's part of this one.
+    pub(crate) fn map(&self, f: impl Fn(&S) -> S) -> Self {
+        Measured { scalar: f(&self.scalar), offset: self.offset, least: self.least }
+    }
 }
 
 /// One solver. Reused over restarts; holds its scratch buffers.

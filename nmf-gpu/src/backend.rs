@@ -33,6 +33,8 @@ pub struct Gpu {
     pub(crate) trial: Option<(String, u32)>,
     features: Vec<FeatureState>,
     pub(crate) keeping: Keeping,
+    /// Runs side by side at most.
+    pub(crate) most_runs: Option<usize>,
 }
 
 impl Gpu {
@@ -51,6 +53,7 @@ impl Gpu {
             trial: None,
             features: states,
             keeping: Keeping { window, storage: options.x_storage, stream: options.stream },
+            most_runs: options.batch,
         })
     }
 
@@ -187,6 +190,35 @@ impl Backend for Gpu {
             Op::LeastSquares | Op::Sparseness => Support::Host,
             _ => Support::No,
         }
+    }
+
+    fn batch_size(&self, x: &Data, k: usize) -> usize {
+        self.side_by_side(x, k)
+    }
+
+    fn batch_class(&self, k: usize) -> usize {
+        quads(k) as usize
+    }
+
+    fn in_batch<R>(&mut self, ranks: &[usize], f: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        self.with_batch(ranks, f)
+    }
+
+    fn members(&mut self, runs: &[usize]) -> Result<()> {
+        self.stream.batch.as_mut().map_or(Ok(()), |batch| batch.choose(runs))
+    }
+
+    fn read_of(&mut self, f: &Factor, run: usize) -> Result<Array2<f32>> {
+        let k = self.rank_of(f, run)?;
+        self.fetch_of(&f.buf, run, f.rows as usize, k)
+    }
+
+    fn write_of(&mut self, f: &mut Factor, run: usize, values: ArrayView2<'_, f32>) -> Result<()> {
+        self.put_of(f, run, values)
+    }
+
+    fn scalar_of(&self, s: &Scalar, run: usize) -> Scalar {
+        s.of_run(run)
     }
 
     fn upload(&mut self, x: MatrixRef<'_, f32>, scale: f32, observed: Observed) -> Result<Data> {

@@ -36,14 +36,16 @@ pub(crate) fn extents(panel: &DensePanel, side: Side) -> Params {
 }
 
 impl Gpu {
-    /// Scratch for `rows` × `kq` quads.
+    /// Scratch for `rows` × `kq` quads, of each run of a batch.
     pub(crate) fn scratch(&self, rows: u64, kq: u32) -> Result<Buf> {
-        let (what, needed) = ("intermediate results", rows.max(1) * u64::from(kq) * 16);
+        let part = rows.max(1) * u64::from(kq) * 16;
+        let (what, needed) = ("intermediate results", part * self.runs() as u64);
         let available = self.stream.device.max_binding();
         if needed > available {
             return Err(Error::OutOfMemory { what: format!("{what} (in one piece)"), needed, available });
         }
-        self.pool.get(&self.stream.device, what, needed)
+        let buf = self.pool.get(&self.stream.device, what, needed)?;
+        Ok(if self.stream.batch.is_some() { buf.in_parts(part) } else { buf })
     }
 
     /// acc_i ← α·Σ_s part_s,i (+ acc_i) over `chunks` slabs of `rows` rows.

@@ -68,6 +68,9 @@ pub struct GpuOptions {
     pub x_storage: XStorage,
     /// Whether dense X that does not fit stays on the host and is sent in panels.
     pub stream: Streaming,
+    /// Runs that are computed side by side at most ([`nmf_core::Backend::in_batch`]); 1 switches batches off. `None`: as many as keep the device busy
+    /// with the X at hand and find room.
+    pub batch: Option<usize>,
 }
 
 impl Default for GpuOptions {
@@ -81,6 +84,7 @@ impl Default for GpuOptions {
             cache: None,
             x_storage: XStorage::F32,
             stream: Streaming::Auto,
+            batch: None,
         }
     }
 }

@@ -12,6 +12,7 @@
 //! A factor must fit one binding (the device's `max_storage_buffer_binding_size`); X need not.
 
 mod backend;
+mod batch;
 mod bins;
 pub mod cache;
 mod ceiling;

@@ -74,20 +74,39 @@ impl Gpu {
         self.scratch(rows as u64, kq)
     }
 
+    /// Writes a factor, of every run of a batch.
     pub(crate) fn put(&mut self, f: &Factor, values: ArrayView2<'_, f32>) -> Result<()> {
         Error::check_shape("the values of a factor", (f.rows as usize, f.k as usize), values.dim())?;
+        (0..self.runs()).try_for_each(|run| self.put_padded(f, run, values))
+    }
+
+    /// Writes the part of a run, as wide as its rank.
+    pub(crate) fn put_of(&mut self, f: &Factor, run: usize, values: ArrayView2<'_, f32>) -> Result<()> {
+        Error::check_shape("a run's values of a factor", (f.rows as usize, self.rank_of(f, run)?), values.dim())?;
+        self.put_padded(f, run, values)
+    }
+
+    fn put_padded(&mut self, f: &Factor, run: usize, values: ArrayView2<'_, f32>) -> Result<()> {
         let width = 4 * quads(f.k as usize) as usize;
         let mut padded = vec![0.0f32; values.nrows() * width];
         for (row, out) in values.outer_iter().zip(padded.chunks_exact_mut(width)) {
             row.iter().zip(out).for_each(|(v, o)| *o = *v);
         }
         self.stream.counters.writes += 1;
-        self.stream.write(&f.buf, 0, bytemuck::cast_slice(&padded))
+        self.stream.write(&f.buf, f.buf.part(run), bytemuck::cast_slice(&padded))
     }
 
+    /// Reads rows × k, of the first member of a batch.
     pub(crate) fn fetch(&mut self, buf: &Buf, rows: usize, k: usize) -> Result<Array2<f32>> {
+        let first = self.stream.batch.as_ref().and_then(|b| b.members().first());
+        let first = first.map_or(0, |run| *run as usize);
+        self.fetch_of(buf, first, rows, k)
+    }
+
+    /// Reads rows × k of a run.
+    pub(crate) fn fetch_of(&mut self, buf: &Buf, run: usize, rows: usize, k: usize) -> Result<Array2<f32>> {
         let width = 4 * quads(k) as usize;
-        let landing = self.stream.land(&[(buf, 0, (rows * width * 4) as u64)])?;
+        let landing = self.stream.land(&[(buf, buf.part(run), (rows * width * 4) as u64)])?;
         self.stream.counters.reads += 1;
         let values: Vec<f32> = self.stream.take(landing)?;
         Ok(Array2::from_shape_fn((rows, k), |(i, q)| values.get(i * width + q).copied().unwrap_or(f32::NAN)))

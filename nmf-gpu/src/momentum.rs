@@ -25,10 +25,12 @@ fn is_power_of_two(x: f64) -> bool {
 
 impl Gpu {
     pub(crate) fn momentum_at_rest(&mut self) -> Result<Momentum> {
-        let state = self.pool.own(&self.stream.device, "a momentum", MOMENTUM_WORDS as u64 * 4)?;
+        let (runs, bytes) = (self.runs(), MOMENTUM_WORDS as u64 * 4);
+        let state = self.pool.own(&self.stream.device, "a momentum", bytes * runs as u64)?;
+        let state = if self.stream.batch.is_some() { state.in_parts(bytes) } else { state };
         let mut words = [0u32; MOMENTUM_WORDS];
         words[..MOMENTUM_AT_REST.len()].copy_from_slice(&MOMENTUM_AT_REST);
-        self.stream.write_new(&state, bytemuck::cast_slice(&words))?;
+        self.stream.write_new(&state, bytemuck::cast_slice(&words.repeat(runs)))?;
         Ok(Momentum { state })
     }
 

@@ -129,7 +129,9 @@ impl Gpu {
 
     fn newton_dense(&mut self, panels: &[DensePanel], side: Side, plan: &Plan<'_>) -> Result<()> {
         let (p, q) = (plan.f.rows, plan.other.rows);
-        let at_once = (BATCH / u64::from(q.max(1))).clamp(1, u64::from(p.max(1))) as u32;
+        // runs side by side share the room
+        let room = BATCH / self.runs() as u64;
+        let at_once = (room / u64::from(q.max(1))).clamp(1, u64::from(p.max(1))) as u32;
         for row0 in (0..p).step_by(at_once as usize) {
             let rows = at_once.min(p - row0);
             let entries = u64::from(rows) * u64::from(q);

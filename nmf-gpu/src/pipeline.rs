@@ -18,7 +18,8 @@ pub(crate) struct Pipeline {
 /// All kernels compiled so far.
 #[derive(Debug, Default)]
 pub(crate) struct Pipelines {
-    made: HashMap<Kernel, Pipeline>,
+    /// By kernel, and whether for a batch of runs.
+    made: HashMap<(Kernel, bool), Pipeline>,
     kept: Option<Kept>,
 }
 
@@ -61,12 +62,12 @@ impl Pipelines {
         }
     }
 
-    pub(crate) fn get(&mut self, device: &Device, kernel: Kernel) -> Result<Pipeline> {
-        if let Some(p) = self.made.get(&kernel) {
+    pub(crate) fn get(&mut self, device: &Device, kernel: Kernel, batched: bool) -> Result<Pipeline> {
+        if let Some(p) = self.made.get(&(kernel, batched)) {
             return Ok(p.clone());
         }
-        let p = compile(device, kernel, self.kept.as_ref().map(|k| &k.raw))?;
-        self.made.insert(kernel, p.clone());
+        let p = compile(device, kernel, batched, self.kept.as_ref().map(|k| &k.raw))?;
+        self.made.insert((kernel, batched), p.clone());
         Ok(p)
     }
 
@@ -117,8 +118,13 @@ fn entry(binding: u32, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntr
     }
 }
 
-fn compile(device: &Device, kernel: Kernel, cache: Option<&wgpu::PipelineCache>) -> Result<Pipeline> {
-    let label = kernel.label();
+fn compile(
+    device: &Device,
+    kernel: Kernel,
+    batched: bool,
+    cache: Option<&wgpu::PipelineCache>,
+) -> Result<Pipeline> {
+    let label = if batched { format!("{} for a batch", kernel.label()) } else { kernel.label() };
     let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform)];
     entries.extend(
         kernel
@@ -127,10 +133,9 @@ fn compile(device: &Device, kernel: Kernel, cache: Option<&wgpu::PipelineCache>)
             .map(|&(n, access)| entry(n, wgpu::BufferBindingType::Storage { read_only: access == Access::Read })),
     );
     device.scoped(&format!("compiling {label}"), |d| {
-        let text = wgpu::ShaderModuleDescriptor {
-            label: Some(&label),
-            source: wgpu::ShaderSource::Wgsl(kernel.source(device.ladder).into()),
-        };
+        let source = if batched { kernel.batched_source(device.ladder) } else { kernel.source(device.ladder) };
+        let text =
+            wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(source.into()) };
         let module = if device.checked { d.create_shader_module(text) } else { unchecked(d, text) };
         let layout =
             d.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(&label), entries: &entries });
@@ -163,7 +168,8 @@ fn unchecked(device: &wgpu::Device, text: wgpu::ShaderModuleDescriptor<'_>) -> w
     // orders of sweeps are permutations of the columns; the limbs of
     // an exact sum are addressed by exponents of eight bits, which cannot leave them; all loops count up to such a
     // bound (by the threads of a subgroup, at least 1), or halve or double a number up to one; divisors (p_tiles, chunks, kq, width, count, p and q of a strip, p of a fold) are at
-    // least 1; workgroup memory is written before it is read.
+    // least 1; workgroup memory is written before it is read. In a batch a run is one of those whose parts the buffers were made for,
+    // as `Batch` alone says which take part, and part r of a buffer begins r times its own distance behind the first.
     // The tests run in both modes.
     unsafe { device.create_shader_module_trusted(text, wgpu::ShaderRuntimeChecks::unchecked()) }
 }

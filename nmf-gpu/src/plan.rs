@@ -57,7 +57,7 @@ pub(crate) enum Sharing {
 
 impl Sharing {
     /// Workgroups of a lane kernel that keep the device busy.
-    fn target(self) -> u32 {
+    pub(crate) fn target(self) -> u32 {
         if self == Sharing::Lanes { TARGET_PROCESSOR } else { TARGET_LANES }
     }
 }

@@ -39,11 +39,30 @@ pub(crate) struct Buf {
     raw: wgpu::Buffer,
     shelf: Arc<Mutex<Shelf>>,
     pooled: bool,
+    /// Bytes from the part of one run to the next; 0 where all share one.
+    step: u64,
 }
 
 impl Buf {
     pub(crate) fn raw(&self) -> &wgpu::Buffer {
         &self.raw
+    }
+
+    /// Bytes from the part of one run of a batch to the next: whole quads, or 0.
+    pub(crate) fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// With a part of so many bytes for each run of a batch.
+    pub(crate) fn in_parts(self, step: u64) -> Buf {
+        let mut buf = self;
+        buf.step = step;
+        buf
+    }
+
+    /// Where the part of a run begins, in bytes.
+    pub(crate) fn part(&self, run: usize) -> u64 {
+        self.step * run as u64
     }
 }
 
@@ -120,7 +139,7 @@ impl Pool {
             found
         };
         match reused {
-            Some(raw) => Ok(Buf { raw, shelf: Arc::clone(&self.shelf), pooled: true }),
+            Some(raw) => Ok(Buf { raw, shelf: Arc::clone(&self.shelf), pooled: true, step: 0 }),
             None => self.create(device, what, size, true),
         }
     }
@@ -161,7 +180,7 @@ impl Pool {
             other => other,
         })?;
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner).used_bytes += size;
-        Ok(Buf { raw, shelf: Arc::clone(&self.shelf), pooled })
+        Ok(Buf { raw, shelf: Arc::clone(&self.shelf), pooled, step: 0 })
     }
 
     /// Gives free buffers back where the budget would not hold them beside what is in use.

@@ -4,7 +4,10 @@
 //! fires), when a number is asked for, and before the host overwrites a buffer (host writes overtake recorded work).
 //! Only reads wait.
 
+mod batch;
 mod sending;
+
+pub(crate) use batch::Batch;
 
 use crate::device::Device;
 use crate::pipeline::Pipelines;
@@ -68,7 +71,7 @@ impl Params {
 }
 
 enum Command {
-    Run { pipeline: wgpu::ComputePipeline, bind: wgpu::BindGroup, grid: (u32, u32) },
+    Run { pipeline: wgpu::ComputePipeline, bind: wgpu::BindGroup, grid: (u32, u32, u32) },
     Copy { from: wgpu::Buffer, offset: u64, to: wgpu::Buffer, at: u64, bytes: u64 },
 }
 
@@ -106,6 +109,8 @@ pub(crate) struct Stream {
     pub(crate) device: Device,
     pub(crate) pipelines: Pipelines,
     pub(crate) counters: Counters,
+    /// The runs that kernels work for; without, one.
+    pub(crate) batch: Option<Batch>,
     commands: Vec<Command>,
     params: Vec<u8>,
     uniform: wgpu::Buffer,
@@ -128,6 +133,7 @@ impl Stream {
             device,
             pipelines: Pipelines::default(),
             counters: Counters::default(),
+            batch: None,
             commands: Vec::new(),
             params: Vec::new(),
             uniform,
@@ -157,9 +163,12 @@ impl Stream {
         groups: u64,
         work: f64,
     ) -> Result<()> {
-        if groups == 0 {
+        let runs = self.batch.as_ref().map_or(1, |b| b.members().len());
+        if groups == 0 || runs == 0 {
             return Ok(());
         }
+        // a place in the grid stands for all runs
+        let work = work * runs as f64;
         let total = u32::try_from(groups)
             .map_err(|_| Error::Device(format!("{}: a grid of {groups} workgroups is too large", kernel.label())))?;
         let numbers = kernel.bindings();
@@ -171,7 +180,7 @@ impl Stream {
                 numbers.len()
             )));
         }
-        let pipeline = self.pipelines.get(&self.device, kernel)?;
+        let pipeline = self.pipelines.get(&self.device, kernel, self.batch.is_some())?;
         let (per_submit, per_dispatch) = self.limits_of_work();
         let side = self.device.limits.max_compute_workgroups_per_dimension.max(1);
         // fewer workgroups than a large card holds would leave it idle; even heavy ones take well below half a second
@@ -184,7 +193,7 @@ impl Stream {
         while base < total {
             let here = step.min(total - base);
             let grid_x = here.min(side);
-            let grid = (grid_x, here.div_ceil(grid_x));
+            let grid = (grid_x, here.div_ceil(grid_x), runs as u32);
             if self.params.len() + SLOT > BATCH * SLOT
                 || (self.work > 0.0 && self.work + work * f64::from(here) > per_submit)
             {
@@ -193,14 +202,18 @@ impl Stream {
             // a folded grid may overhang its part: `groups` ends this part, not only the last
             let block = Params { base, groups: base + here, grid_x, ..params };
             let offset = self.params.len();
-            self.params.extend_from_slice(bytemuck::bytes_of(&block));
+            match &self.batch {
+                None => self.params.extend_from_slice(bytemuck::bytes_of(&block)),
+                Some(b) => self.params.extend_from_slice(bytemuck::bytes_of(&b.block(block, kernel, buffers)?)),
+            }
+            let size = std::num::NonZeroU64::new((self.params.len() - offset) as u64);
             self.params.resize(offset + SLOT, 0);
             let mut entries = vec![wgpu::BindGroupEntry {
                 binding: 0,
                 resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                     buffer: &self.uniform,
                     offset: offset as u64,
-                    size: std::num::NonZeroU64::new(size_of::<Params>() as u64),
+                    size,
                 }),
             }];
             entries.extend(
@@ -229,11 +242,15 @@ impl Stream {
         self.copy_part((from, 0), (to, 0), bytes);
     }
 
-    /// Records a copy of `bytes` from one offset to another.
+    /// Records a copy of `bytes` from one offset to another, of each run where the target has a part for each.
     pub(crate) fn copy_part(&mut self, (from, offset): (&Buf, u64), (to, at): (&Buf, u64), bytes: u64) {
-        if bytes > 0 {
-            let (from, to) = (from.raw().clone(), to.raw().clone());
-            self.commands.push(Command::Copy { from, offset, to, at, bytes });
+        let runs = match &self.batch {
+            Some(b) if to.step() > 0 => b.members(),
+            _ => &[0],
+        };
+        for run in runs.iter().map(|r| *r as usize).filter(|_| bytes > 0) {
+            let (offset, at) = (offset + from.part(run), at + to.part(run));
+            self.commands.push(Command::Copy { from: from.raw().clone(), offset, to: to.raw().clone(), at, bytes });
         }
     }
 
@@ -264,7 +281,7 @@ impl Stream {
                 while let Some((Command::Run { pipeline, bind, grid }, tail)) = rest.split_first() {
                     pass.set_pipeline(pipeline);
                     pass.set_bind_group(0, bind, &[]);
-                    pass.dispatch_workgroups(grid.0, grid.1, 1);
+                    pass.dispatch_workgroups(grid.0, grid.1, grid.2);
                     rest = tail;
                 }
             }

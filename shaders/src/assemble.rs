@@ -1,5 +1,6 @@
 //! From files to kernels: concatenation, and named holes `{LIKE_THIS}` filled with a few lines.
 
+mod batch;
 mod ceiling;
 mod lanes;
 mod rows;
@@ -39,7 +40,8 @@ const CSR_SUM: &str = wgsl!("common/csr_sum.wgsl");
 /// The rows of a thread's 4×4 block and the component of a ratio column that belongs to each.
 const ROWS: [(&str, &str); 4] = [("a", "x"), ("b", "y"), ("c", "z"), ("d", "w")];
 
-pub(crate) fn source(kernel: &Kernel, ladder: Ladder) -> String {
+/// The text of a kernel, for one run or for a batch of them.
+pub(crate) fn source(kernel: &Kernel, ladder: Ladder, batched: bool) -> String {
     let (group_sum, parts_sum, lane, broadcasts) = if ladder.subgroups {
         (
             wgsl!("common/group_sum_subgroups.wgsl"),
@@ -54,7 +56,12 @@ pub(crate) fn source(kernel: &Kernel, ladder: Ladder) -> String {
     if *kernel == Kernel::SelfTest {
         holes.extend([("LANE", lane.into()), ("BROADCASTS", broadcasts.into())]);
     }
-    fill(&[&text(kernel)], &holes)
+    let (fields, memory, place) =
+        if batched { (batch::fields(), batch::MEMORY, batch::PLACE) } else { (String::new(), "", "") };
+    let whole = fill(&[&text(kernel)], &holes);
+    // what finds the run is not moved by it
+    let whole = if batched { batch::moved(&whole) } else { whole };
+    fill(&[&whole], &vec![("RUN_FIELDS", fields), ("RUN_MEMORY", memory.into()), ("RUN_PLACE", place.into())])
 }
 
 /// Each lane's number, made in branches of different lengths, from lanes 0 to 7 to all: what [`crate::Lanes::broadcast`] relies on.

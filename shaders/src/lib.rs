@@ -267,6 +267,8 @@ pub const FMA_CHAINS: [u32; 2] = [3, 8];
 /// Steps of each chain per round of [`Kernel::Fma`].
 pub const FMA_STEPS: u32 = 8;
 
+/// Runs in one dispatch at most ([`Kernel::batched_source`]).
+pub const MAX_RUNS: u32 = 64;
 /// Threads per workgroup of every kernel.
 pub const WORKGROUP: u32 = 64;
 /// Rows, and summed entries, of a tile of the dense kernels.
@@ -302,7 +304,14 @@ pub const WORKGROUP_MEMORY: u32 = 16384;
 impl Kernel {
     /// The WGSL text for a device with these features.
     pub fn source(&self, ladder: Ladder) -> String {
-        assemble::source(self, ladder)
+        assemble::source(self, ladder, false)
+    }
+
+    /// The text that does the same for a batch of up to [`MAX_RUNS`] runs: each has its own part of the buffers, and a place along the
+    /// third dimension of the grid. The parameter block goes on with the distances of the parts, the runs that take part, and
+    /// their numbers of columns, which all make the same number of quads.
+    pub fn batched_source(&self, ladder: Ladder) -> String {
+        assemble::source(self, ladder, true)
     }
 
     /// The storage buffers by binding number in group 0. Binding 0 is always the uniform parameter block.

@@ -5,14 +5,16 @@ use naga::valid::{Capabilities, ShaderStages, SubgroupOperationSet, ValidationFl
 use naga::{AddressSpace, StorageAccess};
 use nmf_shaders::{Access, Kernel, Ladder, WORKGROUP, WORKGROUP_MEMORY};
 
-/// Every kernel on every ladder that has it.
-fn all() -> impl Iterator<Item = (Kernel, Ladder)> {
+/// Every kernel on every ladder that has it, for one run, and on the last ladder for a batch of runs as well.
+fn all() -> impl Iterator<Item = (Kernel, Ladder, bool)> {
     let kernels = |ladder: Ladder| Kernel::all().into_iter().filter(move |k| ladder.subgroups || !k.needs_subgroups());
-    Ladder::ALL.into_iter().flat_map(move |ladder| kernels(ladder).map(move |kernel| (kernel, ladder)))
+    let last = Ladder::ALL[Ladder::ALL.len() - 1];
+    let alone = Ladder::ALL.into_iter().map(|ladder| (ladder, false));
+    alone.chain([(last, true)]).flat_map(move |(ladder, batched)| kernels(ladder).map(move |k| (k, ladder, batched)))
 }
 
-fn module(kernel: &Kernel, ladder: Ladder) -> naga::Module {
-    let text = kernel.source(ladder);
+fn module(kernel: &Kernel, ladder: Ladder, batched: bool) -> naga::Module {
+    let text = if batched { kernel.batched_source(ladder) } else { kernel.source(ladder) };
     // in comments, too, where no parser would notice
     let hole = text.split('{').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_uppercase() || c == '{'));
     assert!(!hole, "{}: a hole is left\n{text}", kernel.label());
@@ -21,8 +23,8 @@ fn module(kernel: &Kernel, ladder: Ladder) -> naga::Module {
 
 #[test]
 fn naga_accepts_every_variant() {
-    for (kernel, ladder) in all() {
-        let module = module(&kernel, ladder);
+    for (kernel, ladder, batched) in all() {
+        let module = module(&kernel, ladder, batched);
         let mut needed = Capabilities::empty();
         // the built-in functions that unpack halves; numbers of that type are not asked for
         needed.set(Capabilities::SHADER_FLOAT16_IN_FLOAT32, kernel.label().contains("half: true"));
@@ -39,8 +41,8 @@ fn naga_accepts_every_variant() {
 
 #[test]
 fn the_listed_bindings_are_those_of_the_text() {
-    for (kernel, ladder) in all() {
-        let mut found: Vec<(u32, Access)> = module(&kernel, ladder)
+    for (kernel, ladder, batched) in all() {
+        let mut found: Vec<(u32, Access)> = module(&kernel, ladder, batched)
             .global_variables
             .iter()
             .filter_map(|(_, v)| match v.space {
@@ -59,8 +61,8 @@ fn the_listed_bindings_are_those_of_the_text() {
 
 #[test]
 fn workgroup_memory_stays_within_the_portable_limit() {
-    for (kernel, ladder) in all() {
-        let module = module(&kernel, ladder);
+    for (kernel, ladder, batched) in all() {
+        let module = module(&kernel, ladder, batched);
         let mut layouter = naga::proc::Layouter::default();
         layouter.update(module.to_ctx()).unwrap();
         let bytes: u32 = module
@@ -79,6 +81,17 @@ fn no_kernel_is_listed_twice_and_each_file_says_what_it_computes() {
     let mut seen = std::collections::HashSet::new();
     assert!(all.iter().all(|k| seen.insert(*k)));
     assert!(all.iter().all(|k| k.source(Ladder::default()).starts_with("// ")));
+}
+
+/// The run is found before anything is read, and nothing keeps to the number of columns that all share.
+#[test]
+fn every_kernel_in_a_batch_finds_its_run_first() {
+    for (kernel, text) in Kernel::all().iter().map(|k| (k, k.batched_source(Ladder::default()))) {
+        let main = text.split_once("fn main(").map_or("", |(_, main)| main);
+        let first = main.split_once("{\n").map_or("", |(_, body)| body).lines().next();
+        assert!(first.is_some_and(|line| line.contains("= group_index(wid)")), "{}: {first:?}", kernel.label());
+        assert!(!text.lines().any(|l| l.contains("par.k ") || l.contains("par.k;")), "{}", kernel.label());
+    }
 }
 
 #[test]

@@ -11,19 +11,85 @@ struct Pending {
     points: Vec<Point>,
 }
 
-/// An objective on its way: the divergence without its offset and the penalties are still on the device.
+/// An objective of a run on its way: the divergence without its offset and the penalties are still on the device.
 struct Point {
+    run: usize,
     iteration: usize,
     seconds: f64,
     offset: f64,
     least: f64,
 }
 
-pub(super) struct Recorder<S> {
+/// Objectives of all runs side by side that are on their way: one ticket serves them all.
+pub(super) struct Post<S> {
     scalars: Vec<S>,
     points: Vec<Point>,
     pending: VecDeque<Pending>,
     per_point: usize,
+}
+
+impl<S: Clone> Post<S> {
+    /// `penalties`: whether W and H have one, whose scalars follow that of the divergence.
+    pub(super) fn new(penalties: [bool; 2]) -> Self {
+        let per_point = 1 + penalties.iter().filter(|p| **p).count();
+        Post { scalars: Vec::new(), points: Vec::new(), pending: VecDeque::new(), per_point }
+    }
+
+    /// Notes what was measured of a run before `iteration`, and the penalties there.
+    pub(super) fn push(
+        &mut self,
+        run: usize,
+        measured: Measured<S>,
+        penalties: Vec<S>,
+        iteration: usize,
+        seconds: f64,
+    ) {
+        self.scalars.push(measured.scalar);
+        self.scalars.extend(penalties);
+        self.points.push(Point { run, iteration, seconds, offset: measured.offset, least: measured.least });
+    }
+
+    /// Asks for what was noted since the last time.
+    pub(super) fn flush<B: Backend<Scalar = S>>(&mut self, b: &mut B) -> Result<()> {
+        if !self.scalars.is_empty() {
+            let ticket = b.ticket(&self.scalars)?;
+            self.scalars.clear();
+            self.pending.push_back(Pending { ticket, points: std::mem::take(&mut self.points) });
+        }
+        Ok(())
+    }
+
+    /// Hands what has arrived to the runs it is of; waits for what was measured before iteration `until` or earlier. `None`:
+    /// nothing yet.
+    pub(super) fn collect<B: Backend<Scalar = S>>(
+        &mut self,
+        b: &mut B,
+        until: Option<usize>,
+        runs: &mut [Recorder],
+    ) -> Result<()> {
+        let Some(until) = until else { return Ok(()) };
+        while let Some(front) = self.pending.front() {
+            let values = if front.points.first().is_some_and(|p| p.iteration <= until) {
+                b.wait(&front.ticket)?
+            } else {
+                match b.poll(&front.ticket)? {
+                    Some(v) => v,
+                    None => return Ok(()),
+                }
+            };
+            let Some(front) = self.pending.pop_front() else { return Ok(()) };
+            for (point, v) in front.points.into_iter().zip(values.chunks(self.per_point)) {
+                if let Some(run) = runs.get_mut(point.run) {
+                    run.take(&point, v)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The objectives of a run that are known.
+pub(super) struct Recorder {
     to_x: f64,
     is_beta: bool,
     known: Vec<TracePoint>,
@@ -32,14 +98,9 @@ pub(super) struct Recorder<S> {
     settled: Option<f64>,
 }
 
-impl<S: Clone> Recorder<S> {
-    /// `penalties`: whether W and H have one, whose scalars follow that of the divergence.
-    pub(super) fn new<T: Element>(problem: &Problem<'_, T>, penalties: [bool; 2]) -> Self {
+impl Recorder {
+    pub(super) fn new<T: Element>(problem: &Problem<'_, T>) -> Self {
         Recorder {
-            scalars: Vec::new(),
-            points: Vec::new(),
-            pending: VecDeque::new(),
-            per_point: 1 + penalties.iter().filter(|p| **p).count(),
             to_x: problem.units().divergence(),
             is_beta: problem.loss().beta().is_some(),
             known: Vec::new(),
@@ -53,50 +114,19 @@ impl<S: Clone> Recorder<S> {
         if self.is_beta && d < 0.0 { 0.0 } else { d }
     }
 
-    /// Notes what was measured before `iteration`, and the penalties there.
-    pub(super) fn push(&mut self, measured: Measured<S>, penalties: Vec<S>, iteration: usize, seconds: f64) {
-        self.scalars.push(measured.scalar);
-        self.scalars.extend(penalties);
-        self.points.push(Point { iteration, seconds, offset: measured.offset, least: measured.least });
-    }
-
-    /// Asks for what was noted since the last time.
-    pub(super) fn flush<B: Backend<Scalar = S>>(&mut self, b: &mut B) -> Result<()> {
-        if !self.scalars.is_empty() {
-            let ticket = b.ticket(&self.scalars)?;
-            self.scalars.clear();
-            self.pending.push_back(Pending { ticket, points: std::mem::take(&mut self.points) });
+    /// Takes in an objective: the divergence, then the penalties.
+    fn take(&mut self, point: &Point, v: &[f64]) -> Result<()> {
+        let Point { iteration, seconds, offset, least, .. } = *point;
+        let divergence = self.not_below_zero(v[0] + offset);
+        self.young.push_back((iteration, divergence));
+        if divergence < least {
+            return Ok(()); // its digits are gone; from here on the solver measures directly
         }
-        Ok(())
-    }
-
-    /// Takes in what has arrived; waits for what was measured before iteration `until` or earlier. `None`: nothing yet.
-    pub(super) fn collect<B: Backend<Scalar = S>>(&mut self, b: &mut B, until: Option<usize>) -> Result<()> {
-        let Some(until) = until else { return Ok(()) };
-        while let Some(front) = self.pending.front() {
-            let values = if front.points.first().is_some_and(|p| p.iteration <= until) {
-                b.wait(&front.ticket)?
-            } else {
-                match b.poll(&front.ticket)? {
-                    Some(v) => v,
-                    None => return Ok(()),
-                }
-            };
-            let Some(front) = self.pending.pop_front() else { return Ok(()) };
-            for (point, v) in front.points.into_iter().zip(values.chunks(self.per_point)) {
-                let Point { iteration, seconds, offset, least } = point;
-                let divergence = self.not_below_zero(v[0] + offset);
-                self.young.push_back((iteration, divergence));
-                if divergence < least {
-                    continue; // its digits are gone; from here on the solver measures directly
-                }
-                let objective = (divergence + v[1..].iter().sum::<f64>()) * self.to_x;
-                if !objective.is_finite() {
-                    return Err(diverged(objective, iteration));
-                }
-                self.known.push(TracePoint { iteration, seconds, objective });
-            }
+        let objective = (divergence + v[1..].iter().sum::<f64>()) * self.to_x;
+        if !objective.is_finite() {
+            return Err(diverged(objective, iteration));
         }
+        self.known.push(TracePoint { iteration, seconds, objective });
         Ok(())
     }
 
@@ -131,8 +161,9 @@ impl<S: Clone> Recorder<S> {
         &self.known
     }
 
-    pub(super) fn into_known(self) -> Vec<TracePoint> {
-        self.known
+    /// The objectives known, in order.
+    pub(super) fn take_known(&mut self) -> Vec<TracePoint> {
+        std::mem::take(&mut self.known)
     }
 
     /// Everything, once nothing is on its way any more.

@@ -1,13 +1,13 @@
 //! What the loop carries from one iteration to the next, and how it is kept.
 
-use super::recorder::Recorder;
+use super::recorder::{Post, Recorder};
 use crate::solver::{Model, Solver};
 use crate::{Backend, Element, Error, Keeper, Result, Snapshot, Stopped};
 use std::time::Instant;
 
-/// Between two iterations: everything but W, H and what the solver carries along.
-pub(super) struct State<S> {
-    pub(super) rec: Recorder<S>,
+/// Of one run between two iterations: everything but its objectives, W, H and what the solver carries along.
+#[derive(Default)]
+pub(super) struct State {
     /// Iterations done.
     pub(super) iterations: usize,
     /// The objective at the last check.
@@ -16,7 +16,8 @@ pub(super) struct State<S> {
     pub(super) kkt_start: f64,
     /// A rule was met that more iterations or more time would not change.
     pub(super) ended: Option<Stopped>,
-    pub(super) clock: Clock,
+    /// Seconds spent iterating, in this process and those before; of the time that runs spend side by side, its share.
+    pub(super) seconds: f64,
 }
 
 /// How far a run came: what to say if its device fails.
@@ -41,73 +42,67 @@ impl Reached {
     }
 }
 
-/// Seconds spent iterating, in this process and those before.
-pub(super) struct Clock {
-    before: f64,
-    since: Option<Instant>,
-}
+/// Runs while the solver iterates.
+#[derive(Default)]
+pub(super) struct Clock(Option<Instant>);
 
 impl Clock {
     pub(super) fn start(&mut self) {
-        self.since = Some(Instant::now());
+        self.0 = Some(Instant::now());
     }
 
-    fn pause(&mut self) {
-        self.before = self.seconds();
-        self.since = None;
-    }
-
-    pub(super) fn seconds(&self) -> f64 {
-        self.before + self.since.map_or(0.0, |t| t.elapsed().as_secs_f64())
+    /// Divides the time since the last call among those who spent it.
+    pub(super) fn share(&mut self, states: &mut [State], among: &[usize]) {
+        let Some(since) = self.0 else { return };
+        let now = Instant::now();
+        self.0 = Some(now);
+        for &run in among {
+            if let Some(state) = states.get_mut(run) {
+                state.seconds += now.duration_since(since).as_secs_f64() / among.len() as f64;
+            }
+        }
     }
 }
 
-impl<S: Clone> State<S> {
-    /// Before the first iteration, the clock not yet running.
-    pub(super) fn new(rec: Recorder<S>) -> Self {
-        let clock = Clock { before: 0.0, since: None };
-        State { rec, iterations: 0, previous: None, kkt_start: 0.0, ended: None, clock }
-    }
-
-    /// Hands the state of the run to `keeper`, off the clock.
+impl State {
+    /// Hands the state of the only run to `keeper`, off the clock.
     ///
     /// This may happen after any iteration and does not change the run: objectives that are on their way are waited for, but the solver
     /// is told of them when it would have been anyway ([`Recorder::settle`]); factors are read back, which alters nothing.
-    pub(super) fn keep<B: Backend<Scalar = S>, V: Solver<B> + ?Sized>(
-        &mut self,
+    pub(super) fn keep<B: Backend, V: Solver<B> + ?Sized>(
+        &self,
         b: &mut B,
         m: &Model<'_, B>,
         solver: &V,
+        (post, rec): (&mut Post<B::Scalar>, &mut Recorder),
         keeper: &mut dyn Keeper<B::Elem>,
     ) -> Result<()> {
-        self.rec.flush(b)?;
-        self.rec.collect(b, Some(usize::MAX))?;
+        post.flush(b)?;
+        post.collect(b, Some(usize::MAX), std::slice::from_mut(rec))?;
         b.finish()?;
-        self.clock.pause();
         let (mut out, mut own) = (Snapshot::new(), Snapshot::new());
         out.put_matrix("w", b.read(&m.w)?);
         out.put_matrix("h", b.read(&m.h)?);
         solver.save(b, &mut own)?;
         out.put_all("solver", own);
-        self.rec.save(&mut out);
+        rec.save(&mut out);
         out.put_counts("iteration", [self.iterations as u64]);
         out.put_numbers("previous", Vec::from_iter(self.previous));
         out.put_numbers("kkt_start", [self.kkt_start]);
         out.put_counts("ended", Vec::from_iter(self.ended.map(Stopped::code)));
-        out.put_numbers("seconds", [self.clock.seconds()]);
+        out.put_numbers("seconds", [self.seconds]);
         keeper.keep(out);
-        self.clock.start();
         Ok(())
     }
 
-    /// Takes over what was kept; the clock does not run yet.
-    pub(super) fn restore<T: Element>(&mut self, from: &Snapshot<T>) -> Result<()> {
-        self.rec.restore(from)?;
+    /// Takes over what was kept.
+    pub(super) fn restore<T: Element>(&mut self, from: &Snapshot<T>, rec: &mut Recorder) -> Result<()> {
+        rec.restore(from)?;
         self.iterations = from.index("iteration")?;
         self.previous = from.optional("previous")?;
         self.kkt_start = from.number("kkt_start")?;
         self.ended = from.counts("ended")?.first().map(|code| Stopped::of_code(*code)).transpose()?;
-        self.clock.before = from.number("seconds")?;
+        self.seconds = from.number("seconds")?;
         Ok(())
     }
 }

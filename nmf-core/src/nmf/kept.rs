@@ -202,6 +202,11 @@ impl<T: Element> Past<T> {
         }
     }
 
+    /// Whether a run was interrupted; the last one, if so.
+    pub(super) fn interrupted(&self) -> bool {
+        self.ended.iter().any(|e| e.stopped == Stopped::Interrupted)
+    }
+
     /// As entries of a snapshot.
     pub(super) fn to_snapshot(&self) -> Snapshot<T> {
         let mut out = Snapshot::new();

@@ -1,5 +1,7 @@
 //! Who does what when: units of work over workers, results gathered in a fixed order.
 
+mod batch;
+
 use super::held_out::{Chain, Rest};
 use super::kept::{Fold, Kept, State, load};
 use super::recommend::{mean_and_error, recommend};
@@ -8,7 +10,7 @@ use super::summary::summarize;
 use super::{Archive, Found, Key, Survey, Surveyed, Unit, Watch};
 use crate::fit::{Start, divergence};
 use crate::stability::elbow;
-use crate::{Backend, Element, Error, Flow, Init, Loss, MatrixRef, Observed, Problem, Progress, Result, Side};
+use crate::{Backend, Element, Error, Fitted, Flow, Loss, MatrixRef, Observed, Problem, Progress, Result, Side};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,9 +24,15 @@ enum Job {
     Run { k: usize, restart: usize },
 }
 
+/// What goes to a worker in one piece: a job, or runs that it does side by side.
+enum Piece {
+    One(Job),
+    Batch(Vec<(usize, usize)>),
+}
+
 enum Done<T> {
     Fold(usize, Fold<T>),
-    Run(Kept<T>),
+    Runs(Vec<Kept<T>>),
 }
 
 /// What all workers share.
@@ -115,6 +123,7 @@ pub(super) fn run<T: Element, B: Backend<Elem = T>>(
     let any_run = jobs.iter().any(|j| matches!(j, Job::Run { .. }));
     let data = if any_run { Some(problem.upload(first)?) } else { None };
     first.finish()?;
+    let pieces = batch::pieces(survey, jobs, first, data.as_ref(), &problem)?;
     let shared = Shared {
         survey,
         problem: &problem,
@@ -131,17 +140,19 @@ pub(super) fn run<T: Element, B: Backend<Elem = T>>(
             Done::Fold(fold, state) => {
                 lock(&shared.folds).insert(fold, state);
             }
-            Done::Run(kept) => {
-                let k = kept.k;
-                if let Some(slot) = runs.get_mut(&k).and_then(|all| all.get_mut(kept.restart)) {
-                    *slot = Some(kept);
+            Done::Runs(all) => {
+                for kept in all {
+                    let k = kept.k;
+                    if let Some(slot) = runs.get_mut(&k).and_then(|all| all.get_mut(kept.restart)) {
+                        *slot = Some(kept);
+                    }
+                    close(k, &mut runs, &mut ranks, side, shared.problem, archive)?;
                 }
-                close(k, &mut runs, &mut ranks, side, shared.problem, archive)?;
             }
         }
         Ok(())
     };
-    let complete = work(workers, &jobs, &shared, &mut gather)?;
+    let complete = work(workers, &pieces, &shared, &mut gather)?;
     for k in survey.ranks.iter().copied() {
         close(k, &mut runs, &mut ranks, side, &problem, archive)?;
     }
@@ -218,7 +229,7 @@ fn share<T: Element>(survey: &Survey<T>, problem: &Problem<'_, T>) -> f64 {
 /// Lets the workers do the jobs; `false` if somebody asked to stop.
 fn work<T: Element, B: Backend<Elem = T>>(
     workers: &mut [B],
-    jobs: &[Job],
+    pieces: &[Piece],
     shared: &Shared<'_, '_, T, B::Data>,
     gather: Gather<'_, T, B::Data>,
 ) -> Result<bool> {
@@ -231,8 +242,12 @@ fn work<T: Element, B: Backend<Elem = T>>(
             let (send, next): (Sender<Result<Done<T>>>, _) = (send.clone(), &next);
             s.spawn(move || {
                 while !shared.stopping() {
-                    let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-                    match one(b, *job, shared) {
+                    let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+                    let done = match piece {
+                        Piece::One(job) => one(b, *job, shared),
+                        Piece::Batch(runs) => batch::run(b, runs, shared),
+                    };
+                    match done {
                         Ok(Some(done)) => drop(send.send(Ok(done))),
                         Ok(None) => break,
                         Err(e) => {
@@ -255,7 +270,7 @@ fn work<T: Element, B: Backend<Elem = T>>(
             }
         }
     });
-    outcome.map(|()| finished == jobs.len())
+    outcome.map(|()| finished == pieces.len())
 }
 
 /// One job; `None` if it was asked to stop.
@@ -281,29 +296,42 @@ fn one<T: Element, B: Backend<Elem = T>>(
         }
         Job::Run { k, restart } => {
             let Some(data) = &shared.data else { return Ok(None) };
-            let seed = survey.nmf.seed_of().wrapping_add(restart as u64);
-            let nmf =
-                survey.nmf.clone().with_rank(k).init(Init::Random).seed(seed).restarts(1).trace_every(0).kkt(false);
             let mut look = |_: &Progress| if shared.stopping() { Flow::Stop } else { Flow::Continue };
-            let within = |e| Error::Within { what: format!("at k = {k}, start {restart}"), source: Box::new(e) };
-            let fitted = nmf.fit_uploaded(b, data, shared.problem, 0.0, &mut look).map_err(within)?;
+            let nmf = survey.one_run(k, restart);
+            let fitted = nmf.fit_uploaded(b, data, shared.problem, 0.0, &mut look).map_err(|e| within(k, restart, e))?;
             if shared.stopping() {
                 return Ok(None);
             }
-            let (objective, lost) = (fitted.objective(), fitted.divergence());
-            let (w, h) = fitted.into_factors();
-            let squared_error = if survey.nmf.loss_ref().is_fro() {
-                2.0 * lost
-            } else {
-                let start = Start { w: w.clone(), h: h.t().as_standard_layout().into_owned() };
-                2.0 * divergence(b, data, shared.problem, &Loss::FRO, &start)?
-            };
-            let kept = Kept { k, restart, objective, divergence: lost, squared_error, w, h };
-            shared.archive.keep(Key::Run { k, restart }, kept.snapshot())?;
-            shared.done(&Unit::Run { k, restart });
-            Ok(Some(Done::Run(kept)))
+            Ok(Some(Done::Runs(vec![keep(b, data, (k, restart), fitted, shared)?])))
         }
     }
+}
+
+/// A failure with its place.
+fn within(k: usize, restart: usize, e: Error) -> Error {
+    Error::Within { what: format!("at k = {k}, start {restart}"), source: Box::new(e) }
+}
+
+/// Puts a finished run where it is kept.
+fn keep<T: Element, B: Backend<Elem = T>>(
+    b: &mut B,
+    data: &B::Data,
+    (k, restart): (usize, usize),
+    fitted: Fitted<T>,
+    shared: &Shared<'_, '_, T, B::Data>,
+) -> Result<Kept<T>> {
+    let (objective, lost) = (fitted.objective(), fitted.divergence());
+    let (w, h) = fitted.into_factors();
+    let squared_error = if shared.survey.nmf.loss_ref().is_fro() {
+        2.0 * lost
+    } else {
+        let start = Start { w: w.clone(), h: h.t().as_standard_layout().into_owned() };
+        2.0 * divergence(b, data, shared.problem, &Loss::FRO, &start)?
+    };
+    let kept = Kept { k, restart, objective, divergence: lost, squared_error, w, h };
+    shared.archive.keep(Key::Run { k, restart }, kept.snapshot())?;
+    shared.done(&Unit::Run { k, restart });
+    Ok(kept)
 }
 
 fn found<T: Element>(

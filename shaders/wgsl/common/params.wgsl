@@ -34,10 +34,10 @@ struct Params {
     stop: f32,
     inf: f32,     // +infinity: WGSL has no literal for it
     x_unit: f32,  // what halves of X are multiplied with; 0 where X is f32
-}
+{RUN_FIELDS}}
 
 @group(0) @binding(0) var<uniform> par: Params;
-
+{RUN_MEMORY}
 fn group_index(wid: vec3<u32>) -> u32 {
-    return par.base + wid.y * par.grid_x + wid.x;
+{RUN_PLACE}    return par.base + wid.y * par.grid_x + wid.x;
 }

@@ -1,0 +1,88 @@
+//! Batches: several runs in one dispatch, each with its part of every buffer.
+
+use crate::backend::Gpu;
+use crate::memory::{Factor, Scalar, quads};
+use crate::plan::{Pass, Plan};
+use crate::queue::Batch;
+use crate::window::{Data, Layout};
+use nmf_core::{Error, Result};
+use nmf_shaders::MAX_RUNS;
+
+/// Bytes that the parts of a batch take together at most, where no budget says less.
+const MOST: u64 = 1 << 30;
+/// What a run has of the size of a factor at most: W, H and what solvers keep of them.
+const FACTORS: u64 = 8;
+
+impl Scalar {
+    /// A run's part.
+    pub(crate) fn of_run(&self, run: usize) -> Scalar {
+        let mut s = self.clone();
+        for part in &mut s.parts {
+            part.start += (part.buf.part(run) / 4) as u32;
+        }
+        s
+    }
+}
+
+impl Gpu {
+    /// Runs whose parts lie side by side in what is made now.
+    pub(crate) fn runs(&self) -> usize {
+        self.stream.batch.as_ref().map_or(1, Batch::runs)
+    }
+
+    /// Columns of a run's part of a factor.
+    pub(crate) fn rank_of(&self, f: &Factor, run: usize) -> Result<usize> {
+        match &self.stream.batch {
+            None if run == 0 => Ok(f.k as usize),
+            None => Err(Error::Device(format!("run {run} outside of a batch"))),
+            Some(batch) => batch.rank(run).ok_or_else(|| Error::Device(format!("run {run} of {}", batch.runs()))),
+        }
+    }
+
+    pub(crate) fn with_batch<R>(&mut self, ranks: &[usize], f: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        if self.stream.batch.is_some() {
+            return Err(Error::Unsupported("a batch within a batch".into()));
+        }
+        self.stream.batch = Some(Batch::new(ranks)?);
+        let result = f(self);
+        self.stream.batch = None;
+        result
+    }
+
+    /// As many runs as it takes to fill the device four times over: workgroups of a half-step of one are counted. Each has its own
+    /// factors and partial results, for which there must be room.
+    pub(crate) fn side_by_side(&self, x: &Data, k: usize) -> usize {
+        let most = self.most_runs.unwrap_or(MAX_RUNS as usize) as u64;
+        if most <= 1 || x.streamed() {
+            return 1;
+        }
+        let (m, n) = x.dim();
+        let (groups, largest) = match &x.layout {
+            Layout::Dense(panels) => {
+                let halves = [(m, n, false), (n, m, true)].map(|(p, q, cols)| {
+                    let half = panels.iter().any(|p| p.unit != 0.0);
+                    let pass = Pass { p: p as u32, q: q as u32, kq: quads(k), cols, half, arrays: 2 };
+                    let way = pass.ways(self.sharing())[0];
+                    let plan = Plan::new(pass, way, self.sharing());
+                    (plan.groups(), u64::from(plan.chunks) * p as u64 * u64::from(quads(k)) * 16)
+                });
+                (halves[0].0.min(halves[1].0), halves[0].1.max(halves[1].1))
+            }
+            Layout::Sparse { rows, cols, .. } => {
+                let of = |panels: &[crate::csr::CsrPanel]| {
+                    let pieces = panels.iter().map(|p| u64::from(p.pieces)).max().unwrap_or(0);
+                    (panels.iter().map(|p| u64::from(p.groups)).sum::<u64>(), pieces * u64::from(quads(k)) * 32)
+                };
+                let (rows, cols) = (of(rows), of(cols));
+                // newton keeps a number of each entry
+                (rows.0.min(cols.0), rows.1.max(cols.1).max(4 * x.stored.min(crate::csr::BATCH)))
+            }
+        };
+        let factor = (m + n) as u64 * u64::from(quads(k)) * 16;
+        let largest = largest.max(m.max(n) as u64 * u64::from(quads(k)) * 16).max(1);
+        let memory = self.pool.left().map_or(MOST, |left| (left / 2).min(MOST));
+        let room = (memory / (FACTORS * factor + 2 * largest)).min(self.stream.device.max_binding() / largest);
+        let wanted = (4 * u64::from(self.sharing().target())).div_ceil(groups.max(1));
+        wanted.min(room).min(most).clamp(1, MAX_RUNS.into()) as usize
+    }
+}
