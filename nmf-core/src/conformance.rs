@@ -51,7 +51,7 @@ macro_rules! __conformance_list {
                 impose_sparseness, unfold, fold, weighted;
             laws: layouts_agree, transpose, permutation, scaling, exact_fit, identity_factor, disjoint_supports,
                 zeros_stay, non_negative, descent, weights_of_one, masks_are_patterns, weights_scale,
-                momentum_goes_on;
+                momentum_goes_on, batches;
             hostile: empty_lines, all_zero, near_floor, poisoned_memory, many_operations, repeatable, tickets,
                 wrong_shapes, unsupported;
         }

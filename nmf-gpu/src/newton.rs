@@ -145,7 +145,8 @@ impl Gpu {
                 let p0 = if side == Side::Cols { row0 % 4 } else { 0 };
                 let ld = quads_of_x.end - quads_of_x.start;
                 let bytes = gathered(panels, of_x, quads_of_x);
-                let x = self.per_entry(bytes.len() as u64, 1)?;
+                // rows of X, which runs of a batch share
+                let x = self.pool.get(&self.stream.device, "rows of X", bytes.len() as u64)?;
                 self.stream.send(&x, &bytes)?;
                 let params = Params { p: rows, q, p0, chunk: q, ld, x_unit: first.unit, ..Params::default() };
                 self.strip(&x, side, params, &strip)?;

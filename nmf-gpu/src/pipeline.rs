@@ -118,12 +118,7 @@ fn entry(binding: u32, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntr
     }
 }
 
-fn compile(
-    device: &Device,
-    kernel: Kernel,
-    batched: bool,
-    cache: Option<&wgpu::PipelineCache>,
-) -> Result<Pipeline> {
+fn compile(device: &Device, kernel: Kernel, batched: bool, cache: Option<&wgpu::PipelineCache>) -> Result<Pipeline> {
     let label = if batched { format!("{} for a batch", kernel.label()) } else { kernel.label() };
     let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform)];
     entries.extend(

@@ -2,9 +2,9 @@
 
 #[cfg(doc)]
 use super::{Backend, Observed};
+use crate::Loss;
 #[cfg(doc)]
 use crate::Sweep;
-use crate::Loss;
 
 /// How an operation is carried out by a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,13 @@
 //! What holds for every right implementation, whatever its arithmetic.
 
+mod batches;
 mod equivariance;
 mod fixed_points;
 mod momentum;
 mod monotone;
 mod weights;
 
+pub use batches::batches;
 pub use equivariance::{layouts_agree, permutation, scaling, transpose};
 pub use fixed_points::{disjoint_supports, exact_fit, identity_factor};
 pub use momentum::momentum_goes_on;

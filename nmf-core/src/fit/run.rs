@@ -352,7 +352,8 @@ fn kkt<B: Backend>(
         m.terms_h(b, th)?;
         parts.push(b.kkt(th.get(), &m.h, &m.rule_h)?);
     }
-    let all: Vec<B::Scalar> = runs.iter().flat_map(|&r| parts.iter().map(move |p| (r, p))).map(|(r, p)| b.scalar_of(p, r)).collect();
+    let all: Vec<B::Scalar> =
+        runs.iter().flat_map(|&r| parts.iter().map(move |p| (r, p))).map(|(r, p)| b.scalar_of(p, r)).collect();
     let ticket = b.ticket(&all)?;
     let values = b.wait(&ticket)?;
     if parts.is_empty() {

@@ -298,7 +298,8 @@ fn one<T: Element, B: Backend<Elem = T>>(
             let Some(data) = &shared.data else { return Ok(None) };
             let mut look = |_: &Progress| if shared.stopping() { Flow::Stop } else { Flow::Continue };
             let nmf = survey.one_run(k, restart);
-            let fitted = nmf.fit_uploaded(b, data, shared.problem, 0.0, &mut look).map_err(|e| within(k, restart, e))?;
+            let fitted =
+                nmf.fit_uploaded(b, data, shared.problem, 0.0, &mut look).map_err(|e| within(k, restart, e))?;
             if shared.stopping() {
                 return Ok(None);
             }

@@ -8,7 +8,9 @@ use crate::MAX_RUNS;
 
 /// What the parameter block holds besides.
 pub(super) fn fields() -> String {
-    let steps: String = (1..=8).map(|n| format!("    step{n}: u32,   // quads from one run's part of binding {n} to the next\n")).collect();
+    let steps: String = (1..=8)
+        .map(|n| format!("    step{n}: u32,   // quads from one run's part of binding {n} to the next\n"))
+        .collect();
     format!(
         "{steps}    members: array<vec4<u32>, {}>, // which runs take part: a byte for each
     narrow: vec4<u32>, // for each run two bits: how many of the last quad's columns it lacks
@@ -18,7 +20,8 @@ pub(super) fn fields() -> String {
 }
 
 /// What finding one's place adds.
-pub(super) const PLACE: &str = "    run = (par.members[wid.z >> 4u][(wid.z >> 2u) & 3u] >> (8u * (wid.z & 3u))) & 0xffu;
+pub(super) const PLACE: &str =
+    "    run = (par.members[wid.z >> 4u][(wid.z >> 2u) & 3u] >> (8u * (wid.z & 3u))) & 0xffu;
     run_k = 4u * par.kq - ((par.narrow[(run >> 4u) & 3u] >> (2u * (run & 15u))) & 3u);
 ";
 
