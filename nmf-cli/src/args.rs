@@ -151,6 +151,10 @@ pub(crate) struct Global {
     /// Keep dense X in the host's memory and send it to the GPU piece by piece in every iteration [default: auto]
     #[arg(long, global = true, value_enum)]
     pub(crate) gpu_stream: Option<GpuStream>,
+    /// Runs (restarts, and those of a survey over ranks) that a GPU computes side by side at most; 1: one after the other
+    /// [default: as many as keep it busy, up to 64]
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) gpu_batch: Option<NonZeroUsize>,
     /// Threads of the CPU backend [default: all cores]
     #[arg(long, global = true, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
@@ -194,6 +198,7 @@ impl Global {
             (self.gpu_memory.is_some(), "--gpu-memory"),
             (self.gpu_x.is_some(), "--gpu-x"),
             (self.gpu_stream.is_some(), "--gpu-stream"),
+            (self.gpu_batch.is_some(), "--gpu-batch"),
         ]
         .into_iter()
         .find_map(|(given, name)| given.then_some(name))

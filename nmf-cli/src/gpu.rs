@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use etcetera::BaseStrategy;
 use nmf_gpu::{AdapterChoice, Features, GpuOptions, Streaming, Switch, XStorage};
 pub(crate) use nmf_gpu::{AdapterInfo, Gpu};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// The adapters of this machine; none is an empty list.
@@ -97,6 +98,7 @@ fn options(adapter: &AdapterInfo, global: &Global) -> GpuOptions {
             Some(GpuStream::Always) => Streaming::Always,
             Some(GpuStream::Auto) | None => Streaming::Auto,
         },
+        batch: global.gpu_batch.map(NonZeroUsize::get),
         ..GpuOptions::default()
     }
 }
