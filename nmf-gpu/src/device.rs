@@ -66,7 +66,7 @@ pub struct GpuOptions {
     pub cache: Option<PathBuf>,
     /// How the numbers of dense X are stored on the device.
     pub x_storage: XStorage,
-    /// Whether dense X that does not fit stays on the host and is sent in panels.
+    /// Whether X that does not fit stays on the host and is sent in panels.
     pub stream: Streaming,
 }
 
