@@ -95,13 +95,15 @@ impl Gpu {
                 continue;
             };
             let panel = &panels[piece.panel];
+            let model = self.per_entry(entries, 4)?;
             let mut params = Params { p0: panel.row0, q0: piece.row, sum0: piece.entry as u32, ..plan.params };
-            let mut window = self.sparse_window(panel)?;
-            if pieces.len() > 1 {
+            let window = if pieces.len() == 1 {
+                self.sparse_window(panel)?
+            } else {
                 (params.sum0, params.flags, params.chunk) = (0, 1, entries as u32);
                 let bytes = if panel.weighted { 8 } else { 4 };
                 let (columns, values) = (self.per_entry(entries, 4)?, self.per_entry(entries, bytes)?);
-                let mut at = 0;
+                let (mut at, mut window) = (0, self.sparse_window(panel)?);
                 for p in pieces {
                     window = self.sparse_window(&panels[p.panel])?;
                     self.stream.copy_part((&window.columns, p.entry * 4), (&columns, at * 4), p.entries * 4);
@@ -110,9 +112,8 @@ impl Gpu {
                     at += p.entries;
                 }
                 // the index, which is not read for a row that comes alone, stays that of the last piece
-                (window.columns, window.values) = (Arc::new(columns), Arc::new(values));
-            }
-            let model = self.per_entry(entries, 4)?;
+                CsrBuffers { columns: Arc::new(columns), values: Arc::new(values), ..window }
+            };
             let CsrBuffers { index, columns, values } = &window;
             let mut buffers = vec![&**index, &**columns, &**values, &plan.f.buf, &plan.other.buf];
             buffers.extend(&colsum);

@@ -98,7 +98,8 @@ fn streamed(
 /// All windows, each with its place.
 fn layout(all: &Halves, homes: Vec<Home<3, CsrRows>>) -> Layout {
     let mut homes = homes.into_iter();
-    let [rows, cols] = all.each_ref().map(|half| half.cuts.iter().zip(homes.by_ref()).map(|(c, home)| c.panel(home)).collect());
+    let [rows, cols] =
+        all.each_ref().map(|half| half.cuts.iter().zip(homes.by_ref()).map(|(c, home)| c.panel(home)).collect());
     let [row_batches, col_batches] = all.each_ref().map(|half| batches(&half.x, &half.cuts));
     Layout::Sparse { rows, cols, row_batches, col_batches }
 }
