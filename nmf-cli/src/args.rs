@@ -115,7 +115,7 @@ pub(crate) enum GpuX {
     F16,
 }
 
-/// Whether dense X may stay outside the memory of a GPU.
+/// Whether X may stay outside the memory of a GPU.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GpuStream {
     /// Where it does not fit.
@@ -148,7 +148,7 @@ pub(crate) struct Global {
     /// How a GPU stores dense X; factors and sums are f32 either way [default: f32]
     #[arg(long, global = true, value_enum)]
     pub(crate) gpu_x: Option<GpuX>,
-    /// Keep dense X in the host's memory and send it to the GPU piece by piece in every iteration [default: auto]
+    /// Keep X in the host's memory and send it to the GPU piece by piece in every iteration [default: auto]
     #[arg(long, global = true, value_enum)]
     pub(crate) gpu_stream: Option<GpuStream>,
     /// Runs (restarts, and those of a survey over ranks) that a GPU computes side by side at most; 1: one after the other

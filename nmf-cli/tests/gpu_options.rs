@@ -110,6 +110,28 @@ fn results_agree_and_the_memory_is_a_limit() {
     };
     let (plain, halves) = (thirds(""), thirds("--gpu-x f16"));
     assert!(halves != plain && (halves / plain - 1.0).abs() < 1e-2, "{halves} {plain}");
+    // sparse X by turns, and kept where there is room
+    let entries: Vec<String> = sample(60, 40)
+        .indexed_iter()
+        .filter(|((i, j), _)| (i * 3 + j) % 4 == 0)
+        .map(|((i, j), v)| format!("{} {} {v}\n", i + 1, j + 1))
+        .collect();
+    let header = format!("%%MatrixMarket matrix coordinate real general\n60 40 {}\n", entries.len());
+    place.write("s.mtx", header + &entries.concat());
+    let sparse = |more: &str| {
+        let json = place.run_anywhere(&format!("{} {more}", line.replace("x.csv", "s.mtx"))).ok().json();
+        common::number(&json, "objective")
+    };
+    let plain = sparse("");
+    for more in ["--gpu-stream always", "--gpu-memory 30K", "--gpu-stream never --gpu-memory 30K"] {
+        assert!((sparse(more) / plain - 1.0).abs() < 1e-5, "{more}");
+    }
+    // its 600 entries take 8 bytes twice
+    for memory in ["8K", "9K"] {
+        let refused =
+            place.run_anywhere(&format!("{} --gpu-memory {memory} --gpu-stream never", line.replace("x.csv", "s.mtx")));
+        refused.fails(1, &["sparse matrix X"]);
+    }
     // X takes 384 bytes
     let refused = place.run_anywhere(&format!("{line} --gpu-memory 300"));
     refused.fails(1, &["300"]);

@@ -2,18 +2,16 @@
 
 use crate::bins::{Bins, SEGMENT, pieces_of};
 use crate::device::Device;
-use crate::pool::Buf;
-use crate::queue::Stream;
-use crate::window::{Claim, put};
+use crate::window::{Contents, Home};
 use ndarray::ArrayView2;
 use nmf_core::{Error, Observed, Result, SparseView};
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Most pieces of long rows in a window: enough to fill a device, few enough that their sums stay in its cache.
 const MAX_PIECES: u64 = 1 << 16;
 /// Entries of the rows worked on at once, where an operation keeps a number for each.
 pub(crate) const BATCH: u64 = 1 << 22;
-/// Entries with weights sent at once.
-const PAIRS: usize = 1 << 20;
 
 /// A window of sparse X or Xᵀ.
 pub(crate) struct CsrPanel {
@@ -26,12 +24,29 @@ pub(crate) struct CsrPanel {
     pub(crate) groups: u32,
     pub(crate) pieces: u32,
     pub(crate) long: u32,
-    /// First entry of each row, and the end; the groups; the long rows: see [`Bins`].
-    pub(crate) index: Buf,
-    pub(crate) columns: Buf,
-    /// Numbers, or pairs of a number and its weight.
-    pub(crate) values: Buf,
+    /// Whether a weight lies behind each number.
     pub(crate) weighted: bool,
+    /// See [`CsrRows::contents`].
+    pub(crate) home: Home<3, CsrRows>,
+}
+
+/// The rows of a window on the host: a part of the whole matrix.
+pub(crate) struct CsrRows {
+    x: Arc<Csr>,
+    index: Vec<u32>,
+    entries: Range<usize>,
+}
+
+impl Contents<3> for CsrRows {
+    /// The index (first entry of each row, and the end; the groups; the long rows: see [`Bins`]); the columns; numbers, or pairs of a number and its weight.
+    fn contents(&self) -> [&[u8]; 3] {
+        let (Range { start, end }, per) = (self.entries.clone(), self.x.per_entry());
+        [
+            bytemuck::cast_slice(&self.index),
+            bytemuck::cast_slice(&self.x.columns[start..end]),
+            bytemuck::cast_slice(&self.x.values[start * per..end * per]),
+        ]
+    }
 }
 
 /// A sparse matrix by rows on the host.
@@ -40,9 +55,9 @@ pub(crate) struct Csr {
     cols: u32,
     first: Vec<u64>,
     columns: Vec<u32>,
+    /// Numbers, or each with its weight behind it.
     values: Vec<f32>,
-    /// A weight per entry, or none at all.
-    weights: Option<Vec<f32>>,
+    weighted: bool,
 }
 
 impl Csr {
@@ -101,8 +116,8 @@ impl Csr {
             cols,
             first: vec![0],
             columns: Vec::with_capacity(room),
-            values: Vec::with_capacity(room),
-            weights: weighted.then(|| Vec::with_capacity(room)),
+            values: Vec::with_capacity(if weighted { 2 * room } else { room }),
+            weighted,
         }
     }
 
@@ -116,8 +131,8 @@ impl Csr {
         }
         self.columns.push(column as u32);
         self.values.push(value);
-        if let Some(w) = &mut self.weights {
-            w.push(weight);
+        if self.weighted {
+            self.values.push(weight);
         }
         Ok(())
     }
@@ -126,13 +141,23 @@ impl Csr {
         self.first.push(self.columns.len() as u64);
     }
 
+    /// Rows and columns.
+    pub(crate) fn dim(&self) -> (usize, usize) {
+        (self.rows as usize, self.cols as usize)
+    }
+
     pub(crate) fn entries(&self) -> u64 {
         self.columns.len() as u64
     }
 
+    /// Numbers of an entry beside its column.
+    fn per_entry(&self) -> usize {
+        if self.weighted { 2 } else { 1 }
+    }
+
     /// Bytes of an entry without its column.
     fn entry_bytes(&self) -> u64 {
-        if self.weights.is_some() { 8 } else { 4 }
+        4 * self.per_entry() as u64
     }
 
     /// The same matrix by columns: a counting sort, stable, so that columns stay sorted.
@@ -147,19 +172,17 @@ impl Csr {
         let mut next = first.clone();
         let mut columns = vec![0; self.columns.len()];
         let mut values = vec![0.0; self.values.len()];
-        let mut weights = self.weights.as_ref().map(|w| vec![0.0; w.len()]);
+        let per = self.per_entry();
         for row in 0..self.rows as usize {
             for at in self.first[row] as usize..self.first[row + 1] as usize {
                 let slot = &mut next[self.columns[at] as usize];
-                columns[*slot as usize] = row as u32;
-                values[*slot as usize] = self.values[at];
-                if let (Some(to), Some(from)) = (&mut weights, &self.weights) {
-                    to[*slot as usize] = from[at];
-                }
+                let to = *slot as usize;
+                columns[to] = row as u32;
+                values[to * per..(to + 1) * per].copy_from_slice(&self.values[at * per..(at + 1) * per]);
                 *slot += 1;
             }
         }
-        Csr { rows: self.cols, cols: self.rows, first, columns, values, weights }
+        Csr { rows: self.cols, cols: self.rows, first, columns, values, weighted: self.weighted }
     }
 }
 
@@ -192,7 +215,7 @@ fn words_of(entries: u64) -> u64 {
 
 impl Cut {
     fn at(x: &Csr, row0: u32, start: u64, continues: bool) -> Cut {
-        let weighted = x.weights.is_some();
+        let weighted = x.weighted;
         let bins = Bins::default();
         Cut { row0, rows: 0, continues, weighted, start, entries: 0, pieces: 0, words: 1, bins }
     }
@@ -219,10 +242,6 @@ impl Cut {
         4 * (u64::from(self.rows) + 1 + 4 * self.bins.groups.len() as u64 + 3 * self.bins.long.len() as u64)
     }
 
-    pub(crate) fn bytes(&self) -> u64 {
-        self.entries * (4 + self.entry_bytes()) + self.index_bytes()
-    }
-
     /// Where a row of the window (or the one after its last) starts among its entries.
     fn row_start(&self, x: &Csr, row: u32) -> u64 {
         x.first[(self.row0 + row) as usize].clamp(self.start, self.start + self.entries) - self.start
@@ -232,8 +251,19 @@ impl Cut {
         (0..=self.rows).map(|row| self.row_start(x, row) as u32).collect()
     }
 
-    pub(crate) fn allocate(&self, claim: &mut Claim<'_>) -> Result<CsrPanel> {
-        Ok(CsrPanel {
+    /// Bytes of each of [`CsrRows::contents`].
+    pub(crate) fn sizes(&self) -> [u64; 3] {
+        [self.index_bytes(), self.entries * 4, self.entries * self.entry_bytes()]
+    }
+
+    pub(crate) fn of(&self, x: &Arc<Csr>) -> CsrRows {
+        let mut index = self.starts(x);
+        index.extend(self.bins.groups.iter().flatten().chain(self.bins.long.iter().flatten()));
+        CsrRows { x: Arc::clone(x), index, entries: self.start as usize..(self.start + self.entries) as usize }
+    }
+
+    pub(crate) fn panel(&self, home: Home<3, CsrRows>) -> CsrPanel {
+        CsrPanel {
             row0: self.row0,
             rows: self.rows,
             continues: self.continues,
@@ -241,11 +271,9 @@ impl Cut {
             groups: self.bins.groups.len() as u32,
             pieces: self.bins.pieces,
             long: self.bins.long.len() as u32,
-            index: claim.get(self.index_bytes())?,
-            columns: claim.get(self.entries * 4)?,
-            values: claim.get(self.entries * self.entry_bytes())?,
             weighted: self.weighted,
-        })
+            home,
+        }
     }
 }
 
@@ -328,30 +356,4 @@ pub(crate) fn batches(x: &Csr, cuts: &[Cut]) -> Vec<Batch> {
         }
     }
     all
-}
-
-/// Fills the windows.
-pub(crate) fn send_csr(stream: &mut Stream, x: &Csr, cuts: &[Cut], panels: &[CsrPanel]) -> Result<()> {
-    for (cut, panel) in cuts.iter().zip(panels) {
-        let range = cut.start as usize..(cut.start + cut.entries) as usize;
-        let device = &stream.device;
-        let mut index = cut.starts(x);
-        index.extend(cut.bins.groups.iter().flatten().chain(cut.bins.long.iter().flatten()));
-        put(device, &panel.index, 0, &index)?;
-        put(device, &panel.columns, 0, &x.columns[range.clone()])?;
-        match &x.weights {
-            None => put(device, &panel.values, 0, &x.values[range])?,
-            Some(weights) => {
-                // in pieces: pairs exist nowhere else on the host
-                for at in range.clone().step_by(PAIRS) {
-                    let end = (at + PAIRS).min(range.end);
-                    let pairs: Vec<[f32; 2]> =
-                        x.values[at..end].iter().zip(&weights[at..end]).map(|(x, w)| [*x, *w]).collect();
-                    put(device, &panel.values, (at - range.start) as u64 * 8, &pairs)?;
-                }
-            }
-        }
-        stream.flush_writes()?;
-    }
-    Ok(())
 }

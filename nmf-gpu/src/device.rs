@@ -66,7 +66,7 @@ pub struct GpuOptions {
     pub cache: Option<PathBuf>,
     /// How the numbers of dense X are stored on the device.
     pub x_storage: XStorage,
-    /// Whether dense X that does not fit stays on the host and is sent in panels.
+    /// Whether X that does not fit stays on the host and is sent in panels.
     pub stream: Streaming,
     /// Runs that are computed side by side at most ([`nmf_core::Backend::in_batch`]); 1 switches batches off. `None`: as many as keep the device busy
     /// with the X at hand and find room.

@@ -2,7 +2,10 @@
 
 use crate::{Gpu, GpuOptions, Streaming};
 use ndarray::Array2;
-use nmf_core::{Backend, Error, Flow, Keeper, Loss, MatrixRef, Nmf, Observed, Problem, Progress, Side, Snapshot, Stop};
+use nmf_core::{
+    Backend, Error, Flow, Keeper, Loss, Matrix, MatrixRef, Nmf, Observed, Problem, Progress, Side, Snapshot, Sparse,
+    Stop,
+};
 
 fn values(rows: usize, cols: usize) -> Array2<f32> {
     Array2::from_shape_fn((rows, cols), |(i, j)| 0.05 + ((i * 37 + j * 101) % 89) as f32 / 89.0)
@@ -73,17 +76,20 @@ fn a_device_lost_in_the_middle_of_a_fit_is_an_error_with_the_iteration_and_the_l
 
 #[test]
 fn a_lost_device_takes_no_panels() {
-    let x = values(60, 50);
-    let mut b =
-        Gpu::new(&GpuOptions { stream: Streaming::Always, max_binding: Some(1024), ..GpuOptions::default() }).unwrap();
-    let data = b.upload(MatrixRef::from(&x), 1.0, Observed::All).unwrap();
-    let (h, mut out) = (b.factor(values(50, 3).view()).unwrap(), b.factor(values(60, 3).view()).unwrap());
-    b.cross(&data, Side::Rows, &h, &mut out).unwrap();
-    b.stream.device.raw.destroy();
-    for _ in 0..3 {
-        let failed = b.cross(&data, Side::Rows, &h, &mut out);
-        assert!(matches!(failed, Err(Error::Device(_))), "{failed:?}");
+    let dense = Matrix::Dense(values(60, 50));
+    let sparse = Matrix::Sparse(Sparse::csr_from_dense(values(60, 50).mapv(|v| (v - 0.5).max(0.0)).view(), 0.0));
+    for x in [dense, sparse] {
+        let options = GpuOptions { stream: Streaming::Always, max_binding: Some(1024), ..GpuOptions::default() };
+        let mut b = Gpu::new(&options).unwrap();
+        let data = b.upload(x.view(), 1.0, Observed::All).unwrap();
+        let (h, mut out) = (b.factor(values(50, 3).view()).unwrap(), b.factor(values(60, 3).view()).unwrap());
+        b.cross(&data, Side::Rows, &h, &mut out).unwrap();
+        b.stream.device.raw.destroy();
+        for _ in 0..3 {
+            let failed = b.cross(&data, Side::Rows, &h, &mut out);
+            assert!(matches!(failed, Err(Error::Device(_))), "{failed:?}");
+        }
+        let failed = b.upload(x.view(), 1.0, Observed::All).err();
+        assert!(matches!(failed, Some(Error::Device(_))), "{failed:?}");
     }
-    let failed = b.upload(MatrixRef::from(&x), 1.0, Observed::All).err();
-    assert!(matches!(failed, Some(Error::Device(_))), "{failed:?}");
 }

@@ -1,7 +1,7 @@
 //! The GPU backend of `nmf`: compute shaders on Vulkan, Metal and DirectX 12 through wgpu, in f32.
 //!
 //! * [`adapters`] lists what this machine has; [`Gpu::new`] opens one.
-//! * X is uploaded once and stays on the device, in windows that one binding can hold, on request as halves ([`XStorage`]). Dense X that
+//! * X is uploaded once and stays on the device, in windows that one binding can hold, on request as halves ([`XStorage`]). X that
 //!   is larger than the memory stays on the host and is sent in panels ([`Streaming`]).
 //! * Operations are recorded and submitted many at a time; only reads wait. [`Gpu::counters`] counts both.
 //! * V = W·Hᵀ exists only for the tile at hand; factors may have 1 to 65,536 columns (1024 in a sweep

@@ -11,9 +11,10 @@ use crate::hals::sweepable;
 use crate::memory::{Factor, quads};
 use crate::pool::Buf;
 use crate::queue::Params;
-use crate::window::{Data, DensePanel, Layout, gathered};
+use crate::window::{CsrBuffers, Data, DensePanel, Layout, gathered};
 use nmf_core::{Error, Observed, Result, Side, Sweep};
 use nmf_shaders::{Kernel, Over};
+use std::sync::Arc;
 
 /// Flop that a step of a row costs besides its entries: the tree.
 const TREE: f64 = 4000.0;
@@ -94,24 +95,27 @@ impl Gpu {
                 continue;
             };
             let panel = &panels[piece.panel];
+            let model = self.per_entry(entries, 4)?;
             let mut params = Params { p0: panel.row0, q0: piece.row, sum0: piece.entry as u32, ..plan.params };
-            let mut gathered = None;
-            if pieces.len() > 1 {
+            let window = if pieces.len() == 1 {
+                self.sparse_window(panel)?
+            } else {
                 (params.sum0, params.flags, params.chunk) = (0, 1, entries as u32);
                 let bytes = if panel.weighted { 8 } else { 4 };
                 let (columns, values) = (self.per_entry(entries, 4)?, self.per_entry(entries, bytes)?);
-                let mut at = 0;
+                let (mut at, mut window) = (0, self.sparse_window(panel)?);
                 for p in pieces {
-                    let from = &panels[p.panel];
-                    self.stream.copy_part((&from.columns, p.entry * 4), (&columns, at * 4), p.entries * 4);
-                    self.stream.copy_part((&from.values, p.entry * bytes), (&values, at * bytes), p.entries * bytes);
+                    window = self.sparse_window(&panels[p.panel])?;
+                    self.stream.copy_part((&window.columns, p.entry * 4), (&columns, at * 4), p.entries * 4);
+                    let from = (&*window.values, p.entry * bytes);
+                    self.stream.copy_part(from, (&values, at * bytes), p.entries * bytes);
                     at += p.entries;
                 }
-                gathered = Some((columns, values));
-            }
-            let (columns, values) = gathered.as_ref().map_or((&panel.columns, &panel.values), |(c, v)| (c, v));
-            let model = self.per_entry(entries, 4)?;
-            let mut buffers = vec![&panel.index, columns, values, &plan.f.buf, &plan.other.buf];
+                // the index, which is not read for a row that comes alone, stays that of the last piece
+                CsrBuffers { columns: Arc::new(columns), values: Arc::new(values), ..window }
+            };
+            let CsrBuffers { index, columns, values } = &window;
+            let mut buffers = vec![&**index, &**columns, &**values, &plan.f.buf, &plan.other.buf];
             buffers.extend(&colsum);
             buffers.push(&model);
             buffers.extend(&plan.order);

@@ -6,6 +6,7 @@ use crate::dense::Target;
 use crate::memory::{Factor, Scalar, Terms, quads};
 use crate::pool::Buf;
 use crate::queue::Params;
+use crate::window::CsrBuffers;
 use nmf_core::{Loss, Result};
 use nmf_shaders::{Gather, HELD_CLASSES, Kernel, LossKind};
 
@@ -35,7 +36,14 @@ fn flags(panel: &CsrPanel, add: bool) -> u32 {
 
 impl Gpu {
     /// acc ← α·(sum of the pieces of each long row) (+ acc) for one window, if it has any; D as well if there is one.
-    fn segment_sum(&mut self, panel: &CsrPanel, part: &Buf, kq: u32, den: Option<&Buf>, to: Target<'_>) -> Result<()> {
+    fn segment_sum(
+        &mut self,
+        (panel, index): (&CsrPanel, &Buf),
+        part: &Buf,
+        kq: u32,
+        den: Option<&Buf>,
+        to: Target<'_>,
+    ) -> Result<()> {
         let params = Params {
             p: panel.long,
             ld: panel.rows + 1 + 4 * panel.groups,
@@ -43,7 +51,7 @@ impl Gpu {
             alpha: to.alpha as f32,
             ..panel.params(kq)
         };
-        let mut buffers = vec![&panel.index, part, to.acc];
+        let mut buffers = vec![index, part, to.acc];
         buffers.extend(den);
         let work = 2048.0 + 512.0 * f64::from(panel.pieces) / f64::from(panel.long.max(1));
         self.stream.run(Kernel::SegmentSum { den: den.is_some() }, &buffers, params, Gpu::quad_groups(&params), work)
@@ -56,11 +64,12 @@ impl Gpu {
             let part = self.scratch(panel.pieces.into(), kq)?;
             let params =
                 Params { width: lanes(kq), flags: flags(panel, to.add), alpha: to.alpha as f32, ..panel.params(kq) };
-            let buffers = [&panel.index, &panel.columns, &panel.values, &other.buf, to.acc, &part];
+            let CsrBuffers { index, columns, values } = self.sparse_window(panel)?;
+            let buffers = [&*index, &*columns, &*values, &other.buf, to.acc, &part];
             let kernel = Kernel::CrossCsr { weighted: panel.weighted };
             let groups = u64::from(panel.groups) * u64::from(kq.div_ceil(64));
             self.stream.run(kernel, &buffers, params, groups, work(panel, kq, 1.0))?;
-            self.segment_sum(panel, &part, kq, None, to)?;
+            self.segment_sum((panel, &index), &part, kq, None, to)?;
         }
         Ok(())
     }
@@ -105,12 +114,13 @@ impl Gpu {
                 sum1: from + distance,
                 ..panel.params(kq)
             };
-            let mut buffers = vec![&panel.index, &panel.columns, &panel.values, &f.buf, &other.buf, &acc.num];
+            let CsrBuffers { index, columns, values } = self.sparse_window(panel)?;
+            let mut buffers = vec![&*index, &*columns, &*values, &f.buf, &other.buf, &acc.num];
             buffers.extend(den.then_some(&acc.den));
             buffers.push(part);
             let params = self.loss_params(loss, params);
             self.stream.run(kernel, &buffers, params, panel.groups.into(), work(panel, kq, 3.0))?;
-            self.segment_sum(panel, part, kq, den.then_some(&acc.den), to)?;
+            self.segment_sum((panel, &index), part, kq, den.then_some(&acc.den), to)?;
             if let (Some(sums), true) = (&sums, panel.pieces > 0) {
                 let bytes = 4 * u64::from(panel.groups);
                 for (at, to) in [(from, sum0), (from + distance, total + sum0)] {
@@ -137,7 +147,8 @@ impl Gpu {
         let mut sum0 = 0;
         for panel in panels {
             let params = Params { sum0, sum1: total + sum0, ..panel.params(kq) };
-            let mut buffers = vec![&panel.index, &panel.columns, &panel.values, &w.buf, &h.buf];
+            let CsrBuffers { index, columns, values } = self.sparse_window(panel)?;
+            let mut buffers = vec![&*index, &*columns, &*values, &w.buf, &h.buf];
             buffers.extend(sums.as_deref());
             let params = self.loss_params(loss, params);
             let kernel = Kernel::DivergenceCsr { loss: kind, weighted: panel.weighted };

@@ -2,19 +2,24 @@
 //!
 //! Dense X lies there once, row-major: both sides read it along its rows (the kernels transpose a tile in
 //! registers), so no transposed copy is kept. Its windows are row panels; only where a single row is too long are
-//! the columns cut as well. Dense X that is too large stays on the host, and its panels take turns on the device. Sparse X lies there twice, by rows and by columns, so that both sides gather; its
-//! windows are runs of rows, and a row may continue in the next window.
+//! the columns cut as well. Sparse X lies there twice, by rows and by columns, so that both sides gather; its
+//! windows are runs of rows, and a row may continue in the next window. X that is too large stays on the host, and its panels take
+//! turns on the device.
 
 mod dense;
 mod ring;
+mod sparse;
+mod turns;
 
-use crate::csr::{Batch, Csr, CsrPanel, Cut, batches, cut, send_csr};
+use crate::csr::{Batch, Csr, CsrPanel};
 use crate::device::Device;
 use crate::pool::{Buf, Pool};
 use crate::queue::Stream;
 use nmf_core::{Error, MatrixRef, Observed, Result, SparseView, Weighted};
 
 pub(crate) use dense::{DensePanel, gathered};
+pub(crate) use ring::{Contents, Home};
+pub(crate) use sparse::CsrBuffers;
 
 /// How the numbers of dense X are stored on the device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,17 +35,17 @@ pub enum XStorage {
 
 /// Whether X may stay on the host, to be sent to the device panel by panel in every pass over it.
 ///
-/// Results do not depend on it, except that panels may be smaller than windows on the device would be. The host keeps a copy of X, and
-/// beside it up to three panels on their way.
+/// Results do not depend on it, except that panels may be smaller than windows on the device would be. The host keeps a copy of X (of sparse X one by
+/// rows and one by columns), and beside it up to three panels on their way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Streaming {
-    /// Dense X that does not fit the memory together with factors of about 32 components ([`crate::GpuOptions::memory`], or what the driver gives) is streamed, less what fits beside
-    /// everything else; sparse X is refused.
+    /// X that does not fit the memory together with factors of about 32 components ([`crate::GpuOptions::memory`], or what the driver gives) is streamed, less what fits beside
+    /// everything else.
     #[default]
     Auto,
     /// X that does not fit is refused.
     Never,
-    /// All of dense X is streamed even if it would fit: where factors need the memory, and for tests. Sparse X lies on the device.
+    /// All of X is streamed even if it would fit: where factors need the memory, and for tests.
     Always,
 }
 
@@ -55,9 +60,9 @@ pub(crate) struct Keeping {
 
 impl Keeping {
     /// Halves are made of dense X alone.
-    fn entries(&self) -> Result<u64> {
+    fn halves_refused(&self) -> Result<()> {
         match self.storage {
-            XStorage::F32 => Ok(self.window),
+            XStorage::F32 => Ok(()),
             XStorage::F16 => Err(Error::Unsupported(
                 "X stored in f16 must be dense and without weights or mask: for this X take f32 storage".into(),
             )),
@@ -89,7 +94,10 @@ impl Data {
 
     /// Whether X stays on the host and is sent in panels.
     pub fn streamed(&self) -> bool {
-        matches!(&self.layout, Layout::Dense(panels) if panels.iter().any(DensePanel::streamed))
+        match &self.layout {
+            Layout::Dense(panels) => panels.iter().any(DensePanel::streamed),
+            Layout::Sparse { rows, cols, .. } => rows.iter().chain(cols).any(|panel| panel.home.streamed()),
+        }
     }
 
     /// In how many windows X (and, if sparse, its transposed copy) is held.
@@ -123,10 +131,10 @@ pub(crate) fn upload(
     let layout = match x {
         MatrixRef::Dense(a) => Layout::Dense(dense::upload(stream, pool, a, scale, how)?),
         MatrixRef::Sparse(s) => {
-            let limit = how.entries()?;
+            how.halves_refused()?;
             let outer = Csr::new(s, if s.is_csr() { (m, n) } else { (n, m) }, scale, observed)?;
             stored = outer.entries();
-            send_sparse(stream, pool, outer, s.is_csr(), limit)?
+            sparse::upload(stream, pool, outer, s.is_csr(), how)?
         }
     };
     stream.flush_writes()?;
@@ -143,7 +151,7 @@ pub(crate) fn upload_weighted(
     scale: f32,
     how: &Keeping,
 ) -> Result<Data> {
-    let limit = how.entries()?;
+    how.halves_refused()?;
     let (rows, cols) = x.dim();
     let dim = (extent(rows)?, extent(cols)?);
     Error::check_shape("the weights", x.dim(), weights.dim())?;
@@ -172,29 +180,13 @@ pub(crate) fn upload_weighted(
     };
     let observed = if mask { Observed::Stored } else { Observed::Weighted };
     let stored = outer.entries();
-    let layout = send_sparse(stream, pool, outer, by_rows, limit)?;
+    let layout = sparse::upload(stream, pool, outer, by_rows, how)?;
     stream.flush_writes()?;
     Ok(Data { rows, cols, stored, observed, layout })
 }
 
 fn same_entries(a: &SparseView<'_, f32>, b: &SparseView<'_, f32>) -> bool {
     a.nnz() == b.nnz() && a.outer_iterator().zip(b.outer_iterator()).all(|(a, b)| a.indices() == b.indices())
-}
-
-/// Sparse X by rows and by columns, made from one of them.
-fn send_sparse(stream: &mut Stream, pool: &Pool, outer: Csr, by_rows: bool, limit: u64) -> Result<Layout> {
-    let inner = outer.transposed();
-    let (by_rows, by_cols) = if by_rows { (outer, inner) } else { (inner, outer) };
-    let (cut_rows, cut_cols) = (cut(&by_rows, limit, &stream.device), cut(&by_cols, limit, &stream.device));
-    let total = cut_rows.iter().chain(&cut_cols).map(Cut::bytes).sum();
-    // all memory first, so that a matrix that does not fit is refused before anything is sent
-    let mut claim = Claim::new(stream, pool, "the sparse matrix X", total)?;
-    let rows = cut_rows.iter().map(|c| c.allocate(&mut claim)).collect::<Result<Vec<_>>>()?;
-    let cols = cut_cols.iter().map(|c| c.allocate(&mut claim)).collect::<Result<Vec<_>>>()?;
-    send_csr(stream, &by_rows, &cut_rows, &rows)?;
-    send_csr(stream, &by_cols, &cut_cols, &cols)?;
-    let (row_batches, col_batches) = (batches(&by_rows, &cut_rows), batches(&by_cols, &cut_cols));
-    Ok(Layout::Sparse { rows, cols, row_batches, col_batches })
 }
 
 /// Memory being taken for one matrix; a refusal speaks of the whole of it.

@@ -1,5 +1,5 @@
 //! The whole conformance suite of `nmf_core`: with and without shader checks, with and without subgroups, with X in one
-//! piece, in windows of 1 KiB, and on the host, sent in panels of 1 KiB. With X stored as halves, those checks that do not
+//! piece, in windows of 1 KiB, and on the host, dense or sparse, sent in panels of 1 KiB. With X stored as halves, those checks that do not
 //! compare with X as it was given. Fails where there is no adapter; without subgroups in the adapter, all is done without.
 
 use nmf_gpu::{Features, Gpu, GpuOptions, Streaming, Switch, XStorage};

@@ -34,11 +34,15 @@ fn spread(rows: usize, cols: usize) -> Array2<f32> {
 
 #[test]
 fn results_are_those_of_rounded_x_to_the_last_bit() {
+    let all = |x_storage, x: &Array2<f32>| {
+        let mut b = gpu(x_storage);
+        let data = b.upload(MatrixRef::from(x), 1.0, Observed::All).unwrap();
+        everything(&mut b, &data, 5)
+    };
     for x in [values(70, 45, 1), spread(45, 70)] {
-        let half = everything(&mut gpu(XStorage::F16), &x, 5);
-        let full = everything(&mut gpu(XStorage::F32), &rounded(&x), 5);
-        same(&half, &full, "halves against rounded numbers");
-        assert_ne!(half, everything(&mut gpu(XStorage::F32), &x, 5));
+        let half = all(XStorage::F16, &x);
+        same(&half, &all(XStorage::F32, &rounded(&x)), "halves against rounded numbers");
+        assert_ne!(half, all(XStorage::F32, &x));
     }
 }
 

@@ -4,7 +4,7 @@
 use ndarray::Array2;
 use nmf_core::reference::{self, Dense};
 use nmf_core::{Accumulate, Backend, Error, Loss, Matrix, MatrixRef, Op, Rule, Side, Sparse, Support};
-use nmf_gpu::{Gpu, GpuOptions};
+use nmf_gpu::{Gpu, GpuOptions, Streaming};
 
 fn values(rows: usize, cols: usize, seed: usize) -> Array2<f32> {
     Array2::from_shape_fn((rows, cols), |(i, j)| {
@@ -98,7 +98,8 @@ fn weights_of_one_are_no_weights_and_bad_ones_are_refused() {
     for bad in [Array2::ones((9, 7)), Array2::from_elem((7, 9), -1.0), Array2::from_elem((7, 9), f32::INFINITY)] {
         assert!(b.upload_weighted(MatrixRef::from(&x), MatrixRef::from(&bad), 1.0).is_err());
     }
-    let mut small = Gpu::new(&GpuOptions { memory: Some(10_000), ..GpuOptions::default() }).unwrap();
+    let options = GpuOptions { memory: Some(10_000), stream: Streaming::Never, ..GpuOptions::default() };
+    let mut small = Gpu::new(&options).unwrap();
     let (x, w) = (values(40, 40, 1), values(40, 40, 2));
     match small.upload_weighted(MatrixRef::from(&x), MatrixRef::from(&w), 1.0) {
         // twice 12 bytes per entry, and the rows

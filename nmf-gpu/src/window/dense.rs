@@ -1,7 +1,8 @@
 //! Dense X in panels: how it is cut, in which form its numbers are stored, where they lie.
 
-use super::ring::Ring;
-use super::{Claim, Keeping, Streaming, XStorage, put};
+use super::ring::Home;
+use super::turns::{Budget, place};
+use super::{Claim, Keeping, XStorage, put};
 use crate::backend::Gpu;
 use crate::pool::{Buf, Pool};
 use crate::queue::Stream;
@@ -15,15 +16,12 @@ use std::sync::Arc;
 
 /// Host memory for one piece of an upload.
 const PIECE: usize = 4 << 20;
-/// Bytes of a streamed panel at most: its way to the device takes milliseconds, so that little time passes before the first
-/// kernel starts and after the last panel has arrived.
-const STREAMED: u64 = 64 << 20;
 /// The largest entry, in units, lies between 2 to this power and twice that: below 65,504, the largest half.
 const TOP: i32 = 14;
 
 /// A window of dense X.
 pub(crate) struct DensePanel {
-    home: Home,
+    home: Home<1, Vec<u8>>,
     pub(crate) row0: u32,
     pub(crate) rows: u32,
     pub(crate) col0: u32,
@@ -34,25 +32,17 @@ pub(crate) struct DensePanel {
     pub(crate) unit: f32,
 }
 
-/// Where the numbers of a panel lie.
-enum Home {
-    Device(Arc<Buf>),
-    Host { number: usize, bytes: Vec<u8>, ring: Arc<Ring> },
-}
-
 impl DensePanel {
     pub(crate) fn streamed(&self) -> bool {
-        matches!(self.home, Home::Host { .. })
+        self.home.streamed()
     }
 }
 
 impl Gpu {
     /// The numbers of a panel on the device, for kernels that are recorded before the next panel is asked for.
     pub(crate) fn window(&mut self, panel: &DensePanel) -> Result<Arc<Buf>> {
-        match &panel.home {
-            Home::Device(buf) => Ok(Arc::clone(buf)),
-            Home::Host { number, bytes, ring } => ring.bring(&mut self.stream, *number, bytes),
-        }
+        let [numbers] = panel.home.bring(&mut self.stream)?;
+        Ok(numbers)
     }
 }
 
@@ -112,7 +102,7 @@ impl Cut {
         (self.rows.len() * self.ld()) as u64 * form.quad_bytes()
     }
 
-    fn panel(&self, home: Home, form: Form) -> DensePanel {
+    fn panel(&self, home: Home<1, Vec<u8>>, form: Form) -> DensePanel {
         DensePanel {
             home,
             row0: self.rows.start as u32,
@@ -178,26 +168,14 @@ pub(super) fn upload(
     how: &Keeping,
 ) -> Result<Vec<DensePanel>> {
     let form = Form::of(a, scale, how.storage);
-    match how.stream {
-        Streaming::Never => resident(stream, pool, a, scale, how.window, form),
-        Streaming::Always => streamed(stream, pool, a, scale, how.window, form, None),
-        // X alone might fit, but not factors of about 32 components beside it: what fits of its panels stays, and makes room
-        Streaming::Auto if pool.left().is_some_and(|left| whole(a, form) + 8 * factors(a.dim()) > left) => {
-            streamed(stream, pool, a, scale, how.window, form, pool.left())
-        }
-        Streaming::Auto => match resident(stream, pool, a, scale, how.window, form) {
-            // the budget, or what the driver gave until it refused
-            Err(Error::OutOfMemory { available, .. }) => {
-                streamed(stream, pool, a, scale, how.window, form, Some(available))
-            }
-            other => other,
-        },
-    }
-}
-
-/// Bytes of W, H and their numerators and denominators for X of this shape, with up to 4 components.
-fn factors((m, n): (usize, usize)) -> u64 {
-    3 * 16 * (m + n) as u64
+    place(
+        stream,
+        pool,
+        how.stream,
+        (a.dim(), whole(a, form)),
+        |stream| resident(stream, pool, a, scale, how.window, form),
+        |stream, available| streamed(stream, pool, a, scale, how.window, form, available),
+    )
 }
 
 /// Bytes of all of X on the device, less what the ends of rows are padded with.
@@ -232,7 +210,7 @@ fn resident(
             Ok(())
         })?;
     }
-    Ok(cuts.iter().zip(buffers).map(|(cut, buf)| cut.panel(Home::Device(buf), form)).collect())
+    Ok(cuts.iter().zip(buffers).map(|(cut, buf)| cut.panel(Home::Device([buf]), form)).collect())
 }
 
 /// Everything on the host, a ring of buffers on the device, and the first panels there as well if it is known what is `available`.
@@ -245,32 +223,14 @@ fn streamed(
     form: Form,
     available: Option<u64>,
 ) -> Result<Vec<DensePanel>> {
-    let (m, n) = a.dim();
-    // at most a quarter of the memory for the ring
-    // (what a driver without a budget gave until it refused is no measure for them: it may have refused the first window)
-    let left = pool.left();
-    let factors = factors((m, n));
-    let what = || "the matrix X, in panels sent by turns, with factors of up to 4 components".to_string();
-    if let Some(available) = left.filter(|left| factors > *left) {
-        // with panels of one row each
-        let needed = factors + 2 * 4 * form.quad_bytes() / 16 * (n as u64).next_multiple_of(4);
-        return Err(Error::OutOfMemory { what: what(), needed, available });
-    }
-    let most = limit.min(STREAMED).min(left.map_or(STREAMED, |left| left / 8));
-    let cuts = cuts((m, n), most, form);
-    let largest = cuts.iter().map(|c| c.bytes(form)).max().unwrap_or(0).max(256).next_multiple_of(256);
-    let ring = Ring::size(cuts.len(), largest);
-    // W, H and their numerators and denominators, with as few components as there can be
-    let needed = ring + factors;
-    if let Some(available) = left.filter(|left| needed > *left) {
-        return Err(Error::OutOfMemory { what: what(), needed, available });
-    }
-    // another quarter stays free for factors and what is computed; if they need more, the first panels are sent like the others
-    let mut room = available.map_or(0, |available| available / 4 * 3).saturating_sub(ring);
-    let mut claim = Claim::new(stream, pool, "the panels of the matrix X", ring)?;
-    let ring = Arc::new(Ring::new(&mut claim, cuts.len(), largest)?);
+    // with panels of one row each
+    let least = 2 * 4 * form.quad_bytes() / 16 * (a.ncols() as u64).next_multiple_of(4);
+    let budget = Budget::new(pool, a.dim(), least)?;
+    let cuts = cuts(a.dim(), limit.min(budget.panel()), form);
+    let largest = cuts.iter().map(|c| c.bytes(form)).max().unwrap_or(0);
+    let mut turns = budget.turns(stream, pool, (cuts.len(), [largest]), available)?;
     let mut panels = Vec::with_capacity(cuts.len());
-    for (number, cut) in cuts.iter().enumerate() {
+    for cut in &cuts {
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(cut.bytes(form) as usize).map_err(|_| {
             Error::Device(format!(
@@ -282,15 +242,9 @@ fn streamed(
             bytes.extend_from_slice(piece);
             Ok(())
         })?;
-        room = match room.checked_sub(bytes.len().next_multiple_of(256) as u64) {
-            Some(rest) if ring.keep(&mut claim, &bytes)? => rest,
-            _ => 0,
-        };
-        stream.flush_writes()?;
-        panels.push(cut.panel(Home::Host { number, bytes, ring: Arc::clone(&ring) }, form));
+        panels.push(cut.panel(turns.add(stream, bytes)?, form));
     }
-    let lender = Arc::downgrade(&ring);
-    pool.may_ask(lender);
+    turns.done(pool);
     Ok(panels)
 }
 
@@ -300,7 +254,7 @@ pub(crate) fn gathered(panels: &[DensePanel], rows: Range<u32>, quads: Range<u32
     let width = quads.len() * bytes_per_quad;
     let mut out = vec![0; rows.len() * width];
     for panel in panels {
-        let Home::Host { bytes, .. } = &panel.home else { continue };
+        let Home::Host { contents: bytes, .. } = &panel.home else { continue };
         let quad0 = panel.col0 / 4;
         let (top, bottom) = (rows.start.max(panel.row0), rows.end.min(panel.row0 + panel.rows));
         let (left, right) = (quads.start.max(quad0), quads.end.min(quad0 + panel.ld));
