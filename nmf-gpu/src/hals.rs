@@ -23,7 +23,7 @@ pub(crate) fn sweepable(f: &Factor) -> Result<u32> {
 }
 
 /// Workgroups that fill a large card: as long as there are so many, more rows share each.
-const FULL: u32 = 256;
+const FULL: u32 = 512;
 
 /// The kernel for `rows` rows of `kq` quads, and how many of them a workgroup takes.
 fn layout(rows: u32, kq: u32) -> (Hals, u32) {

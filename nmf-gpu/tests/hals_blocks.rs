@@ -195,7 +195,7 @@ fn rows_of_a_workgroup_stop_apart_from_each_other() {
 #[test]
 fn many_rows_share_workgroups() {
     let mut b = gpu(false);
-    for rows in [1, 8_170, 16_330] {
+    for rows in [1, 16_360, 32_720] {
         let problem = Problem::new(rows, 66);
         let some: Vec<usize> = (0..rows).filter(|i| *i < 70 || i + 70 > rows || i % 997 == 0).collect();
         for shuffle in [None, Some(1)] {

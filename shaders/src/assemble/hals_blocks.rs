@@ -46,11 +46,12 @@ fn product(rows: u32) -> String {
     let mut text = each(rows, "                var n# = vec4<f32>();\n");
     text.push_str("                for (var s = 0u; s < depth; s += 1u) {\n");
     text.push_str(&each(4, "                    let g# = block[(4u * s + #u) * 8u + tx];\n"));
-    text.push_str(&each(rows, "                    let f# = rows[(ty + 8u * #u) * 8u + (s ^ ty)];\n"));
+    // a row at a time, so that few of them are held at once
+    let mut row = String::from("                    let f# = rows[(ty + 8u * #u) * 8u + (s ^ ty)];\n");
     for (i, component) in ["x", "y", "z", "w"].into_iter().enumerate() {
-        let line = format!("                    n# = fma(vec4<f32>(f#.{component}), g{i}, n#);\n");
-        text.push_str(&each(rows, &line));
+        let _ = writeln!(row, "                    n# = fma(vec4<f32>(f#.{component}), g{i}, n#);");
     }
+    text.push_str(&each(rows, &row));
     text.push_str("                }\n");
     text.push_str(&each(rows, "                c# += n#;\n"));
     text
@@ -58,7 +59,7 @@ fn product(rows: u32) -> String {
 
 /// The columns of a block one after the other: r is A − f·G − l1 with all former steps, w the row.
 fn steps() -> String {
-    let mut text = String::new();
+    let mut text = String::from("                var part = 0.0;\n");
     for j in 0..32 {
         let (quad, c) = (j / 4, ["x", "y", "z", "w"][j % 4]);
         let _ = writeln!(text, "                let s{j} = (r{quad}.{c} - par.l2 * w{quad}.{c}) * inverse[{j}];");
@@ -68,7 +69,7 @@ fn steps() -> String {
         );
         let _ = writeln!(text, "                let d{j} = v{j} - w{quad}.{c};");
         let _ = writeln!(text, "                w{quad}.{c} = v{j};");
-        let _ = writeln!(text, "                moved = fma(d{j}, d{j}, moved);");
+        let _ = writeln!(text, "                part = fma(d{j}, d{j}, part);");
         // columns visited already find their r anew in the next pass
         for later in (j + 1) / 4..8 {
             let _ = writeln!(
@@ -78,16 +79,16 @@ fn steps() -> String {
             );
         }
     }
+    text.push_str("                moved += part;\n");
     text
 }
 
-/// What a random order changes: columns are gathered, and each row is scattered back by its own thread.
-fn order_holes(shuffled: bool, threads: u32, rows: u32) -> Holes {
+/// Columns side by side: quads of A and f, which go through workgroup memory to the threads of their rows and back.
+fn natural_holes(threads: u32, rows: u32) -> Holes {
     let own = |line: &str| each(8, &line.replace("OWN", OWN));
-    if !shuffled {
-        let residual = each(
-            rows,
-            "            {
+    let residual = each(
+        rows,
+        "            {
                 let at = (row0 + ty + 8u * #u) * par.kq + 8u * b + tx;
                 var r = vec4<f32>();
                 if (row0 + ty + 8u * #u < par.p && 8u * b + tx < par.kq) {
@@ -96,48 +97,49 @@ fn order_holes(shuffled: bool, threads: u32, rows: u32) -> Holes {
                 rows[(ty + 8u * #u) * 8u + (tx ^ ty)] = r;
             }
 ",
-        );
-        // who writes a quad is who reads it for the next blocks
-        let store = format!(
-            "            if (tid < {threads}u) {{
+    );
+    // who writes a quad is who reads it for the next blocks
+    let store = format!(
+        "            if (tid < {threads}u) {{
 {}            }}
             workgroupBarrier();
 {}",
-            own("                OWN = w#;\n"),
-            each(
-                rows,
-                "            if (row0 + ty + 8u * #u < par.p && 8u * b + tx < par.kq) {
+        own("                OWN = w#;\n"),
+        each(
+            rows,
+            "            if (row0 + ty + 8u * #u < par.p && 8u * b + tx < par.kq) {
                 f[(row0 + ty + 8u * #u) * par.kq + 8u * b + tx] = rows[(ty + 8u * #u) * 8u + (tx ^ ty)];
             }
 ",
-            )
-        );
-        let take =
-            format!("            if (tid < {threads}u) {{\n{}            }}", own("                w# = OWN;\n"));
-        return vec![
-            ("COLUMNS", String::new()),
-            ("FIRST_BLOCK", "par.fixed / 32u".into()),
-            ("END", "par.k".into()),
-            (
-                "PLACE",
-                "                let q = 32u * b + tid;\n                let free = q >= par.fixed && q < par.k;"
-                    .into(),
-            ),
-            (
-                "TILE_NUMBER",
-                "                // the block's own columns last: rows and G then lie ready for the steps
+        )
+    );
+    let take = format!("            if (tid < {threads}u) {{\n{}            }}", own("                w# = OWN;\n"));
+    vec![
+        ("COLUMNS", String::new()),
+        ("FIRST_BLOCK", "par.fixed / 32u".into()),
+        ("END", "par.k".into()),
+        (
+            "PLACE",
+            "                let q = 32u * b + tid;\n                let free = q >= par.fixed && q < par.k;".into(),
+        ),
+        (
+            "TILE_NUMBER",
+            "                // the block's own columns last: rows and G then lie ready for the steps
                 var t = b + 1u + i;
                 if (t >= tiles) {
                     t = t - tiles;
                 }"
-                .into(),
-            ),
-            ("STAGE_GRAM", STAGE_GRAM[0].into()),
-            ("TAKE_ROW", each(8, "            var w# = vec4<f32>();\n") + &take),
-            ("STAGE_RESIDUAL", residual),
-            ("STORE", store),
-        ];
-    }
+            .into(),
+        ),
+        ("STAGE_GRAM", STAGE_GRAM[0].into()),
+        ("TAKE_ROW", each(8, "            var w# = vec4<f32>();\n") + &take),
+        ("STAGE_RESIDUAL", residual),
+        ("STORE", store),
+    ]
+}
+
+/// Columns in random order: entries of A and f are gathered, and each row is scattered back by its own thread.
+fn shuffled_holes(rows: u32) -> Holes {
     let entry = |of: &str, at: &str, column: &str| format!("{of}[{at} + {column} / 4u][{column} & 3u]");
     let quad = |of: &str, at: &str, first: &str| {
         let entries: Vec<String> = (0..4).map(|i| entry(of, at, &format!("columns[{first} + {i}u]"))).collect();
@@ -205,7 +207,7 @@ fn order_holes(shuffled: bool, threads: u32, rows: u32) -> Holes {
 
 pub(super) fn holes(threads: u32, shuffled: bool) -> Holes {
     let rows = threads / 8;
-    let mut holes = order_holes(shuffled, threads, rows);
+    let mut holes = if shuffled { shuffled_holes(rows) } else { natural_holes(threads, rows) };
     holes.extend(visit_holes(shuffled, 4));
     let staged = "                {
                     let row = row0 + ty + 8u * #u;
