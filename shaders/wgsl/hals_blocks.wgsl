@@ -19,9 +19,10 @@ var<workgroup> rows: array<vec4<f32>, {ROW_TILE}>;
 var<workgroup> block: array<vec4<f32>, 256>;
 // 1 / (G_qq + l2); 0 for a column that must not change
 var<workgroup> inverse: array<f32, 32>;
-{COLUMNS}var<workgroup> moving: atomic<u32>;
+// whether a row of the workgroup goes on
+var<workgroup> moving: atomic<u32>;
 var<workgroup> again: u32;
-
+{COLUMNS}
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
     let g = group_index(wid);
@@ -79,6 +80,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             }
             going = !(moved <= par.stop * par.stop * first);
         }
+        // all rows leave together, once the last has stopped
         if (going) {
             atomicOr(&moving, 1u);
         }

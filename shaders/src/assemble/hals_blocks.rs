@@ -84,10 +84,10 @@ fn steps() -> String {
 }
 
 /// Columns side by side: quads of A and f, which go through workgroup memory to the threads of their rows and back.
-fn natural_holes(threads: u32, rows: u32) -> Holes {
+fn natural_holes(rows: u32, share: u32) -> Holes {
     let own = |line: &str| each(8, &line.replace("OWN", OWN));
     let residual = each(
-        rows,
+        share,
         "            {
                 let at = (row0 + ty + 8u * #u) * par.kq + 8u * b + tx;
                 var r = vec4<f32>();
@@ -100,20 +100,20 @@ fn natural_holes(threads: u32, rows: u32) -> Holes {
     );
     // who writes a quad is who reads it for the next blocks
     let store = format!(
-        "            if (tid < {threads}u) {{
+        "            if (tid < {rows}u) {{
 {}            }}
             workgroupBarrier();
 {}",
         own("                OWN = w#;\n"),
         each(
-            rows,
+            share,
             "            if (row0 + ty + 8u * #u < par.p && 8u * b + tx < par.kq) {
                 f[(row0 + ty + 8u * #u) * par.kq + 8u * b + tx] = rows[(ty + 8u * #u) * 8u + (tx ^ ty)];
             }
 ",
         )
     );
-    let take = format!("            if (tid < {threads}u) {{\n{}            }}", own("                w# = OWN;\n"));
+    let take = format!("            if (tid < {rows}u) {{\n{}            }}", own("                w# = OWN;\n"));
     vec![
         ("COLUMNS", String::new()),
         ("FIRST_BLOCK", "par.fixed / 32u".into()),
@@ -139,40 +139,51 @@ fn natural_holes(threads: u32, rows: u32) -> Holes {
 }
 
 /// Columns in random order: entries of A and f are gathered, and each row is scattered back by its own thread.
-fn shuffled_holes(rows: u32) -> Holes {
-    let entry = |of: &str, at: &str, column: &str| format!("{of}[{at} + {column} / 4u][{column} & 3u]");
-    let quad = |of: &str, at: &str, first: &str| {
-        let entries: Vec<String> = (0..4).map(|i| entry(of, at, &format!("columns[{first} + {i}u]"))).collect();
+fn shuffled_holes(share: u32) -> Holes {
+    let quad = |from: &str, at: &str| {
+        let entries = ["x", "y", "z", "w"].map(|c| format!("{from}[{at} + q.{c} / 4u][q.{c} & 3u]"));
         format!("vec4<f32>({})", entries.join(", "))
     };
     let residual = each(
-        rows,
+        share,
         &format!(
             "            {{
                 let at = (row0 + ty + 8u * #u) * par.kq;
                 var r = vec4<f32>();
                 if (row0 + ty + 8u * #u < par.p) {{
+                    let q = four(tx);
                     r = {} - c# - par.l1;
                 }}
                 rows[(ty + 8u * #u) * 8u + (tx ^ ty)] = r;
             }}
 ",
-            quad("a", "at", "4u * tx")
+            quad("a", "at")
         ),
     );
     let own_gram = format!(
         "            for (var at = tid; at < 256u; at += 64u) {{
                 let line = columns[at / 8u] * par.kq;
+                let q = four(at % 8u);
                 block[at] = {};
             }}
 ",
-        quad("gram", "line", "4u * (at % 8u)")
+        quad("gram", "line")
     );
     let take = format!(
         "            let own = (row0 + tid) * par.kq;
             if (going) {{
 {}            }}",
-        each(8, &format!("                w# = {};\n", quad("f", "own", "4u * #u")))
+        each(
+            8,
+            &format!(
+                "                {{
+                    let q = four(#u);
+                    w# = {};
+                }}
+",
+                quad("f", "own")
+            )
+        )
     );
     let mut store = String::from("            if (going) {\n");
     for j in 0..32 {
@@ -186,7 +197,16 @@ fn shuffled_holes(rows: u32) -> Holes {
     vec![
         (
             "COLUMNS",
-            "// of the block; behind the last of all, that one again\nvar<workgroup> columns: array<u32, 32>;\n".into(),
+            "
+// of the block; behind the last of all, that one again
+var<workgroup> columns: array<u32, 32>;
+
+fn four(quad: u32) -> vec4<u32> {
+    let i = 4u * quad;
+    return vec4<u32>(columns[i], columns[i + 1u], columns[i + 2u], columns[i + 3u]);
+}
+"
+            .into(),
         ),
         ("FIRST_BLOCK", "0u".into()),
         ("END", "par.k - par.fixed".into()),
@@ -205,9 +225,10 @@ fn shuffled_holes(rows: u32) -> Holes {
     ]
 }
 
-pub(super) fn holes(threads: u32, shuffled: bool) -> Holes {
-    let rows = threads / 8;
-    let mut holes = if shuffled { shuffled_holes(rows) } else { natural_holes(threads, rows) };
+pub(super) fn holes(rows: u32, shuffled: bool) -> Holes {
+    // a thread of the product has every eighth row
+    let share = rows / 8;
+    let mut holes = if shuffled { shuffled_holes(share) } else { natural_holes(rows, share) };
     holes.extend(visit_holes(shuffled, 4));
     let staged = "                {
                     let row = row0 + ty + 8u * #u;
@@ -219,11 +240,11 @@ pub(super) fn holes(threads: u32, shuffled: bool) -> Holes {
                 }
 ";
     holes.extend([
-        ("ROWS", threads.to_string()),
-        ("ROW_TILE", (8 * threads).to_string()),
-        ("DECLARE_SUMS", each(rows, "            var c# = vec4<f32>();\n")),
-        ("STAGE_ROWS", each(rows, staged)),
-        ("PRODUCT", product(rows)),
+        ("ROWS", rows.to_string()),
+        ("ROW_TILE", (8 * rows).to_string()),
+        ("DECLARE_SUMS", each(share, "            var c# = vec4<f32>();\n")),
+        ("STAGE_ROWS", each(share, staged)),
+        ("PRODUCT", product(share)),
         ("LOAD_RESIDUAL", each(8, &format!("                var r# = {OWN};\n"))),
         ("STEPS", steps()),
     ]);
