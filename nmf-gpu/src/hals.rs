@@ -7,7 +7,7 @@ use crate::pool::Buf;
 use crate::queue::Params;
 use nmf_core::backend::order;
 use nmf_core::{Error, Result, Sweep};
-use nmf_shaders::{HALS_CLASSES, Kernel, MAX_ROW_QUADS};
+use nmf_shaders::{HALS_BLOCK_ROWS, HALS_CLASSES, Hals, Kernel, MAX_ROW_QUADS};
 
 /// Quads per row of a factor, if a sweep can hold such a row.
 pub(crate) fn sweepable(f: &Factor) -> Result<u32> {
@@ -22,16 +22,29 @@ pub(crate) fn sweepable(f: &Factor) -> Result<u32> {
     Ok(kq)
 }
 
+/// Workgroups that fill a large card: as long as there are so many, more rows share each.
+const FULL: u32 = 512;
+
+/// The kernel for `rows` rows of `kq` quads, and how many of them a workgroup takes.
+fn layout(rows: u32, kq: u32) -> (Hals, u32) {
+    if let Some(class) = HALS_CLASSES.into_iter().find(|c| *c >= kq) {
+        return (Hals::Own(class), 64);
+    }
+    let [fewest, ..] = HALS_BLOCK_ROWS;
+    let share = HALS_BLOCK_ROWS.into_iter().rev().find(|r| rows.div_ceil(*r) >= FULL).unwrap_or(fewest);
+    (Hals::Blocks(share), share)
+}
+
 impl Gpu {
     pub(crate) fn record_hals(&mut self, cross: &Factor, gram: &Gram, f: &mut Factor, sweep: &Sweep) -> Result<()> {
         let kq = sweepable(f)?;
-        let class = HALS_CLASSES.into_iter().find(|c| *c >= kq).unwrap_or(MAX_ROW_QUADS);
+        let (rows, share) = layout(f.rows, kq);
         let sweeps = sweep.max_sweeps.clamp(1, u32::MAX as usize) as u32;
         let params = Params { count: sweeps, stop: sweep.stop as f32, ..self.rule_params(&sweep.rule, f.rows, f.k) };
-        let groups = u64::from(f.rows).div_ceil(64);
-        let work = 64.0 * f64::from(sweeps) * f64::from(f.k) * 8.0 * f64::from(kq);
+        let groups = u64::from(f.rows.div_ceil(share));
+        let work = f64::from(share) * f64::from(sweeps) * f64::from(f.k) * 8.0 * f64::from(kq);
         let order = self.shuffled(f.k, sweep)?;
-        let kernel = Kernel::HalsSweep { quads: class, shuffled: order.is_some() };
+        let kernel = Kernel::HalsSweep { rows, shuffled: order.is_some() };
         let mut buffers = vec![&cross.buf, &gram.buf, &f.buf];
         buffers.extend(&order);
         self.stream.run(kernel, &buffers, params, groups, work)?;

@@ -2,11 +2,12 @@
 
 mod batch;
 mod ceiling;
+mod hals_blocks;
 mod lanes;
 mod rows;
 mod sparse;
 
-use crate::{Gather, Kernel, Ladder, LossKind, Term};
+use crate::{Gather, Hals, Kernel, Ladder, LossKind, Term};
 use rows::{hals_holes, newton_holes, strip_holes};
 use sparse::{cross_csr_holes, divergence_csr_holes, entry_holes, mu_csr_holes, segment_sum_holes};
 use std::fmt::Write;
@@ -163,8 +164,11 @@ fn text(kernel: &Kernel) -> String {
         }
         Kernel::Unfold => [PARAMS, wgsl!("shifts/unfold.wgsl")].concat(),
         Kernel::Fold => [PARAMS, wgsl!("shifts/fold.wgsl")].concat(),
-        Kernel::HalsSweep { quads, shuffled } => {
+        Kernel::HalsSweep { rows: Hals::Own(quads), shuffled } => {
             fill(&[PARAMS, wgsl!("hals_sweep.wgsl")], &hals_holes(quads, shuffled))
+        }
+        Kernel::HalsSweep { rows: Hals::Blocks(rows), shuffled } => {
+            fill(&[PARAMS, wgsl!("hals_blocks.wgsl")], &hals_blocks::holes(rows, shuffled))
         }
         Kernel::Refill => [PARAMS, NUMERIC, wgsl!("refill.wgsl")].concat(),
         Kernel::Scalar(term) => {

@@ -5,7 +5,10 @@
 //! Nothing here knows wgpu, so that the texts can be checked, printed and packaged on their own.
 
 mod assemble;
+mod hals;
 mod variants;
+
+pub use hals::{HALS_BLOCK_ROWS, HALS_CLASSES, Hals};
 
 /// How a kernel uses a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,8 +213,8 @@ pub enum Kernel {
     Apply,
     /// HALS passes over the rows of a factor.
     HalsSweep {
-        /// Private quads per row: one of [`HALS_CLASSES`].
-        quads: u32,
+        /// Where the rows are.
+        rows: Hals,
         /// The columns are visited in an order given in a buffer.
         shuffled: bool,
     },
@@ -273,8 +276,6 @@ pub const MAX_RUNS: u32 = 64;
 pub const WORKGROUP: u32 = 64;
 /// Rows, and summed entries, of a tile of the dense kernels.
 pub const TILE: u32 = 32;
-/// Row lengths (in quads) for which a HALS kernel exists; the first two keep the Gram matrix in workgroup memory.
-pub const HALS_CLASSES: [u32; 4] = [8, 16, 64, 256];
 /// Blocks of 32 columns of the result that one workgroup of a tile kernel may take; with a denominator not the last. V is
 /// computed anew for every workgroup that shares a tile of X, so wide factors want many.
 pub const BLOCKS: [u32; 4] = [1, 2, 4, 8];
@@ -287,8 +288,8 @@ pub const BROADCAST: u32 = 8;
 pub const LANE_REGISTERS: u32 = 160;
 /// Row lengths (in quads) for which a [`Kernel::MuCsr`] exists that reads a gathered row once.
 pub const HELD_CLASSES: [u32; 3] = [4, 8, 16];
-/// The longest factor row (in quads) that [`Kernel::HalsSweep`] and [`Kernel::Newton`] can handle, which keep one to
-/// themselves: k ≤ 1024.
+/// The longest factor row (in quads) that [`Kernel::Newton`] can handle, which keeps one in workgroup memory, and
+/// [`Kernel::HalsSweep`], whose time for a row grows with k²: k ≤ 1024.
 pub const MAX_ROW_QUADS: u32 = 256;
 /// The longest factor row (in quads) that every other kernel can handle: k ≤ 65,536, or k·L with L shifts.
 pub const MAX_QUADS: u32 = 16384;

@@ -1,7 +1,8 @@
 //! All variants of all kernels.
 
 use crate::{
-    BLOCKS, FMA_CHAINS, Gather, HALS_CLASSES, HELD_CLASSES, Kernel, LANE_CLASSES, Lanes, LossKind, Over, Term,
+    BLOCKS, FMA_CHAINS, Gather, HALS_BLOCK_ROWS, HALS_CLASSES, HELD_CLASSES, Hals, Kernel, LANE_CLASSES, Lanes,
+    LossKind, Over, Term,
 };
 
 impl Kernel {
@@ -33,7 +34,8 @@ impl Kernel {
             all.extend(
                 [Over::All, Over::Stored, Over::Weighted, Over::Strip].map(|over| Kernel::Newton { over, shuffled }),
             );
-            all.extend(HALS_CLASSES.map(|quads| Kernel::HalsSweep { quads, shuffled }));
+            let rows = HALS_CLASSES.map(Hals::Own).into_iter().chain(HALS_BLOCK_ROWS.map(Hals::Blocks));
+            all.extend(rows.map(|rows| Kernel::HalsSweep { rows, shuffled }));
         }
         let sides = [(false, false), (false, true), (true, false), (true, true)];
         all.extend(sides.map(|(cols, half)| Kernel::Strip { cols, half }));

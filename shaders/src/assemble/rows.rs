@@ -5,7 +5,7 @@ use crate::Over;
 use std::fmt::Write;
 
 /// A loop over the free columns q, one after the other or in the order of a buffer.
-fn visit_holes(shuffled: bool, binding: u32) -> Holes {
+pub(super) fn visit_holes(shuffled: bool, binding: u32) -> Holes {
     let (visit, visit_note, order, order_note) = if shuffled {
         (
             "        for (var i = 0u; i < par.k - par.fixed; i += 1u) {\n            let q = order[i];",
@@ -82,27 +82,7 @@ pub(super) fn strip_holes(cols: bool) -> Holes {
 }
 
 pub(super) fn hals_holes(quads: u32, shuffled: bool) -> Holes {
-    let staged = quads <= 16;
-    let size = 4 * quads * quads;
-    let note = if staged { ", G in workgroup memory" } else { ", G comes from the cache" };
-    let memory = if staged { format!("var<workgroup> staged: array<vec4<f32>, {size}>;\n") } else { String::new() };
-    let stage = if staged {
-        format!(
-            "    for (var i = tid; i < min(par.k * par.kq, {size}u); i += 64u) {{
-        staged[i] = gram[i];
-    }}
-    workgroupBarrier();"
-        )
-    } else {
-        String::new()
-    };
     let mut holes = visit_holes(shuffled, 4);
-    holes.extend([
-        ("ROW_QUADS", quads.to_string()),
-        ("GRAM_NOTE", note.into()),
-        ("GRAM_MEMORY", memory),
-        ("GRAM_STAGE", stage),
-        ("GRAM", if staged { "staged".into() } else { "gram".into() }),
-    ]);
+    holes.extend([("ROW_QUADS", quads.to_string()), ("GRAM_QUADS", (4 * quads * quads).to_string())]);
     holes
 }

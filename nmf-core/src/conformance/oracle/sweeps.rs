@@ -54,7 +54,7 @@ pub fn hals_sweep<B: Backend>(make: impl Fn() -> B) -> Outcome {
     let rule = Rule::for_loss(&Loss::FRO);
     let once = Sweep::once(rule);
     let penalized = Rule { penalty: Penalty { l1: 0.2, l2: 0.5 }, ..rule };
-    for (rows, k) in [(1, 1), (9, 3), (16, 17), (65, 33), (130, 3)] {
+    for (rows, k) in [(1, 1), (9, 3), (16, 17), (65, 33), (130, 3), (18, 67)] {
         let s = RowProblem::<B::Elem>::separated(rows, k);
         for sweep in [
             once,
