@@ -20,8 +20,15 @@ fn place() -> Place {
 #[test]
 fn beside_the_cpu_they_are_usage_errors() {
     let place = place();
-    let options =
-        ["--adapter 0", "--gpu-checks", "--gpu-off subgroups", "--gpu-memory 1G", "--gpu-x f16", "--gpu-stream never"];
+    let options = [
+        "--adapter 0",
+        "--gpu-checks",
+        "--gpu-off subgroups",
+        "--gpu-memory 1G",
+        "--gpu-x f16",
+        "--gpu-stream never",
+        "--gpu-batch 4",
+    ];
     for option in options {
         let name = option.split(' ').next().unwrap();
         for command in ["factorize x.csv -k 2", "compare x.csv -k 2", "bench --shapes 9x8", "devices", ""] {

@@ -1,6 +1,7 @@
 //! Everything about a graphics card in one call: `cargo run --release -p nmf-bench --bin gpu -- [OPTIONS]`; see
 //! `benches/gpu/README.md`.
 
+mod batches;
 mod cases;
 mod correct;
 mod inputs;
@@ -157,12 +158,13 @@ fn run(o: &Options) -> Result<(), Failure> {
     let plan = Plan::new(o.quick);
     let mut s = Session::new(o.budget.unwrap_or(plan.budget), o.only.clone());
     std::fs::create_dir_all(&o.out)?;
-    let mut gpu = Gpu::new(&GpuOptions {
+    let options = GpuOptions {
         adapter: o.adapter.clone(),
         checked: o.checked,
         stream: Streaming::Never,
         ..GpuOptions::default()
-    })?;
+    };
+    let mut gpu = Gpu::new(&options)?;
     let adapter = gpu.adapter().clone();
     println!("{} ({}, {}), driver {}", adapter.name, adapter.backend, adapter.device_type, adapter.driver);
     for (name, value) in &adapter.limits {
@@ -189,8 +191,10 @@ fn run(o: &Options) -> Result<(), Failure> {
     println!("right: {} comparisons with the CPU in f64, the largest difference {largest:.1e}", checks.len());
     let mut cpu = Cpu::<f32>::new()?;
     let threads = cpu.info().threads;
+    let batches = batches::all(&mut s, &options, if o.quick { (16, 20) } else { (32, 100) })?;
     let save = |s: &Session| -> Result<Vec<report::Target>, Failure> {
-        let report = Report { adapter: &adapter, checked: o.checked, threads, ceilings, checks: &checks, session: s };
+        let (checks, batches) = (&checks[..], &batches[..]);
+        let report = Report { adapter: &adapter, checked: o.checked, threads, ceilings, checks, batches, session: s };
         std::fs::write(o.out.join("results.json"), serde_json::to_string_pretty(&report.json())?)?;
         std::fs::write(o.out.join("results.md"), report.markdown())?;
         std::fs::write(o.out.join("results.svg"), picture::roofline(&s.records, &ceilings, &adapter.name)?)?;

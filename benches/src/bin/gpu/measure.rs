@@ -87,6 +87,11 @@ impl Session {
         self.budget.as_secs_f64() - self.seconds()
     }
 
+    /// Whether the time is up.
+    pub(crate) fn is_over(&self) -> bool {
+        self.left() <= 0.0
+    }
+
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.only.as_ref().is_none_or(|p| name.contains(p.as_str()))
     }

@@ -1,5 +1,6 @@
 //! What comes out: `results.json`, `results.md`, and the targets that the kernels were designed for.
 
+use crate::batches::Batched;
 use crate::correct::Check;
 use crate::measure::Session;
 use crate::work::Record;
@@ -14,6 +15,7 @@ pub(crate) struct Report<'a> {
     pub(crate) threads: usize,
     pub(crate) ceilings: Ceilings,
     pub(crate) checks: &'a [Check],
+    pub(crate) batches: &'a [Batched],
     pub(crate) session: &'a Session,
 }
 
@@ -44,6 +46,10 @@ impl Report<'_> {
             },
             "checks": checks.collect::<Vec<Value>>(),
             "records": records,
+            "batches": self.batches.iter().map(|b| {
+                json!({"name": b.name, "runs": b.runs, "at_once": b.at_once, "iterations": b.iterations,
+                    "seconds": b.together, "seconds_one_after_the_other": b.alone, "same_objectives": b.same})
+            }).collect::<Vec<Value>>(),
             "targets": self.targets().iter().map(|t| {
                 json!({"what": t.what, "wanted": t.wanted, "found": t.found, "met": t.met})
             }).collect::<Vec<Value>>(),
@@ -97,6 +103,7 @@ impl Report<'_> {
         );
         self.iterations(&mut out);
         self.operations(&mut out);
+        self.side_by_side(&mut out);
         let targets = self.targets();
         if !targets.is_empty() {
             out.push_str("## Targets\n\n| what | wanted | found | |\n|---|---|---|---|\n");
@@ -168,6 +175,28 @@ impl Report<'_> {
                 digits(r.work.bytes / r.seconds / 1e9),
                 digits(r.work.flops / r.seconds / 1e12),
                 100.0 * self.share(r)
+            );
+        }
+        out.push('\n');
+    }
+
+    fn side_by_side(&self, out: &mut String) {
+        if self.batches.is_empty() {
+            return;
+        }
+        out.push_str("## Restarts side by side\n\n| case | runs × iterations | at once | s | s, one after the other | ratio | same objectives |\n|---|---|---|---|---|---|---|\n");
+        for b in self.batches {
+            let _ = writeln!(
+                out,
+                "| {} | {} × {} | {} | {} | {} | {:.1} | {} |",
+                b.name,
+                b.runs,
+                b.iterations,
+                b.at_once,
+                digits(b.together),
+                digits(b.alone),
+                b.alone / b.together,
+                if b.same { "yes" } else { "**no**" }
             );
         }
         out.push('\n');
