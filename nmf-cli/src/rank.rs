@@ -228,6 +228,16 @@ pub(super) struct Cost {
     threads: usize,
 }
 
+impl Cost {
+    /// How runs share the machine, in words.
+    fn at_a_time(&self) -> String {
+        match self.backend.as_str() {
+            "gpu" => "in batches".into(),
+            _ => format!("{} at a time", self.threads),
+        }
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &RankArgs, global: &Global) -> Result<(), Failure> {
     args.check()?;

@@ -56,6 +56,14 @@ fn wrong_values_name_what_would_be_accepted() {
 }
 
 #[test]
+fn a_batch_has_at_least_one_run() {
+    let place = place();
+    for wrong in ["0", "-1", "all", ""] {
+        place.run_anywhere(&format!("factorize x.csv -k 2 --gpu-batch={wrong}")).fails(2, &["--gpu-batch"]);
+    }
+}
+
+#[test]
 fn devices_says_which_features_are_used_and_why_others_are_not() {
     let place = place();
     for a in adapters(&place, "") {
@@ -109,6 +117,14 @@ fn results_agree_and_the_memory_is_a_limit() {
         assert!((found / plain - 1.0).abs() < 1e-5, "{more}: {found} {plain}");
         assert_eq!(name, adapter, "{more}");
     }
+    // runs side by side are what they are one after the other
+    let runs = |more: &str| {
+        let restarts = line.replace("-k 2", "-k 2 --restarts 4 --seed 5");
+        place.run_anywhere(&format!("{restarts} {more}")).ok().json()["restarts"].clone()
+    };
+    let together = runs("");
+    assert_eq!(together.as_array().map(Vec::len), Some(4));
+    assert_eq!((&runs("--gpu-batch 1"), &runs("--gpu-batch 3")), (&together, &together));
     // entries rounded by up to 2⁻¹¹ of themselves: another matrix, but not by much
     place.write("y.csv", csv(&sample(12, 8).mapv(|v| v / 3.0)));
     let thirds = |more: &str| {

@@ -185,11 +185,11 @@ impl<T: Element> Output<'_, T> {
         let cost = self.cost;
         let _ = write!(
             out,
-            "\n{:<15}{} on {} ({} at a time), loading {}",
+            "\n{:<15}{} on {} ({}), loading {}",
             "seconds",
             seconds(cost.seconds),
             cost.backend,
-            cost.threads,
+            cost.at_a_time(),
             seconds(cost.load_seconds)
         );
         match &self.args.output {
