@@ -5,7 +5,10 @@
 //! Nothing here knows wgpu, so that the texts can be checked, printed and packaged on their own.
 
 mod assemble;
+mod matrices;
 mod variants;
+
+pub use matrices::{MATRICES, Matrices, MatrixPass};
 
 /// How a kernel uses a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +164,8 @@ pub enum Kernel {
         /// X is stored as halves.
         half: bool,
     },
+    /// A dense pass by cooperative matrices.
+    Matrices(MatrixPass),
     /// The divergence for dense X.
     DivergenceDense {
         /// The loss.
@@ -327,6 +332,7 @@ impl Kernel {
                 (den, 5, Write),
                 (div, 6, Write),
             ]),
+            Kernel::Matrices(pass) => pass.bindings(),
             Kernel::DivergenceDense { stored, .. } => {
                 pick(&[(stored, 1, Read), (true, 2, Read), (true, 3, Read), (true, 6, Write)])
             }
@@ -381,6 +387,7 @@ impl Kernel {
     pub fn needs_subgroups(&self) -> bool {
         match self {
             Kernel::CrossLanes(lanes) | Kernel::MuLanes { lanes, .. } => lanes.broadcast,
+            Kernel::Matrices(_) => true,
             _ => false,
         }
     }

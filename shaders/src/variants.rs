@@ -1,7 +1,8 @@
 //! All variants of all kernels.
 
 use crate::{
-    BLOCKS, FMA_CHAINS, Gather, HALS_CLASSES, HELD_CLASSES, Kernel, LANE_CLASSES, Lanes, LossKind, Over, Term,
+    BLOCKS, FMA_CHAINS, Gather, HALS_CLASSES, HELD_CLASSES, Kernel, LANE_CLASSES, Lanes, LossKind, MATRICES,
+    MatrixPass, Over, Term,
 };
 
 impl Kernel {
@@ -66,6 +67,7 @@ impl Kernel {
                 }
             }
         }
+        all.extend(MATRICES.into_iter().flat_map(MatrixPass::all).map(Kernel::Matrices));
         for blocks in BLOCKS {
             for loss in [Is, Beta] {
                 for div in bools {

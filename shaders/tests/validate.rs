@@ -27,6 +27,10 @@ fn naga_accepts_every_variant() {
         // the built-in functions that unpack halves; numbers of that type are not asked for
         needed.set(Capabilities::SHADER_FLOAT16_IN_FLOAT32, kernel.label().contains("half: true"));
         needed.set(Capabilities::SUBGROUP, ladder.subgroups);
+        if let Kernel::Matrices(pass) = kernel {
+            needed |= Capabilities::COOPERATIVE_MATRIX;
+            needed.set(Capabilities::SHADER_FLOAT16, pass.matrices.halves);
+        }
         let mut validator = Validator::new(ValidationFlags::all(), needed);
         if ladder.subgroups {
             validator.subgroup_stages(ShaderStages::COMPUTE).subgroup_operations(SubgroupOperationSet::all());
