@@ -15,6 +15,7 @@ mod backend;
 mod bins;
 pub mod cache;
 mod ceiling;
+mod cooperative;
 mod csr;
 mod dense;
 mod device;
