@@ -104,8 +104,6 @@ pub(crate) enum GpuFeature {
     PipelineCache,
     /// Kernel variants chosen by measuring, kept on disk.
     Tuning,
-    /// Products by cooperative matrices.
-    Cooperative,
 }
 
 /// An optional feature of a GPU that is off unless asked for.

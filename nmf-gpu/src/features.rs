@@ -35,10 +35,11 @@ pub struct Features {
     /// there is none, which `Force` refuses).
     pub tuning: Switch,
     /// Cooperative matrices (tensor cores, simdgroup matrices) for passes over dense X with more components than fit
-    /// registers (above 64): products, and updates for β = 1 and 2. An experiment of wgpu, so `Off` by default; `Auto` uses
-    /// them after a self-test, with subgroups. Where the device has them for halves only, every number is a pair of halves with
-    /// a common power of two for 32×32 of them: it loses at most 2⁻²¹ of itself, or 2⁻⁴⁹ of the largest among them
-    /// where that is more. Sums are f32.
+    /// registers (above 64, or fewer on few rows): products, and updates for β = 1 and 2. An experiment of wgpu, so `Off` by
+    /// default; `Auto` uses them after a self-test, with subgroups. Where the device has them for halves only, every number is a
+    /// pair of halves with a common power of two for 32×32 of them: it loses at most 2⁻²¹ of itself, or 2⁻⁴⁹ of the
+    /// largest among them where that is more. Sums are f32. So products are right to 2⁻¹⁹; numerators for β = 1 to 2⁻¹⁴ at worst, where ratios are about 1
+    /// but for some whose model is zero.
     pub cooperative: Switch,
 }
 

@@ -1,6 +1,6 @@
 // Tiles as pairs of halves: x·s = hi + lo/2048, with a power of two s for the whole tile that brings its largest number
-// between 2^14 and 2^15. A pair holds 21 bits of every number down to 2^-29 of the largest; of smaller ones what is lost is
-// below 2^-49 of that. lo·lo is left out of products: it is smaller still.
+// between 2^14 and 2^15. A pair loses at most 2^-21 of a number, or 2^-49 of the largest where the number is below 2^-28 of that.
+// lo·lo is left out of products: it is below 2^-22 of them.
 // (Ootomo & Yokota, Recovering single precision accuracy from Tensor Cores, 2022)
 var<workgroup> a_hi: array<f16, 1280>;
 var<workgroup> a_lo: array<f16, 1280>;
@@ -37,12 +37,13 @@ fn inverse(e: u32) -> f32 {
     return bitcast<f32>((e - 14u) << 23u);
 }
 
-// What one half can hold of numbers, cut, not rounded: a compiler may take a number turned into a half and back for the number.
+// The nearest numbers that halves can hold, found without them: a compiler may take a number turned into a half and back
+// for the number itself.
 fn upper(v: vec4<f32>) -> vec4<f32> {
-    let cut = bitcast<vec4<f32>>(bitcast<vec4<u32>>(v) & vec4<u32>(0xffffe000u));
+    let near = bitcast<vec4<f32>>((bitcast<vec4<u32>>(v) + vec4<u32>(0x1000u)) & vec4<u32>(0xffffe000u));
     // below 2^-14 halves are multiples of 2^-24
-    let small = trunc(v * 16777216.0) * 5.9604644775390625e-8;
-    return select(cut, small, abs(v) < vec4<f32>(6.103515625e-5));
+    let small = round(v * 16777216.0) * 5.9604644775390625e-8;
+    return select(near, small, abs(v) < vec4<f32>(6.103515625e-5));
 }
 
 fn put_a(v: vec4<f32>, at: u32) {
