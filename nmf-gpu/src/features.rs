@@ -38,8 +38,8 @@ pub struct Features {
     /// registers (above 64, or fewer on few rows): products, and updates for β = 1 and 2. An experiment of wgpu, so `Off` by
     /// default; `Auto` uses them after a self-test, with subgroups. Where the device has them for halves only, every number is a
     /// pair of halves with a common power of two for 32×32 of them: it loses at most 2⁻²¹ of itself, or 2⁻⁴⁹ of the
-    /// largest among them where that is more. Sums are f32. So products are right to 2⁻¹⁹; numerators for β = 1 to 2⁻¹⁴ at worst, where ratios are about 1
-    /// but for some whose model is zero.
+    /// largest among them where that is more. Sums are f32. So products are right to 2⁻¹⁹; numerators for β = 1 to 2⁻¹⁴ at
+    /// worst, where ratios are about 1 but for some whose model is zero.
     pub cooperative: Switch,
 }
 
@@ -289,6 +289,25 @@ mod tests {
         let off = open_after(&options(Switch::Off), untested, cooperative::trial).unwrap();
         assert_eq!((off.states[0].used, off.states[0].why.as_str()), (false, "switched off"));
         assert_eq!(off.stream.counters, Counters::default());
+    }
+
+    #[test]
+    fn cooperative_matrices_that_fail_are_not_used_and_cannot_be_forced() {
+        let fails = |_: &mut Stream| Err(Error::Device("wrong products".into()));
+        let asked = |cooperative| GpuOptions {
+            features: Features { cooperative, ..Features::default() },
+            ..GpuOptions::default()
+        };
+        let opened = open_after(&asked(Switch::Auto), self_test, fails).unwrap();
+        let state = &opened.states[1];
+        assert_eq!((state.name, state.used, opened.stream.device.matrices), ("cooperative", false, None));
+        let offered = !["not offer", "need subgroups"].iter().any(|w| state.why.contains(w));
+        assert!(!offered || state.why.contains("wrong products"), "{state:?}");
+        assert!(!opened.stream.device.raw.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX));
+        assert!(open_after(&asked(Switch::Force), self_test, fails).is_err());
+        let untested = |_: &mut Stream| panic!("tested though nobody asked");
+        let off = open_after(&asked(Switch::Off), self_test, untested).unwrap();
+        assert_eq!((off.states[1].used, off.states[1].why.as_str()), (false, "off unless asked for"));
     }
 
     #[test]
