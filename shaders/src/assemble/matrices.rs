@@ -46,7 +46,7 @@ fn ty(m: Matrices, role: char) -> String {
 /// A line for each matrix of the team.
 fn declare(m: Matrices, name: &str) -> String {
     of_team(m).iter().fold(String::new(), |mut text, (r, c)| {
-        let _ = writeln!(text, "        var {name}_{r}{c} = {}();", ty(m, 'C'));
+        let _ = writeln!(text, "        var {name}_{r}{c} = zero;");
         text
     })
 }
@@ -131,7 +131,15 @@ fn holes(pass: &MatrixPass) -> Holes {
     let poison = select(0.0, bitcast<f32>(0x7fc00000u | (tid & 0u)), subgroups != {teams}u);
     let me = Place(tid & 7u, tid >> 3u, min(subgroup, {last}u), lane);
     let row0 = me.team / {across}u * {tall}u;
-    let col0 = me.team % {across}u * {wide}u;",
+    let col0 = me.team % {across}u * {wide}u;
+    // a matrix of zeros comes from memory: what an empty constructor makes is not the same in every language of a driver
+    for (var at = tid; at < 1152u; at += 64u) {{
+        result[at] = 0.0;
+    }}
+    workgroupBarrier();
+    let zero = coopLoadT<{sums}>(&result[0], 36u);
+    workgroupBarrier();",
+        sums = ty(m, 'C'),
         teams = m.teams,
         last = m.teams - 1,
         tall = rows * m.size,
