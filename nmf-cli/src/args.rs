@@ -106,6 +106,13 @@ pub(crate) enum GpuFeature {
     Tuning,
 }
 
+/// An optional feature of a GPU that is off unless asked for.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GpuExtra {
+    /// Products by cooperative matrices (tensor cores).
+    Cooperative,
+}
+
 /// How a GPU stores dense X.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GpuX {
@@ -142,6 +149,9 @@ pub(crate) struct Global {
     /// Optional GPU features to do without: see `nmf-cli devices`
     #[arg(long, global = true, value_name = "FEATURES", value_enum, value_delimiter = ',')]
     pub(crate) gpu_off: Vec<GpuFeature>,
+    /// Optional GPU features to use that are off otherwise: see `nmf-cli devices`
+    #[arg(long, global = true, value_name = "FEATURES", value_enum, value_delimiter = ',')]
+    pub(crate) gpu_on: Vec<GpuExtra>,
     /// GPU memory to use at most, in bytes or with K, M, G or T (of 1024) [default: what is free]
     #[arg(long, global = true, value_name = "BYTES|4G", value_parser = bytes)]
     pub(crate) gpu_memory: Option<u64>,
@@ -195,6 +205,7 @@ impl Global {
             (self.adapter.is_some(), "--adapter"),
             (self.gpu_checks, "--gpu-checks"),
             (!self.gpu_off.is_empty(), "--gpu-off"),
+            (!self.gpu_on.is_empty(), "--gpu-on"),
             (self.gpu_memory.is_some(), "--gpu-memory"),
             (self.gpu_x.is_some(), "--gpu-x"),
             (self.gpu_stream.is_some(), "--gpu-stream"),

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 /// Which optional features an adapter would be used with, under the global options: name, whether, why not. Opens it,
 /// because some pass a self-test first.
 fn features(adapter: &AdapterInfo, global: &Global) -> Result<Vec<FeatureState>, String> {
-    gpu::open(adapter, global).map(|gpu| gpu.features().to_vec()).map_err(|e| e.message().to_string())
+    gpu::look(adapter, global).map(|gpu| gpu.features().to_vec()).map_err(|e| e.message().to_string())
 }
 
 /// `used` and `why_not` (`null` in both where the adapter could not be opened, and `error` says why).
@@ -65,7 +65,8 @@ pub(crate) struct DevicesArgs {
 /// A variant of a kernel in words.
 fn variant(number: u32) -> String {
     match (number % 8, number / 8) {
-        (0, _) => "tiles".into(),
+        (0, 0) => "tiles".into(),
+        (0, _) => "tiles by cooperative matrices".into(),
         (rows, 0) => format!("{rows} rows/thread"),
         (rows, _) => format!("{rows} rows/thread, subgroups"),
     }

@@ -1,6 +1,6 @@
 //! Adapters as the command line sees them: listed, chosen by name or number, opened.
 
-use crate::args::{Global, GpuFeature, GpuStream, GpuX};
+use crate::args::{Global, GpuExtra, GpuFeature, GpuStream, GpuX};
 use crate::failure::Failure;
 use etcetera::BaseStrategy;
 use nmf_gpu::{AdapterChoice, Features, GpuOptions, Streaming, Switch, XStorage};
@@ -75,8 +75,8 @@ pub(crate) fn cache_folder() -> Option<PathBuf> {
     }
 }
 
-/// How the global options want this adapter opened.
-fn options(adapter: &AdapterInfo, global: &Global) -> GpuOptions {
+/// How the global options want this adapter opened; `asked` is what becomes of features that they turn on.
+fn options(adapter: &AdapterInfo, global: &Global, asked: Switch) -> GpuOptions {
     let switch = |feature| if global.gpu_off.contains(&feature) { Switch::Off } else { Switch::Auto };
     GpuOptions {
         adapter: Some(AdapterChoice::Index(adapter.index)),
@@ -87,6 +87,7 @@ fn options(adapter: &AdapterInfo, global: &Global) -> GpuOptions {
             subgroups: switch(GpuFeature::Subgroups),
             pipeline_cache: switch(GpuFeature::PipelineCache),
             tuning: switch(GpuFeature::Tuning),
+            cooperative: if global.gpu_on.contains(&GpuExtra::Cooperative) { asked } else { Switch::Off },
         },
         cache: cache_folder(),
         x_storage: match global.gpu_x {
@@ -105,10 +106,16 @@ fn options(adapter: &AdapterInfo, global: &Global) -> GpuOptions {
 
 /// Opens an adapter as the global options say; with -v tells which optional features are not in use, and why.
 pub(crate) fn open(adapter: &AdapterInfo, global: &Global) -> Result<Gpu, Failure> {
-    let gpu = Gpu::new(&options(adapter, global))?;
+    // an option that cannot be honoured is an error
+    let gpu = Gpu::new(&options(adapter, global, Switch::Force))?;
     for feature in gpu.features().iter().filter(|f| !f.why.is_empty()) {
         let how = if feature.used { "used" } else { "not used" };
         global.detail(format!("{}: {} {how}: {}", adapter.name, feature.name, feature.why));
     }
     Ok(gpu)
+}
+
+/// Opens an adapter only to see what it would be used with: what cannot be had is listed with its reason.
+pub(crate) fn look(adapter: &AdapterInfo, global: &Global) -> Result<Gpu, Failure> {
+    Ok(Gpu::new(&options(adapter, global, Switch::Auto))?)
 }

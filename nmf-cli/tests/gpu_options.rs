@@ -24,6 +24,7 @@ fn beside_the_cpu_they_are_usage_errors() {
         "--adapter 0",
         "--gpu-checks",
         "--gpu-off subgroups",
+        "--gpu-on cooperative",
         "--gpu-memory 1G",
         "--gpu-x f16",
         "--gpu-stream never",
@@ -47,6 +48,10 @@ fn wrong_values_name_what_would_be_accepted() {
     for wrong in ["warp-speed", "subgroups,warp-speed", "Subgroups", ""] {
         let words = format!("factorize x.csv -k 2 --gpu-off={wrong}");
         place.run_anywhere(&words).fails(2, &["--gpu-off", "subgroups", "pipeline-cache", "tuning"]);
+    }
+    for wrong in ["warp-speed", "subgroups", ""] {
+        let words = format!("factorize x.csv -k 2 --gpu-on={wrong}");
+        place.run_anywhere(&words).fails(2, &["--gpu-on", "cooperative"]);
     }
     for wrong in ["0", "many", "4X", "-1", "1.5G", ""] {
         place
@@ -78,6 +83,23 @@ fn devices_says_which_features_are_used_and_why_others_are_not() {
         assert_eq!((&a["used"]["pipeline-cache"], a["why_not"]["pipeline-cache"].as_str()), (&false.into(), Some(why)));
         assert_eq!(a["used"]["tuning"], true);
         assert!(a["why_not"]["tuning"].is_null());
+    }
+    for a in adapters(&place, "") {
+        assert_eq!(a["why_not"]["cooperative"], "off unless asked for");
+    }
+    for a in adapters(&place, "--gpu-on cooperative") {
+        let (used, why) = (&a["used"]["cooperative"], &a["why_not"]["cooperative"]);
+        assert!(
+            used == true
+                || why.as_str().unwrap().contains("does not offer")
+                || why.as_str().unwrap().contains("self-test"),
+            "{a}"
+        );
+        // where it cannot be had, a command that would need it is refused
+        let words =
+            format!("factorize x.csv -k 2 --backend gpu --adapter {} --gpu-on cooperative -o out.npz", a["index"]);
+        let run = place.run_anywhere(&words);
+        if used == true { drop(run.ok()) } else { drop(run.fails(2, &["cooperative"])) }
     }
     for a in adapters(&place, "--gpu-off subgroups,tuning --gpu-off pipeline-cache") {
         for name in ["subgroups", "pipeline-cache", "tuning"] {

@@ -118,8 +118,9 @@ impl Gpu {
         let subgroups = if self.stream.device.ladder.subgroups { "with" } else { "without" };
         let memory = self.pool.budget().map_or("all memory".into(), |b| format!("{b} bytes of memory"));
         let tuned = self.tuning.fingerprint();
+        let matrices = self.stream.device.form().map(|form| format!(", matrices of {form}")).unwrap_or_default();
         format!(
-            "X in {storage:?} in windows of {window} bytes, streaming {stream:?}, {memory}, {subgroups} subgroups, tuned {tuned:08x}"
+            "X in {storage:?} in windows of {window} bytes, streaming {stream:?}, {memory}, {subgroups} subgroups{matrices}, tuned {tuned:08x}"
         )
     }
 

@@ -8,7 +8,7 @@ use crate::queue::Params;
 use crate::tune::What;
 use crate::window::{Data, DensePanel, Layout};
 use nmf_core::{Error, Loss, Result, Side};
-use nmf_shaders::{Kernel, LossKind};
+use nmf_shaders::{Kernel, LossKind, MatrixPass};
 use std::sync::Arc;
 
 /// Where a product goes: acc ← α·result or acc + α·result, from row `row0` on.
@@ -83,6 +83,10 @@ impl Gpu {
         let kernel = match plan.way {
             Way::Lanes(lanes) => Kernel::CrossLanes(lanes),
             Way::Tiles => Kernel::CrossDense { cols, blocks: plan.blocks, half: at.half() },
+            Way::Matrices(matrices) => {
+                let (blocks, half) = (plan.blocks, at.half());
+                Kernel::Matrices(MatrixPass { matrices, update: None, div: false, cols, blocks, half })
+            }
         };
         let mut params = Params { kq, chunk: plan.chunk, chunks: plan.chunks, ..at };
         let work = plan.work(kq, 0.0);
@@ -153,6 +157,10 @@ impl Gpu {
             let kernel = match plan.way {
                 Way::Lanes(lanes) => Kernel::MuLanes { loss: kind, lanes, den, div },
                 Way::Tiles => Kernel::MuDense { loss: kind, cols, blocks: plan.blocks, num: true, den, div, half },
+                Way::Matrices(matrices) => {
+                    let (update, blocks) = (Some(kind), plan.blocks);
+                    Kernel::Matrices(MatrixPass { matrices, update, div, cols, blocks, half })
+                }
             };
             let x = self.window(panel)?;
             let add = add || at.q0 > 0;

@@ -1,9 +1,10 @@
 //! Adapters and the choice of one; the device made from it, with its errors turned into [`nmf_core::Error`].
 
+use crate::cooperative;
 use crate::features::{Features, Switch};
 use crate::window::{Streaming, XStorage};
 use nmf_core::{Error, Result};
-use nmf_shaders::Ladder;
+use nmf_shaders::{Ladder, Matrices};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -198,6 +199,10 @@ pub(crate) struct Device {
     pub(crate) checked: bool,
     /// The optional features that kernels use.
     pub(crate) ladder: Ladder,
+    /// Forms of cooperative matrices that it was opened for.
+    pub(crate) offered: Vec<Matrices>,
+    /// The form that passed its self-test.
+    pub(crate) matrices: Option<Matrices>,
     /// Everything that decides whether what was kept of this device is still good.
     pub(crate) key: String,
 }
@@ -209,14 +214,15 @@ impl fmt::Debug for Device {
 }
 
 impl Device {
-    /// Opens a device, with subgroups if wanted and offered.
-    pub(crate) fn new(options: &GpuOptions, subgroups: bool) -> Result<Device> {
+    /// Opens a device, with subgroups and cooperative matrices if wanted and offered.
+    pub(crate) fn new(options: &GpuOptions, subgroups: bool, matrices: bool) -> Result<Device> {
         let (info, adapter) = choose(enumerate(), options.adapter.as_ref())?;
         let mut features = wgpu::Features::empty();
         features.set(wgpu::Features::SUBGROUP, subgroups);
         let caches = options.cache.is_some() && options.features.pipeline_cache != Switch::Off;
         features.set(wgpu::Features::PIPELINE_CACHE, caches);
-        let features = features & adapter.features();
+        let offered = if subgroups && matrices { cooperative::offered(&adapter) } else { Vec::new() };
+        let features = (features & adapter.features()) | cooperative::features(&offered);
         let halves = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32);
         if options.x_storage == XStorage::F16 && !halves {
             return Err(Error::Unsupported(format!("{} cannot read X stored in f16: take f32 storage", info.name)));
@@ -224,6 +230,7 @@ impl Device {
         let wanted = wgpu::DeviceDescriptor {
             label: Some("nmf"),
             required_features: features,
+            experimental_features: cooperative::experimental(&offered),
             // all that the adapter has: bindings and buffers as large as possible
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::Performance,
@@ -252,7 +259,8 @@ impl Device {
             card.device,
             env!("CARGO_PKG_VERSION")
         );
-        Ok(Device { raw, queue, info, limits, faults, checked: options.checked, ladder, key })
+        let checked = options.checked;
+        Ok(Device { raw, queue, info, limits, faults, checked, ladder, offered, matrices: None, key })
     }
 
     /// Runs `make` inside error scopes, so that what goes wrong becomes an error of this call.

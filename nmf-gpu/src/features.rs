@@ -1,12 +1,13 @@
 //! The ladder of optional device features: what is asked for, what the adapter offers, what passed its self-test.
 
 use crate::cache::Tuning;
+use crate::cooperative;
 use crate::device::{Device, GpuOptions};
 use crate::pipeline::Pipelines;
 use crate::pool::Pool;
 use crate::queue::{Counters, Params, Stream};
 use nmf_core::{Error, Result};
-use nmf_shaders::Kernel;
+use nmf_shaders::{Kernel, Matrices};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -23,7 +24,7 @@ pub enum Switch {
 }
 
 /// The optional features. None is needed: each has a fallback that computes the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Features {
     /// Sums across threads within subgroups (sizes 4 to 64) instead of through workgroup memory. `Auto` uses them after
     /// a self-test. Results differ in rounding only.
@@ -33,12 +34,27 @@ pub struct Features {
     /// Choices of kernel variants made by measuring, kept in [`GpuOptions::cache`] (for the life of the `Gpu` where
     /// there is none, which `Force` refuses).
     pub tuning: Switch,
+    /// Cooperative matrices (tensor cores, simdgroup matrices) for passes over dense X with more components than fit
+    /// registers (above 64, or fewer on few rows): products, and updates for β = 1 and 2. An experiment of wgpu, so `Off` by
+    /// default; `Auto` uses them after a self-test, with subgroups. Where the device has them for halves only, every number is a
+    /// pair of halves with a common power of two for 32×32 of them: it loses at most 2⁻²¹ of itself, or 2⁻⁴⁹ of the
+    /// largest among them where that is more. Sums are f32. So products are right to 2⁻¹⁹; numerators for β = 1 to 2⁻¹⁴ at
+    /// worst, where ratios are about 1 but for some whose model is zero.
+    pub cooperative: Switch,
+}
+
+impl Default for Features {
+    /// All that can be had, less experiments.
+    fn default() -> Self {
+        let (subgroups, pipeline_cache, tuning) = (Switch::Auto, Switch::Auto, Switch::Auto);
+        Features { subgroups, pipeline_cache, tuning, cooperative: Switch::Off }
+    }
 }
 
 /// Whether an optional feature is in use on an open device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeatureState {
-    /// `subgroups`, `pipeline-cache` or `tuning`.
+    /// `subgroups`, `cooperative`, `pipeline-cache` or `tuning`.
     pub name: &'static str,
     /// Whether it is in use.
     pub used: bool,
@@ -55,14 +71,20 @@ pub(crate) struct Opened {
 
 /// Opens a device, climbing as far as `options` want and the self-test allows.
 pub(crate) fn open(options: &GpuOptions) -> Result<Opened> {
-    open_after(options, self_test)
+    open_after(options, self_test, cooperative::trial)
 }
 
-fn open_after(options: &GpuOptions, trial: impl Fn(&mut Stream) -> Result<()>) -> Result<Opened> {
+fn open_after(
+    options: &GpuOptions,
+    trial: impl Fn(&mut Stream) -> Result<()>,
+    matrices: impl Fn(&mut Stream) -> Result<Matrices>,
+) -> Result<Opened> {
     let (stream, subgroups, pipeline_cache) = with_subgroups(options, trial)?;
+    let (stream, cooperative, pipeline_cache) = with_matrices(options, (stream, pipeline_cache), matrices)?;
     let (tuning, tuned) = tuning(options, &stream.device);
-    let states = vec![subgroups, pipeline_cache, tuned];
-    let switches = [options.features.subgroups, options.features.pipeline_cache, options.features.tuning];
+    let states = vec![subgroups, cooperative, pipeline_cache, tuned];
+    let Features { subgroups, pipeline_cache, tuning: tuned, cooperative } = options.features;
+    let switches = [subgroups, cooperative, pipeline_cache, tuned];
     for (state, switch) in states.iter().zip(switches) {
         if switch == Switch::Force && !state.used {
             return Err(Error::Unsupported(format!("{} on {}: {}", state.name, stream.device.info.name, state.why)));
@@ -71,9 +93,9 @@ fn open_after(options: &GpuOptions, trial: impl Fn(&mut Stream) -> Result<()>) -
     Ok(Opened { stream, tuning, states })
 }
 
-/// A device with or without subgroups, and its compiled kernels of former times.
-fn start(options: &GpuOptions, subgroups: bool) -> Result<(Stream, FeatureState)> {
-    let mut stream = Stream::new(Device::new(options, subgroups)?)?;
+/// A device with or without subgroups and cooperative matrices, and its compiled kernels of former times.
+fn start(options: &GpuOptions, subgroups: bool, matrices: bool) -> Result<(Stream, FeatureState)> {
+    let mut stream = Stream::new(Device::new(options, subgroups, matrices)?)?;
     let (pipelines, state) = Pipelines::open(&stream.device, options);
     stream.pipelines = pipelines;
     Ok((stream, state))
@@ -85,7 +107,7 @@ fn with_subgroups(
 ) -> Result<(Stream, FeatureState, FeatureState)> {
     let state = |used, why: &str| FeatureState { name: "subgroups", used, why: why.into() };
     let wanted = options.features.subgroups != Switch::Off;
-    let (mut stream, cache) = start(options, wanted)?;
+    let (mut stream, cache) = start(options, wanted, options.features.cooperative != Switch::Off)?;
     if !wanted {
         return Ok((stream, state(false, "switched off"), cache));
     }
@@ -102,7 +124,42 @@ fn with_subgroups(
         // what failed may have taken the device with it
         Err(e) => {
             drop(stream);
-            let (stream, cache) = start(options, false)?;
+            let (stream, cache) = start(options, false, false)?;
+            Ok((stream, state(false, &e.to_string()), cache))
+        }
+    }
+}
+
+/// The same device with cooperative matrices where they are wanted, offered and right.
+fn with_matrices(
+    options: &GpuOptions,
+    (mut stream, cache): (Stream, FeatureState),
+    trial: impl Fn(&mut Stream) -> Result<Matrices>,
+) -> Result<(Stream, FeatureState, FeatureState)> {
+    let state = |used, why: &str| FeatureState { name: "cooperative", used, why: why.into() };
+    let why = if options.features.cooperative == Switch::Off {
+        "off unless asked for"
+    } else if !stream.device.ladder.subgroups {
+        "they need subgroups"
+    } else if stream.device.offered.is_empty() {
+        "the adapter does not offer them in a form that kernels exist for"
+    } else {
+        ""
+    };
+    if !why.is_empty() {
+        return Ok((stream, state(false, why), cache));
+    }
+    match trial(&mut stream) {
+        Ok(form) => {
+            stream.device.matrices = Some(form);
+            stream.counters = Counters::default();
+            let why = format!("matrices of {}", stream.device.form().unwrap_or_default());
+            Ok((stream, state(true, &why), cache))
+        }
+        Err(e) if options.features.cooperative == Switch::Force => Err(e),
+        Err(e) => {
+            drop(stream);
+            let (stream, cache) = start(options, true, false)?;
             Ok((stream, state(false, &e.to_string()), cache))
         }
     }
@@ -117,7 +174,8 @@ fn tuning(options: &GpuOptions, device: &Device) -> (Tuning, FeatureState) {
         _ => {
             // with checks, or with other sums, another variant may be the fastest
             let (checked, subgroups) = (device.checked, device.ladder.subgroups);
-            let key = format!("tuning; {}; checks {checked}; subgroups {subgroups}", device.key);
+            let matrices = device.form().map(|form| format!("; matrices {form}")).unwrap_or_default();
+            let key = format!("tuning; {}; checks {checked}; subgroups {subgroups}{matrices}", device.key);
             let why = if folder.is_none() { "kept in memory only: there is no folder for it" } else { "" };
             (Tuning::open(folder, &key), state(true, why))
         }
@@ -220,16 +278,36 @@ mod tests {
     #[test]
     fn what_fails_the_self_test_is_not_used_and_cannot_be_forced() {
         let fails = |_: &mut Stream| Err(Error::Device("wrong sums".into()));
-        let opened = open_after(&options(Switch::Auto), fails).unwrap();
+        let opened = open_after(&options(Switch::Auto), fails, cooperative::trial).unwrap();
         assert!(!opened.stream.device.ladder.subgroups);
         let state = &opened.states[0];
         assert_eq!((state.name, state.used), ("subgroups", false));
         let offered = !state.why.contains("does not offer");
         assert!(!offered || state.why.contains("wrong sums"), "{state:?}");
-        assert!(open_after(&options(Switch::Force), fails).is_err());
-        let off = open_after(&options(Switch::Off), |_: &mut Stream| panic!("tested though switched off")).unwrap();
+        assert!(open_after(&options(Switch::Force), fails, cooperative::trial).is_err());
+        let untested = |_: &mut Stream| panic!("tested though switched off");
+        let off = open_after(&options(Switch::Off), untested, cooperative::trial).unwrap();
         assert_eq!((off.states[0].used, off.states[0].why.as_str()), (false, "switched off"));
         assert_eq!(off.stream.counters, Counters::default());
+    }
+
+    #[test]
+    fn cooperative_matrices_that_fail_are_not_used_and_cannot_be_forced() {
+        let fails = |_: &mut Stream| Err(Error::Device("wrong products".into()));
+        let asked = |cooperative| GpuOptions {
+            features: Features { cooperative, ..Features::default() },
+            ..GpuOptions::default()
+        };
+        let opened = open_after(&asked(Switch::Auto), self_test, fails).unwrap();
+        let state = &opened.states[1];
+        assert_eq!((state.name, state.used, opened.stream.device.matrices), ("cooperative", false, None));
+        let offered = !["not offer", "need subgroups"].iter().any(|w| state.why.contains(w));
+        assert!(!offered || state.why.contains("wrong products"), "{state:?}");
+        assert!(!opened.stream.device.raw.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX));
+        assert!(open_after(&asked(Switch::Force), self_test, fails).is_err());
+        let untested = |_: &mut Stream| panic!("tested though nobody asked");
+        let off = open_after(&asked(Switch::Off), self_test, untested).unwrap();
+        assert_eq!((off.states[1].used, off.states[1].why.as_str()), (false, "off unless asked for"));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod batch;
 mod bins;
 pub mod cache;
 mod ceiling;
+mod cooperative;
 mod csr;
 mod dense;
 mod device;

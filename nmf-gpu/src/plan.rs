@@ -4,7 +4,7 @@
 //! ones, and matrices with fewer rows than half the threads of a workgroup, go through tiles of 32×32 in workgroup memory
 //! (`mu_dense.wgsl`, `cross_dense.wgsl`).
 
-use nmf_shaders::{BLOCKS, LANE_CLASSES, Lanes, TILE, WORKGROUP};
+use nmf_shaders::{BLOCKS, LANE_CLASSES, Lanes, Matrices, TILE, WORKGROUP};
 
 /// Workgroups that keep a large device busy: eight on each of 132 multiprocessors, or four tiles.
 const TARGET_LANES: u32 = 1024;
@@ -41,6 +41,8 @@ pub(crate) struct Pass {
 pub(crate) enum Way {
     Lanes(Lanes),
     Tiles,
+    /// Tiles, multiplied by cooperative matrices.
+    Matrices(Matrices),
 }
 
 /// How threads of a lane kernel come to see the same row of the other factor.
@@ -103,7 +105,7 @@ impl Pass {
                 let groups = u64::from(self.p.div_ceil(l.tile_rows())) * u64::from(self.q.div_ceil(SHORTEST));
                 groups >= u64::from(sharing.target() / 2)
             }
-            Way::Tiles => true,
+            Way::Tiles | Way::Matrices(_) => true,
         }
     }
 }
@@ -126,7 +128,7 @@ impl Plan {
         let Pass { p, q, kq, arrays, .. } = pass;
         let (rows, target, blocks, column_blocks) = match way {
             Way::Lanes(l) => (l.tile_rows(), sharing.target(), 1, 1),
-            Way::Tiles => {
+            Way::Tiles | Way::Matrices(_) => {
                 // with a denominator a thread has registers for half as many
                 let most = if arrays > 2 { 4 } else { 8 };
                 let blocks = BLOCKS.into_iter().find(|b| 8 * b >= kq).unwrap_or(most).min(most);
@@ -157,7 +159,7 @@ impl Plan {
                 let entries = f64::from(l.tile_rows()) * f64::from(self.chunk);
                 entries * (8.0 * f64::from(l.quads * self.arrays) + special)
             }
-            Way::Tiles => {
+            Way::Tiles | Way::Matrices(_) => {
                 // the product with `other` for each result, and V if there is a model
                 let entries = f64::from(TILE) * f64::from(self.chunk);
                 let (model, results) = if self.arrays > 1 { (kq, self.arrays - 1) } else { (0, self.arrays) };
@@ -177,7 +179,7 @@ mod tests {
     fn few_columns_stay_in_registers_and_many_do_not() {
         let rows = |pass: Pass| match pass.ways(Sharing::Memory)[0] {
             Way::Lanes(l) => l.rows,
-            Way::Tiles => 0,
+            Way::Tiles | Way::Matrices(_) => 0,
         };
         assert_eq!(rows(KL), 4);
         assert_eq!(rows(Pass { kq: 8, ..KL }), 2);

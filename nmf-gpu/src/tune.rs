@@ -25,7 +25,8 @@ pub(crate) enum What {
 pub struct Tuned {
     /// What was computed, on which side, for factors of how many quads, on how large an X, stored how.
     pub class: String,
-    /// The fastest way, as a number: rows per thread, 8 more where rows of the other factor go from lane to lane of a subgroup; 0 for tiles.
+    /// The fastest way, as a number: rows per thread, 8 more where rows of the other factor go from lane to lane of a subgroup; 0 for tiles, 16 for
+    /// those by cooperative matrices.
     pub choice: u32,
     /// The choice without measurement.
     pub default: u32,
@@ -46,11 +47,13 @@ fn class(what: What, pass: &Pass) -> Option<String> {
     Some(format!("{what}-{side}-q{quads}-{size}{stored}"))
 }
 
-/// A way as a number: rows per thread, 8 more where rows of the other factor go from lane to lane; 0 for tiles.
+/// A way as a number: rows per thread, 8 more where rows of the other factor go from lane to lane; 0 for tiles, 16 for those by
+/// cooperative matrices.
 fn number(way: Way) -> u32 {
     match way {
         Way::Lanes(l) => l.rows + if l.broadcast { 8 } else { 0 },
         Way::Tiles => 0,
+        Way::Matrices(_) => 16,
     }
 }
 
@@ -65,9 +68,22 @@ impl Gpu {
         }
     }
 
+    /// The ways of a pass on this device. Cooperative matrices come before the tiles that they replace. Not where β is neither 1 nor 2:
+    /// ratios within a tile may then be further apart than pairs of halves can tell.
+    fn ways(&self, what: What, pass: &Pass) -> Vec<Way> {
+        let mut ways = pass.ways(self.sharing());
+        let serves = matches!(what, What::Product | What::Update(LossKind::Fro | LossKind::Kl));
+        let form = self.stream.device.matrices.filter(|_| serves && pass.kq > 0);
+        ways.extend(form.map(Way::Matrices));
+        if let [.., tiles, matrices @ Way::Matrices(_)] = ways.as_mut_slice() {
+            std::mem::swap(tiles, matrices);
+        }
+        ways
+    }
+
     /// The grid of a pass: by what was measured for its class, else by its shape.
     pub(crate) fn plan(&self, what: What, pass: Pass) -> Plan {
-        let ways = pass.ways(self.sharing());
+        let ways = self.ways(what, &pass);
         let known = class(what, &pass).and_then(|c| match &self.trial {
             Some((on_trial, n)) if *on_trial == c => Some(*n),
             _ => self.tuning.get(&c),
@@ -140,7 +156,7 @@ impl Gpu {
     ) -> Result<Option<Tuned>> {
         let Some(class) = class(what, &pass) else { return Ok(None) };
         let (mut default, mut best) = (None, (0, f64::INFINITY));
-        for way in pass.ways(self.sharing()) {
+        for way in self.ways(what, &pass) {
             self.trial = Some((class.clone(), number(way)));
             let seconds = self.time(&mut run);
             self.trial = None;

@@ -4,6 +4,7 @@ mod batch;
 mod ceiling;
 mod hals_blocks;
 mod lanes;
+mod matrices;
 mod rows;
 mod sparse;
 
@@ -21,6 +22,7 @@ macro_rules! wgsl {
 const PARAMS: &str = wgsl!("common/params.wgsl");
 const NUMERIC: &str = wgsl!("common/numeric.wgsl");
 const TILE: &str = wgsl!("common/tile.wgsl");
+const STAGE: &str = wgsl!("common/stage.wgsl");
 const X_ROWS: &str = wgsl!("common/x_rows.wgsl");
 const X_COLS: &str = wgsl!("common/x_cols.wgsl");
 const X_F32: &str = wgsl!("common/x_f32.wgsl");
@@ -87,7 +89,7 @@ fn text(kernel: &Kernel) -> String {
         Kernel::CrossDense { cols, blocks, half } => {
             let mut holes = product_holes(blocks, true, false);
             holes.push(("BINDINGS", output(4, "num")));
-            fill(&[PARAMS, TILE, x_quads(true, half), x_text(true, cols), wgsl!("cross_dense.wgsl")], &holes)
+            fill(&[PARAMS, TILE, STAGE, x_quads(true, half), x_text(true, cols), wgsl!("cross_dense.wgsl")], &holes)
         }
         Kernel::CrossLanes(lanes) => {
             let what = lanes::Products { model: false, den: false, div: false };
@@ -98,6 +100,7 @@ fn text(kernel: &Kernel) -> String {
                 [PARAMS, NUMERIC, loss_text(loss), x_quads(true, lanes.half), LONG_SUM, GROUP_SUM, wgsl!("lanes.wgsl")];
             fill(&parts, &lanes::holes(lanes, lanes::Products { model: true, den, div }))
         }
+        Kernel::Matrices(pass) => matrices::text(pass),
         Kernel::MuDense { loss, cols, blocks, num, den, div, half } => {
             let mut holes = product_holes(blocks, num, den);
             holes.extend(mu_dense_holes(num, den, div));
@@ -106,6 +109,7 @@ fn text(kernel: &Kernel) -> String {
                 NUMERIC,
                 loss_text(loss),
                 TILE,
+                STAGE,
                 x_quads(num, half),
                 x_text(num, cols),
                 MODEL_TILE,
@@ -122,6 +126,7 @@ fn text(kernel: &Kernel) -> String {
                 NUMERIC,
                 loss_text(loss),
                 TILE,
+                STAGE,
                 x_quads(stored, half),
                 x_text(stored, false),
                 MODEL_TILE,

@@ -6,9 +6,11 @@
 
 mod assemble;
 mod hals;
+mod matrices;
 mod variants;
 
 pub use hals::{HALS_BLOCK_ROWS, HALS_CLASSES, Hals};
+pub use matrices::{MATRICES, Matrices, MatrixPass};
 
 /// How a kernel uses a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,6 +166,8 @@ pub enum Kernel {
         /// X is stored as halves.
         half: bool,
     },
+    /// A dense pass by cooperative matrices.
+    Matrices(MatrixPass),
     /// The divergence for dense X.
     DivergenceDense {
         /// The loss.
@@ -337,6 +341,7 @@ impl Kernel {
                 (den, 5, Write),
                 (div, 6, Write),
             ]),
+            Kernel::Matrices(pass) => pass.bindings(),
             Kernel::DivergenceDense { stored, .. } => {
                 pick(&[(stored, 1, Read), (true, 2, Read), (true, 3, Read), (true, 6, Write)])
             }
@@ -391,6 +396,7 @@ impl Kernel {
     pub fn needs_subgroups(&self) -> bool {
         match self {
             Kernel::CrossLanes(lanes) | Kernel::MuLanes { lanes, .. } => lanes.broadcast,
+            Kernel::Matrices(_) => true,
             _ => false,
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     BLOCKS, FMA_CHAINS, Gather, HALS_BLOCK_ROWS, HALS_CLASSES, HELD_CLASSES, Hals, Kernel, LANE_CLASSES, Lanes,
-    LossKind, Over, Term,
+    LossKind, MATRICES, MatrixPass, Over, Term,
 };
 
 impl Kernel {
@@ -68,6 +68,7 @@ impl Kernel {
                 }
             }
         }
+        all.extend(MATRICES.into_iter().flat_map(MatrixPass::all).map(Kernel::Matrices));
         for blocks in BLOCKS {
             for loss in [Is, Beta] {
                 for div in bools {

@@ -29,6 +29,10 @@ fn naga_accepts_every_variant() {
         // the built-in functions that unpack halves; numbers of that type are not asked for
         needed.set(Capabilities::SHADER_FLOAT16_IN_FLOAT32, kernel.label().contains("half: true"));
         needed.set(Capabilities::SUBGROUP, ladder.subgroups);
+        if let Kernel::Matrices(pass) = kernel {
+            needed |= Capabilities::COOPERATIVE_MATRIX;
+            needed.set(Capabilities::SHADER_FLOAT16, pass.matrices.halves);
+        }
         let mut validator = Validator::new(ValidationFlags::all(), needed);
         if ladder.subgroups {
             validator.subgroup_stages(ShaderStages::COMPUTE).subgroup_operations(SubgroupOperationSet::all());
@@ -88,8 +92,10 @@ fn no_kernel_is_listed_twice_and_each_file_says_what_it_computes() {
 fn every_kernel_in_a_batch_finds_its_run_first() {
     for (kernel, text) in Kernel::all().iter().map(|k| (k, k.batched_source(Ladder::default()))) {
         let main = text.split_once("fn main(").map_or("", |(_, main)| main);
-        let first = main.split_once("{\n").map_or("", |(_, body)| body).lines().next();
-        assert!(first.is_some_and(|line| line.contains("= group_index(wid)")), "{}: {first:?}", kernel.label());
+        let body = main.split_once("{\n").map_or("", |(_, body)| body);
+        let first = body.lines().find(|line| !line.trim_start().starts_with("//"));
+        let finds = |line: &str| line.contains("= group_index(wid)") || line.starts_with("    run = ");
+        assert!(first.is_some_and(finds), "{}: {first:?}", kernel.label());
         assert!(!text.lines().any(|l| l.contains("par.k ") || l.contains("par.k;")), "{}", kernel.label());
     }
 }

@@ -14,6 +14,3 @@ fn transposed(t: Tile) -> Tile {
         vec4<f32>(t.a.w, t.b.w, t.c.w, t.d.w),
     );
 }
-
-// Staging room of 4 or 8 KiB, shared in turn by the products of a kernel.
-var<workgroup> stage: array<vec4<f32>, {STAGE_QUADS}>;

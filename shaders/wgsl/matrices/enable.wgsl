@@ -1,0 +1,2 @@
+// Products by cooperative matrices, the small products that subgroups ("teams" here) do together.
+{ENABLE}
