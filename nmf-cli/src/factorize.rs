@@ -138,6 +138,7 @@ pub(crate) fn run(args: &FactorizeArgs, global: &Global) -> Result<(), Failure> 
             source: &args.input,
             load_seconds,
             checkpoint: checkpoint.as_ref(),
+            output: args.output.as_deref(),
             global,
         };
         let solved = solve(b, table.matrix.view(), &job, other)?;

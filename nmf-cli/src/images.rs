@@ -288,6 +288,7 @@ fn factor<B: Backend>(
         source: &args.input,
         load_seconds: pictures.load_seconds,
         checkpoint: None,
+        output: None,
         global,
     };
     solve(b, table.matrix.view(), &job, None)

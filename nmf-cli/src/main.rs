@@ -34,6 +34,7 @@ mod progress;
 mod rank;
 mod recommend;
 mod report;
+mod rescue;
 mod sample;
 mod separate;
 mod session;

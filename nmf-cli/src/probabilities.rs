@@ -136,6 +136,7 @@ pub(crate) fn run(args: &ProbabilitiesArgs, global: &Global) -> Result<(), Failu
             source: &args.input,
             load_seconds,
             checkpoint: None,
+            output: None,
             global,
         };
         let reading = read(&table, &args.input)?;

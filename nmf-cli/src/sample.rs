@@ -61,6 +61,7 @@ pub(crate) fn run(global: &Global) -> Result<(), Failure> {
             source: Path::new("the built-in sample"),
             load_seconds: 0.0,
             checkpoint: None,
+            output: None,
             global,
         };
         let mut solved = solve(b, table.matrix.view(), &job, None)?;

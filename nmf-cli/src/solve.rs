@@ -21,6 +21,7 @@ use crate::fit_options::FitOptions;
 use crate::known::Known;
 use crate::patterns;
 use crate::progress::{Interruptible, Watch};
+use crate::rescue::Rescue;
 use crate::session::Engine;
 use crate::squared_error::{squared_error, weighted_squared_error};
 use crate::text::number;
@@ -42,6 +43,8 @@ pub(crate) struct Job<'a> {
     pub(crate) load_seconds: f64,
     /// Where its state is kept on the way.
     pub(crate) checkpoint: Option<&'a Checkpoint>,
+    /// Where results will be, of a command that can resume: beside it the state is saved should a device fail.
+    pub(crate) output: Option<&'a Path>,
     /// The global options.
     pub(crate) global: &'a Global,
 }
@@ -108,13 +111,24 @@ pub(crate) fn solve<B: Backend>(
     let resume = job.checkpoint.map(|c| c.read::<B::Elem>(global)).transpose()?.flatten();
     let mut watch = Watch::new(global, "factoring", Some(&interruptible));
     let mut writer = job.checkpoint.map(|c| c.writer(global));
-    let keeper = writer.as_mut().map(|w| w as &mut dyn Keeper<B::Elem>);
-    let fitted =
-        nmf.fit_kept(b, &data, &problem, prepare, &mut watch, keeper, resume.as_ref()).map_err(|e| match e {
-            Error::Snapshot { .. } => job.checkpoint.map_or_else(|| Failure::from(e.clone()), |c| c.blame(&e)),
-            Error::Diverged { .. } if kind == SolverKind::Gd => blame(e).with("; or a smaller --step"),
-            e => blame(e),
-        })?;
+    // small runs that a device does side by side are done again as quickly
+    let alone = job.fit.restarts == 1 || b.batch_size(&data, job.fit.rank) == 1;
+    let rescued = job.output.filter(|_| writer.is_none() && alone && b.info().asynchronous);
+    let mut rescue = rescued.map(|output| (Rescue::new(), output));
+    let keeper = match (&mut writer, &mut rescue) {
+        (Some(writer), _) => Some(writer as &mut dyn Keeper<B::Elem>),
+        (None, Some((rescue, _))) => Some(rescue as &mut dyn Keeper<B::Elem>),
+        (None, None) => None,
+    };
+    let fitted = nmf.fit_kept(b, &data, &problem, prepare, &mut watch, keeper, resume.as_ref());
+    let fitted = fitted.map_err(|e| match e {
+        Error::Snapshot { .. } => job.checkpoint.map_or_else(|| Failure::from(e.clone()), |c| c.blame(&e)),
+        Error::Diverged { .. } if kind == SolverKind::Gd => blame(e).with("; or a smaller --step"),
+        e => match &rescue {
+            Some((rescue, output)) => rescue.explain(&e, blame(e.clone()), output),
+            None => blame(e),
+        },
+    })?;
     drop((watch, data, resume));
     for w in fitted.warnings() {
         global.warn(w);

@@ -182,6 +182,7 @@ fn find(args: &TopicsArgs, corpus: &Path, global: &Global) -> Result<(), Failure
             source: corpus,
             load_seconds,
             checkpoint: checkpoint.as_ref(),
+            output: args.output.as_deref(),
             global,
         };
         let solved = solve(b, table.matrix.view(), &job, None)?;

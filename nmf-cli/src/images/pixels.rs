@@ -49,8 +49,16 @@ pub(super) fn run(args: &ImagesArgs, global: &Global) -> Result<(), Failure> {
     let mut engine = Engine::open(global, &session::work(&table, &args.fit, &known))?;
     on_engine!(&mut engine, table, |b, table| {
         let source = &args.input;
-        let job =
-            Job { fit: &args.fit, known: &known, normalize: None, source, load_seconds, checkpoint: None, global };
+        let job = Job {
+            fit: &args.fit,
+            known: &known,
+            normalize: None,
+            source,
+            load_seconds,
+            checkpoint: None,
+            output: None,
+            global,
+        };
         let solved = solve(b, table.matrix.view(), &job, None)?;
         let model = brightened(&solved);
         let errors = model.errors(pixels.view());
