@@ -1,5 +1,5 @@
-//! Cooperative matrices: the whole conformance suite with them, and wide factors against the kernels without. On an adapter that
-//! has none, everything is done without, and the tests say so.
+//! Cooperative matrices: what must hold of every arithmetic with them, how far results may be off, and where they are not
+//! used. On an adapter that has none, everything is done without, and the first test below says so.
 
 use ndarray::Array2;
 use nmf_core::{Accumulate, Backend, Error, Loss, MatrixRef, Observed, Rule, Side};
