@@ -109,7 +109,7 @@ pub(crate) enum GpuFeature {
 /// An optional feature of a GPU that is off unless asked for.
 #[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum GpuExtra {
-    /// Products by cooperative matrices (tensor cores).
+    /// Multiplicative updates by cooperative matrices (tensor cores).
     Cooperative,
 }
 

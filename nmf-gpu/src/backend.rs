@@ -9,6 +9,7 @@ use crate::momentum::Momentum;
 use crate::pool::Pool;
 use crate::queue::{Counters, Params, Stream};
 use crate::scalar::Pending;
+use crate::tune::What;
 use crate::update::kind;
 use crate::window::{self, Data, Keeping, Layout, XStorage};
 use ndarray::{Array2, ArrayView2};
@@ -291,7 +292,7 @@ impl Backend for Gpu {
         self.check_pair(x, side, out, other)?;
         let to = Target { acc: &out.buf, row0: 0, alpha: 1.0, add: false };
         match (&x.layout, side) {
-            (Layout::Dense(panels), _) => self.cross_dense(panels, side, other, to),
+            (Layout::Dense(panels), _) => self.cross_dense(What::Product, panels, side, other, to),
             (Layout::Sparse { rows, .. }, Side::Rows) => self.cross_sparse(rows, other, to),
             (Layout::Sparse { cols, .. }, Side::Cols) => self.cross_sparse(cols, other, to),
         }

@@ -71,6 +71,7 @@ impl Gpu {
     /// acc ← α·X̃·other (+ acc) for one window: `at` holds its extents, `other` has `kq` quads per row.
     pub(crate) fn product(
         &mut self,
+        what: What,
         x: &Buf,
         cols: bool,
         at: Params,
@@ -79,7 +80,7 @@ impl Gpu {
         to: Target<'_>,
     ) -> Result<()> {
         let pass = Pass { p: at.p, q: at.q, kq, cols, half: at.half(), arrays: 1 };
-        let plan = self.plan(What::Product, pass);
+        let plan = self.plan(what, pass);
         let kernel = match plan.way {
             Way::Lanes(lanes) => Kernel::CrossLanes(lanes),
             Way::Tiles => Kernel::CrossDense { cols, blocks: plan.blocks, half: at.half() },
@@ -103,19 +104,28 @@ impl Gpu {
     pub(crate) fn record_gram(&mut self, f: &Factor, out: &Gram) -> Result<()> {
         let kq = quads(f.k as usize);
         let at = Params { p: 4 * kq, q: f.rows, ld: kq, ..Params::default() };
-        self.product(&f.buf, true, at, &f.buf, kq, Target { acc: &out.buf, row0: 0, alpha: 1.0, add: false })
+        self.product(
+            What::Product,
+            &f.buf,
+            true,
+            at,
+            &f.buf,
+            kq,
+            Target { acc: &out.buf, row0: 0, alpha: 1.0, add: false },
+        )
     }
 
     /// acc ← α·f·G (+ acc).
     pub(crate) fn times_gram(&mut self, f: &Factor, gram: &Gram, to: Target<'_>) -> Result<()> {
         let kq = quads(f.k as usize);
         let at = Params { p: f.rows, q: 4 * kq, ld: kq, ..Params::default() };
-        self.product(&f.buf, false, at, &gram.buf, kq, to)
+        self.product(What::Product, &f.buf, false, at, &gram.buf, kq, to)
     }
 
     /// acc ← α·X̃·other (+ acc), window by window.
     pub(crate) fn cross_dense(
         &mut self,
+        what: What,
         panels: &[DensePanel],
         side: Side,
         other: &Factor,
@@ -125,7 +135,7 @@ impl Gpu {
             let at = extents(panel, side);
             let here = Target { row0: at.p0, add: to.add || at.q0 > 0, ..to };
             let x = self.window(panel)?;
-            self.product(&x, side == Side::Cols, at, &other.buf, quads(other.k as usize), here)?;
+            self.product(what, &x, side == Side::Cols, at, &other.buf, quads(other.k as usize), here)?;
         }
         Ok(())
     }

@@ -34,12 +34,12 @@ pub struct Features {
     /// Choices of kernel variants made by measuring, kept in [`GpuOptions::cache`] (for the life of the `Gpu` where
     /// there is none, which `Force` refuses).
     pub tuning: Switch,
-    /// Cooperative matrices (tensor cores, simdgroup matrices) for passes over dense X with more components than fit
-    /// registers (above 64, or fewer on few rows): products, and updates for β = 1 and 2. An experiment of wgpu, so `Off` by
-    /// default; `Auto` uses them after a self-test, with subgroups. Where the device has them for halves only, every number is a
-    /// pair of halves with a common power of two for 32×32 of them: it loses at most 2⁻²¹ of itself, or 2⁻⁴⁹ of the
-    /// largest among them where that is more. Sums are f32. So products are right to 2⁻¹⁹; numerators for β = 1 to 2⁻¹⁴ at
-    /// worst, where ratios are about 1 but for some whose model is zero.
+    /// Cooperative matrices (tensor cores, simdgroup matrices) for multiplicative updates of dense X for β = 1 and 2 with more
+    /// components than fit registers (above 64, or fewer on few rows). An experiment of wgpu, so `Off` by default; `Auto` uses
+    /// them after a self-test, with subgroups. Where the device has them for halves only, every number is a pair of halves with a
+    /// common power of two for 32×32 of them: it loses at most 2⁻²¹ of itself, or 2⁻⁴⁹ of the largest among them where
+    /// that is more. Sums are f32. So products are right to 2⁻¹⁹, unless components differ in size by more than 2²⁸; numerators
+    /// for β = 1 to 2⁻¹⁴ at worst, where ratios are about 1 but for some whose model is zero.
     pub cooperative: Switch,
 }
 

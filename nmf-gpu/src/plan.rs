@@ -2,7 +2,7 @@
 //!
 //! Factors of few columns stay in the registers of threads (`lanes.wgsl`): X is read once and V never leaves a thread. Wider
 //! ones, and matrices with fewer rows than half the threads of a workgroup, go through tiles of 32×32 in workgroup memory
-//! (`mu_dense.wgsl`, `cross_dense.wgsl`).
+//! (`mu_dense.wgsl`, `cross_dense.wgsl`; on request by cooperative matrices, `matrices/`).
 
 use nmf_shaders::{BLOCKS, LANE_CLASSES, Lanes, Matrices, TILE, WORKGROUP};
 

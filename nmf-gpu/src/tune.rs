@@ -17,6 +17,8 @@ const ENOUGH: f64 = 4e-3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum What {
     Product,
+    /// A product that is the numerator of a multiplicative update.
+    Numerator,
     Update(LossKind),
 }
 
@@ -38,7 +40,7 @@ pub struct Tuned {
 fn class(what: What, pass: &Pass) -> Option<String> {
     let quads = LANE_CLASSES.into_iter().find(|c| *c >= pass.kq)?;
     let what = match what {
-        What::Product => "product".to_string(),
+        What::Product | What::Numerator => "product".to_string(),
         What::Update(loss) => format!("{loss:?}").to_lowercase(),
     };
     let side = if pass.cols { "cols" } else { "rows" };
@@ -68,11 +70,13 @@ impl Gpu {
         }
     }
 
-    /// The ways of a pass on this device. Cooperative matrices come before the tiles that they replace. Not where β is neither 1 nor 2:
-    /// ratios within a tile may then be further apart than pairs of halves can tell.
+    /// The ways of a pass on this device. Cooperative matrices come before the tiles that they replace, in multiplicative updates
+    /// for β = 1 and 2. Not elsewhere: pairs of halves lose numbers far below the largest of their tile, as ratios for other β
+    /// are, and columns of components whose size differs by 2³² (with HALS they do), of which Gram matrices and objectives made of
+    /// products need every digit.
     fn ways(&self, what: What, pass: &Pass) -> Vec<Way> {
         let mut ways = pass.ways(self.sharing());
-        let serves = matches!(what, What::Product | What::Update(LossKind::Fro | LossKind::Kl));
+        let serves = matches!(what, What::Numerator | What::Update(LossKind::Fro | LossKind::Kl));
         let form = self.stream.device.matrices.filter(|_| serves && pass.kq > 0);
         ways.extend(form.map(Way::Matrices));
         if let [.., tiles, matrices @ Way::Matrices(_)] = ways.as_mut_slice() {

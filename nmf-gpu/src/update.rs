@@ -6,6 +6,7 @@ use crate::memory::{Factor, Gram, Scalar, Terms, quads};
 use crate::pool::Buf;
 use crate::queue::Params;
 use crate::sparse::lanes;
+use crate::tune::What;
 use crate::window::{Data, Layout};
 use nmf_core::{Accumulate, Error, Loss, Observed, Result, Side};
 use nmf_shaders::{Kernel, LossKind, Term};
@@ -110,7 +111,7 @@ impl Gpu {
         let to = Target { acc: &acc.num, row0: 0, alpha, add };
         let mut sum = match &x.layout {
             Layout::Dense(panels) if kind == LossKind::Fro && !div => {
-                self.cross_dense(panels, side, other, to)?;
+                self.cross_dense(What::Numerator, panels, side, other, to)?;
                 None
             }
             Layout::Dense(panels) => self.mu_dense(panels, kind, loss, side, pair, (alpha, add), acc, fused, div)?,

@@ -1,5 +1,5 @@
-//! Cooperative matrices: the whole conformance suite with them, and wide factors against the kernels without. On an adapter that
-//! has none, everything is done without, and the tests say so.
+//! Cooperative matrices: what must hold of every arithmetic with them, how far results may be off, and where they are not
+//! used. On an adapter that has none, everything is done without, and the first test below says so.
 
 use ndarray::Array2;
 use nmf_core::{Accumulate, Backend, Error, Loss, MatrixRef, Observed, Rule, Side};
@@ -142,14 +142,17 @@ fn rows_and_columns_of_very_different_sizes_keep_their_digits() {
     let size = |i: usize| 2.0f32.powi([0, -8, 6, -20, 3][i % 5]);
     let x = Array2::from_shape_fn((m, n), |(i, j)| size(i) * values(m, n, 1)[(i, j)]);
     let h = Array2::from_shape_fn((n, k), |(j, q)| size(q) * values(n, k, 2)[(j, q)]);
-    let exact = x.mapv(f64::from).dot(&h.mapv(f64::from));
+    let (w, hd) = (values(m, k, 3), h.mapv(f64::from));
+    let wd = w.mapv(f64::from);
+    let exact = &wd * &x.mapv(f64::from).dot(&hd) / &wd.dot(&hd.t().dot(&hd));
     let mut b = Gpu::new(&options(Switch::Auto)).unwrap();
     let xs = b.upload(MatrixRef::from(&x), 1.0, Observed::All).unwrap();
-    let (h, mut out) = (b.factor(h.view()).unwrap(), b.factor(values(m, k, 3).view()).unwrap());
-    b.cross(&xs, Side::Rows, &h, &mut out).unwrap();
-    for ((i, q), v) in b.read(&out).unwrap().indexed_iter() {
-        // 2⁻¹⁹: what both factors lose, and the product of what they lose
-        let bound = exact[(i, q)] / f64::from(1 << 19);
+    let (mut w, h) = (b.factor(w.view()).unwrap(), b.factor(h.view()).unwrap());
+    let mut terms = b.new_terms(m, k).unwrap();
+    b.mu_step(&Loss::FRO, &xs, Side::Rows, &mut w, &h, &mut terms, &Rule::for_loss(&Loss::FRO), false).unwrap();
+    for ((i, q), v) in b.read(&w).unwrap().indexed_iter() {
+        // 2⁻¹⁹ for the numerator, and the denominator's rounding
+        let bound = exact[(i, q)] / f64::from(1 << 18);
         assert!((f64::from(*v) - exact[(i, q)]).abs() <= bound, "row {i}, column {q}: {v} {}", exact[(i, q)]);
     }
 }
@@ -173,4 +176,26 @@ fn ratios_beside_a_model_of_zero_keep_fourteen_bits() {
         let bound = exact[(i, q)] / f64::from(1 << 14);
         assert!((f64::from(*v) - exact[(i, q)]).abs() <= bound, "row {i}, column {q}: {v} {}", exact[(i, q)]);
     }
+}
+
+/// Columns of a factor may be 2³² times larger than others (HALS does not mind): Gram matrices and products that its objective is a
+/// small difference of must keep every digit, and do without matrices of halves.
+#[test]
+fn objectives_of_products_keep_their_digits() {
+    let (m, n, k) = (150, 120, 70);
+    let size = |q: usize| if q == 3 { 2.0f32.powi(32) } else { 1.0 };
+    let w = Array2::from_shape_fn((m, k), |(i, q)| values(m, k, 1)[(i, q)] / size(q));
+    let h = Array2::from_shape_fn((n, k), |(j, q)| values(n, k, 2)[(j, q)] * size(q));
+    let x = w.dot(&h.t()).mapv(|v| v * 1.01);
+    let (wd, hd, xd) = (w.mapv(f64::from), h.mapv(f64::from), x.mapv(f64::from));
+    let exact = (&wd * &(0.5 * wd.dot(&hd.t().dot(&hd)) - xd.dot(&hd))).sum();
+    let mut b = Gpu::new(&options(Switch::Auto)).unwrap();
+    let xs = b.upload(MatrixRef::from(&x), 1.0, Observed::All).unwrap();
+    let (w, h) = (b.factor(w.view()).unwrap(), b.factor(h.view()).unwrap());
+    let (mut cross, mut gram) = (b.factor(values(m, k, 4).view()).unwrap(), b.new_gram(k).unwrap());
+    b.cross(&xs, Side::Rows, &h, &mut cross).unwrap();
+    b.gram(&h, &mut gram).unwrap();
+    let found = b.quadratic(&cross, &gram, &w).unwrap();
+    let found = b.value(&found).unwrap();
+    assert!((found / exact - 1.0).abs() < 1e-6, "{found} {exact}");
 }
