@@ -104,12 +104,12 @@ pub(super) fn run<B: Backend, S: Solver<B> + ?Sized>(
             b.members(&active)?;
             clock.start();
         }
-        let checking = watches_objective && i % stop.every == 0;
+        let checking = watches_objective && i.is_multiple_of(stop.every);
         let measure = match (checking, plan.trace_every) {
             (true, _) => Measure::Exact,
             (false, 0) if i > 0 => Measure::No,
             (false, 0) => Measure::Exact,
-            (false, n) if i % n == 0 => Measure::Trace,
+            (false, n) if i.is_multiple_of(n) => Measure::Trace,
             _ => Measure::No,
         };
         let mut extra = Vec::new();
