@@ -1,6 +1,6 @@
 //! Batches: several runs in one dispatch, each with its part of every buffer.
 
-use crate::backend::Gpu;
+use crate::gpu::Gpu;
 use crate::memory::{Factor, Scalar, quads};
 use crate::plan::{Pass, Plan};
 use crate::queue::Batch;

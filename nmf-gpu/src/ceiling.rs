@@ -4,7 +4,7 @@
 //! sample lasts tens of milliseconds, so that the clock's error is far below a percent; no dispatch comes near the
 //! half second at which drivers step in.
 
-use crate::backend::Gpu;
+use crate::gpu::Gpu;
 use crate::pool::Buf;
 use crate::queue::Params;
 use nmf_core::{Error, Result};

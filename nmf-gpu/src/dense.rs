@@ -1,6 +1,6 @@
 //! Dense passes: products with tall factors, the fused pass of the multiplicative update, the divergence.
 
-use crate::backend::Gpu;
+use crate::gpu::Gpu;
 use crate::memory::{Factor, Gram, Part, Scalar, Terms, quads};
 use crate::plan::{Pass, Plan, Way};
 use crate::pool::Buf;

@@ -1,7 +1,7 @@
 //! The sweeps of hierarchical alternating least squares, in natural and in random order.
 
-use crate::backend::Gpu;
 use crate::dense::Target;
+use crate::gpu::Gpu;
 use crate::memory::{Factor, Gram, quads};
 use crate::pool::Buf;
 use crate::queue::Params;

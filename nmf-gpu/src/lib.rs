@@ -23,6 +23,7 @@ mod device;
 #[cfg(test)]
 mod faults;
 mod features;
+mod gpu;
 mod hals;
 mod memory;
 mod momentum;
@@ -38,10 +39,10 @@ mod tune;
 mod update;
 mod window;
 
-pub use backend::Gpu;
 pub use ceiling::Ceilings;
 pub use device::{AdapterChoice, AdapterInfo, GpuOptions, adapters};
 pub use features::{FeatureState, Features, Switch};
+pub use gpu::Gpu;
 pub use memory::{Factor, Gram, Scalar, Terms};
 pub use momentum::Momentum;
 pub use queue::Counters;

@@ -1,6 +1,6 @@
 //! Factors, Gram matrices, terms and scalars on the device.
 
-use crate::backend::Gpu;
+use crate::gpu::Gpu;
 use crate::pool::Buf;
 use crate::window::extent;
 use ndarray::{Array2, ArrayView2};

@@ -4,7 +4,7 @@
 //! alone would compare objectives to seven digits, and drivers may undo compensated sums. What is compared is therefore as
 //! precise as the partial sums themselves. Nesterov's t is an f32; the weight is good to about 1e-6.
 
-use crate::backend::Gpu;
+use crate::gpu::Gpu;
 use crate::memory::{Factor, Scalar, quads};
 use crate::pool::Buf;
 use crate::queue::Params;

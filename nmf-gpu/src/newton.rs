@@ -4,9 +4,9 @@
 //! X a strip at a time, so that both sides read along memory. The model exists for the rows at hand, at most
 //! [`BATCH`] entries of it or one row.
 
-use crate::backend::Gpu;
 use crate::csr::{BATCH, Batch, CsrPanel};
 use crate::dense::{Target, extents};
+use crate::gpu::Gpu;
 use crate::hals::sweepable;
 use crate::memory::{Factor, quads};
 use crate::pool::Buf;

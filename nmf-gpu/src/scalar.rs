@@ -1,6 +1,6 @@
 //! Numbers on their way to the host: partial sums, tickets.
 
-use crate::backend::Gpu;
+use crate::gpu::Gpu;
 use crate::memory::{Part, Scalar, quads};
 use crate::pool::Buf;
 use crate::queue::{Landing, Params};

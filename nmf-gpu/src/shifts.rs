@@ -1,6 +1,6 @@
 //! Shifted copies of a factor and their adjoint, for convolutive models: see [`nmf_core::shifts`].
 
-use crate::backend::Gpu;
+use crate::gpu::Gpu;
 use crate::memory::{Factor, Terms, quads};
 use crate::queue::Params;
 use nmf_core::Result;

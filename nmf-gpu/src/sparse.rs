@@ -1,8 +1,8 @@
 //! Sparse passes: rows of X̃ gathered in groups, and the pieces of long rows added.
 
-use crate::backend::Gpu;
 use crate::csr::CsrPanel;
 use crate::dense::Target;
+use crate::gpu::Gpu;
 use crate::memory::{Factor, Scalar, Terms, quads};
 use crate::pool::Buf;
 use crate::queue::Params;

@@ -1,6 +1,6 @@
 //! Which way of a dense pass is fastest on this device: measured once, remembered by class of passes.
 
-use crate::backend::Gpu;
+use crate::gpu::Gpu;
 use crate::plan::{Pass, Plan, Sharing, Way};
 use crate::window::{Streaming, XStorage};
 use ndarray::Array2;

@@ -1,7 +1,7 @@
 //! Which passes make up the terms and the divergence of each loss, for dense and sparse X, all or stored entries.
 
-use crate::backend::Gpu;
 use crate::dense::Target;
+use crate::gpu::Gpu;
 use crate::memory::{Factor, Gram, Scalar, Terms, quads};
 use crate::pool::Buf;
 use crate::queue::Params;

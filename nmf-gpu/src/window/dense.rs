@@ -3,7 +3,7 @@
 use super::ring::Home;
 use super::turns::{Budget, place};
 use super::{Claim, Keeping, XStorage, put};
-use crate::backend::Gpu;
+use crate::gpu::Gpu;
 use crate::pool::{Buf, Pool};
 use crate::queue::Stream;
 use half::f16;

@@ -3,8 +3,8 @@
 use super::ring::{Contents, Home, claimed, rounded};
 use super::turns::{Budget, place};
 use super::{Claim, Keeping, Layout, put};
-use crate::backend::Gpu;
 use crate::csr::{Csr, CsrPanel, CsrRows, Cut, batches, cut};
+use crate::gpu::Gpu;
 use crate::pool::{Buf, Pool};
 use crate::queue::Stream;
 use nmf_core::Result;
