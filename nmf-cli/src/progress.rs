@@ -132,7 +132,9 @@ impl Observer for Watch<'_> {
     fn progress(&mut self, p: &Progress) -> Flow {
         if let Some(bar) = &self.bar {
             bar.set_length((p.max_iter as u64).saturating_mul(p.restarts as u64));
-            bar.set_position((p.restart as u64).saturating_mul(p.max_iter as u64).saturating_add(p.iteration as u64));
+            let ended = (p.restart as u64).saturating_mul(p.max_iter as u64);
+            let running = (p.iteration as u64).saturating_mul(p.side_by_side as u64);
+            bar.set_position(ended.saturating_add(running));
             if let Some(objective) = p.objective.filter(|_| p.iteration.is_multiple_of(10)) {
                 bar.set_message(format!("objective {}", crate::text::number(objective)));
             }

@@ -229,12 +229,10 @@ pub(super) struct Cost {
 }
 
 impl Cost {
-    /// How runs share the machine, in words.
+    /// How many runs share the machine, in words.
     fn at_a_time(&self) -> String {
-        match self.backend.as_str() {
-            "gpu" => "in batches".into(),
-            _ => format!("{} at a time", self.threads),
-        }
+        // the runs of a GPU stand side by side as far as its work allows, which no number here would say
+        if self.backend == "cpu" { format!(" ({} at a time)", self.threads) } else { String::new() }
     }
 }
 

@@ -119,6 +119,14 @@ pub trait Backend: Send {
         Err(Error::Unsupported(format!("the backend {} computes one run at a time", self.info().name)))
     }
 
+    /// Runs `f` as if outside of the batch; what the batch made is not for it.
+    fn out_of_batch<R>(&mut self, f: impl FnOnce(&mut Self) -> Result<R>) -> Result<R>
+    where
+        Self: Sized,
+    {
+        f(self)
+    }
+
     /// From now on operations work on these runs of the batch; the parts of the others stay as they are. All, at its start.
     fn members(&mut self, runs: &[usize]) -> Result<()> {
         let _ = runs;

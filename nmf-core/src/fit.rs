@@ -17,6 +17,7 @@ use crate::{Backend, Element, Error, Loss, Problem, Result, shifts};
 use ndarray::Array2;
 pub(crate) use recorder::diverged;
 pub(crate) use recorder::{get_trace, put_trace};
+pub(crate) use run::Done;
 use run::{Task, run};
 use state::Reached;
 
@@ -139,7 +140,10 @@ pub(crate) fn fit_kept<B: Backend, S: Solver<B> + ?Sized>(
 ) -> Result<Run<B::Elem>> {
     let mut reached = Reached::default();
     let mut only = None;
-    let mut done = |_, run| only = Some(run);
+    let mut done = |_: &mut B, _, run| {
+        only = Some(run);
+        Ok(())
+    };
     let task = Task { data, problem, plan, origins: &[origin] };
     b.scope(|b| run(b, &task, solver, observer, keeper, &mut reached, &mut done))
         .map_err(|e| reached.explain(e, plan.restart))?;
@@ -157,7 +161,7 @@ pub(crate) fn fit_batch<B: Backend, S: Solver<B> + ?Sized>(
     starts: &[Start<B::Elem>],
     plan: &Plan,
     observer: &mut dyn Observer,
-    done: &mut dyn FnMut(usize, Run<B::Elem>),
+    done: Done<'_, B>,
 ) -> Result<()> {
     let mut reached = Reached::default();
     let origins: Vec<_> = starts.iter().map(Origin::Start).collect();

@@ -4,8 +4,10 @@
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Which restart, from 0.
+    /// Which restart, from 0: as many have ended before.
     pub restart: usize,
+    /// Restarts that are at this iteration, side by side.
+    pub side_by_side: usize,
     /// How many restarts there will be.
     pub restarts: usize,
     /// Iterations done in this restart.

@@ -70,6 +70,13 @@ impl Backend for Gpu {
         self.with_batch(ranks, f)
     }
 
+    fn out_of_batch<R>(&mut self, f: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        let batch = self.stream.batch.take();
+        let result = f(self);
+        self.stream.batch = batch;
+        result
+    }
+
     fn members(&mut self, runs: &[usize]) -> Result<()> {
         self.stream.batch.as_mut().map_or(Ok(()), |batch| batch.choose(runs))
     }

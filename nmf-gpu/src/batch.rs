@@ -43,6 +43,8 @@ impl Gpu {
         if self.stream.batch.is_some() {
             return Err(Error::Unsupported("a batch within a batch".into()));
         }
+        #[cfg(test)]
+        tests::fail(self, ranks.len())?;
         self.stream.batch = Some(Batch::new(ranks)?);
         let result = f(self);
         self.stream.batch = None;
@@ -84,5 +86,62 @@ impl Gpu {
         let room = (memory / (FACTORS * factor + 2 * largest)).min(self.stream.device.max_binding() / largest);
         let wanted = (4 * u64::from(self.sharing().target())).div_ceil(groups.max(1));
         wanted.min(room).min(most).clamp(1, MAX_RUNS.into()) as usize
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use crate::{Gpu, GpuOptions};
+    use ndarray::Array2;
+    use nmf_core::rank::Survey;
+    use nmf_core::{Error, Init, Loss, Nmf, Result, SolverKind};
+
+    /// Runs for which there is memory, and the sizes of the batches tried.
+    pub(crate) struct Room {
+        runs: usize,
+        tried: Vec<usize>,
+    }
+
+    impl Room {
+        pub(crate) fn for_all() -> Self {
+            Room { runs: usize::MAX, tried: Vec::new() }
+        }
+    }
+
+    pub(super) fn fail(b: &mut Gpu, runs: usize) -> Result<()> {
+        b.room.tried.push(runs);
+        if runs <= b.room.runs {
+            return Ok(());
+        }
+        Err(Error::OutOfMemory { what: "a batch".into(), needed: runs as u64, available: b.room.runs as u64 })
+    }
+
+    #[test]
+    fn batches_without_room_are_halved_and_then_runs_go_alone() {
+        let x = Array2::from_shape_fn((40, 30), |(i, j)| 0.1 + ((i * 7 + j * 5 + i * j) % 11) as f32);
+        let nmf = Nmf::new(3).loss(Loss::KL).solver(SolverKind::Mu).init(Init::Random).max_iter(15).tol(0.0);
+        let restarts = nmf.clone().restarts(12);
+        let mut b = Gpu::new(&GpuOptions::default()).unwrap();
+        let whole = restarts.fit(&mut b, &x).unwrap();
+        assert_eq!(std::mem::take(&mut b.room.tried), [12]);
+        let tries = [(6, vec![12, 6, 6]), (4, vec![12, 6, 3, 3, 3, 3]), (1, vec![12, 6, 3]), (0, vec![12, 6, 3])];
+        for (room, expected) in tries {
+            b.room.runs = room;
+            let found = restarts.fit(&mut b, &x).unwrap();
+            assert_eq!((found.w(), found.objectives()), (whole.w(), whole.objectives()), "room for {room}");
+            assert_eq!(std::mem::take(&mut b.room.tried), expected, "room for {room}");
+        }
+        let survey = Survey::new(nmf, [2, 3]).restarts(3).folds(0);
+        let mut found = |room| {
+            b.room.runs = room;
+            let found = survey.run(std::slice::from_mut(&mut b), &x).unwrap();
+            let all: Vec<_> = found.ranks.iter().map(|r| (r.divergences.clone(), r.w.clone())).collect();
+            (all, std::mem::take(&mut b.room.tried))
+        };
+        let whole = found(usize::MAX);
+        assert_eq!(whole.1, [6]);
+        for (room, expected) in [(3, vec![6, 3, 3]), (1, vec![6, 3, 2, 3, 2])] {
+            assert!(found(room) == (whole.0.clone(), expected), "room for {room}");
+        }
     }
 }

@@ -27,6 +27,8 @@ pub struct Gpu {
     pub(crate) keeping: Keeping,
     /// Runs side by side at most.
     pub(crate) most_runs: Option<usize>,
+    #[cfg(test)]
+    pub(crate) room: crate::batch::tests::Room,
 }
 
 impl Gpu {
@@ -46,6 +48,8 @@ impl Gpu {
             features: states,
             keeping: Keeping { window, storage: options.x_storage, stream: options.stream },
             most_runs: options.batch,
+            #[cfg(test)]
+            room: crate::batch::tests::Room::for_all(),
         })
     }
 

@@ -102,7 +102,10 @@ impl Gpu {
             } else {
                 (params.sum0, params.flags, params.chunk) = (0, 1, entries as u32);
                 let bytes = if panel.weighted { 8 } else { 4 };
-                let (columns, values) = (self.per_entry(entries, 4)?, self.per_entry(entries, bytes)?);
+                // entries of X, which runs of a batch share
+                let [columns, values] =
+                    [4, bytes].map(|size| self.pool.get(&self.stream.device, "a row of X", entries * size));
+                let (columns, values) = (columns?, values?);
                 let (mut at, mut window) = (0, self.sparse_window(panel)?);
                 for p in pieces {
                     window = self.sparse_window(&panels[p.panel])?;

@@ -185,7 +185,7 @@ impl<T: Element> Output<'_, T> {
         let cost = self.cost;
         let _ = write!(
             out,
-            "\n{:<15}{} on {} ({}), loading {}",
+            "\n{:<15}{} on {}{}, loading {}",
             "seconds",
             seconds(cost.seconds),
             cost.backend,

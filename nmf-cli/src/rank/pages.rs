@@ -239,7 +239,9 @@ pub(super) fn report<T: Element>(o: &Output<'_, T>, threads: usize) -> Result<Pa
         "best start".into(),
         format!("seed {}", o.args.seed.wrapping_add(o.recommended().map_or(0, |s| s.best as u64))),
     ));
-    settings.push(("runs".into(), o.cost.at_a_time()));
+    if o.cost.backend == "cpu" {
+        settings.push(("at a time".into(), format!("{} runs", o.cost.threads)));
+    }
     page.settings(&settings);
     Ok(page)
 }

@@ -190,6 +190,7 @@ impl<'c, 'a, T: Element, B: Backend<Elem = T>> Task<'c, 'a, T, B> {
             let progress = Progress {
                 restart,
                 restarts: self.given.restarts,
+                side_by_side: 1,
                 iteration: iterations,
                 max_iter: stop.max_iter,
                 seconds,

@@ -22,6 +22,9 @@ pub(super) struct Task<'a, 'x, B: Backend> {
     pub(super) origins: &'a [Origin<'a, B::Elem>],
 }
 
+/// Takes over a run that has come to its end.
+pub(crate) type Done<'a, B> = &'a mut dyn FnMut(&mut B, usize, Run<<B as Backend>::Elem>) -> Result<()>;
+
 pub(super) fn run<B: Backend, S: Solver<B> + ?Sized>(
     b: &mut B,
     task: &Task<'_, '_, B>,
@@ -29,7 +32,7 @@ pub(super) fn run<B: Backend, S: Solver<B> + ?Sized>(
     observer: &mut dyn Observer,
     mut keeper: Option<&mut dyn Keeper<B::Elem>>,
     reached: &mut Reached,
-    done: &mut dyn FnMut(usize, Run<B::Elem>),
+    done: Done<'_, B>,
 ) -> Result<()> {
     let Task { problem, plan, origins, .. } = *task;
     let stop = &plan.stop;
@@ -76,8 +79,8 @@ pub(super) fn run<B: Backend, S: Solver<B> + ?Sized>(
         // asked between iterations, so that a run that goes on from here gets the same answer
         clock.share(&mut states, &active);
         let why = |state: &State| match state.ended {
-            _ if interrupted => Some(Stopped::Interrupted),
             Some(why) => Some(why),
+            None if interrupted => Some(Stopped::Interrupted),
             None if i > 0 && stop.time_limit.is_some_and(|t| state.seconds >= t.as_secs_f64()) => Some(Stopped::Time),
             None => (i >= stop.max_iter).then_some(Stopped::MaxIter),
         };
@@ -92,12 +95,12 @@ pub(super) fn run<B: Backend, S: Solver<B> + ?Sized>(
             }
             post.flush(b)?;
             post.collect(b, Some(usize::MAX), &mut recs)?;
-            for (run, why) in ended {
-                b.members(&[run])?;
-                let result = task.end(b, &m, run, (&states[run], &mut recs[run]), why, &mut diagnostics)?;
-                done(run, result);
-                active.retain(|r| *r != run);
+            let runs: Vec<usize> = ended.iter().map(|e| e.0).collect();
+            b.members(&runs)?;
+            for (run, result) in task.ends(b, &m, &ended, &states, &mut recs, &mut diagnostics)? {
+                done(b, run, result)?;
             }
+            active.retain(|r| !runs.contains(r));
             if active.is_empty() {
                 return Ok(());
             }
@@ -161,8 +164,9 @@ pub(super) fn run<B: Backend, S: Solver<B> + ?Sized>(
         let Some(&first) = active.iter().find(|r| states[**r].ended.is_none()) else { continue };
         clock.share(&mut states, &active);
         let progress = Progress {
-            restart: plan.restart.0 + first,
+            restart: plan.restart.0 + (origins.len() - active.len()),
             restarts: plan.restart.1,
+            side_by_side: active.len(),
             iteration: i,
             max_iter: stop.max_iter,
             seconds: states[first].seconds,
@@ -175,6 +179,10 @@ pub(super) fn run<B: Backend, S: Solver<B> + ?Sized>(
         if let Some(keeper) = keeper.as_deref_mut()
             && keeper.due(&progress)
         {
+            // the work until here is the run's own
+            post.flush(b)?;
+            post.collect(b, Some(usize::MAX), &mut recs)?;
+            b.finish()?;
             clock.share(&mut states, &active);
             states[first].keep(b, &m, solver, (&mut post, &mut recs[first]), keeper)?;
             clock.start();
@@ -222,42 +230,46 @@ impl<B: Backend> Task<'_, '_, B> {
         Ok(m)
     }
 
-    /// The result of a run, the only member of its batch now; everything measured of it has arrived.
-    fn end(
+    /// The results of these runs, the only members of their batch now; everything measured of them has arrived.
+    fn ends(
         &self,
         b: &mut B,
         m: &Model<'_, B>,
-        run: usize,
-        (state, rec): (&State, &mut Recorder),
-        stopped: Stopped,
+        ended: &[(usize, Stopped)],
+        states: &[State],
+        recs: &mut [Recorder],
         diagnostics: &mut Option<(B::Terms, TermsH<B>)>,
-    ) -> Result<Run<B::Elem>> {
+    ) -> Result<Vec<(usize, Run<B::Elem>)>> {
         let (units, plan) = (self.problem.units(), self.plan);
-        let State { iterations, seconds, kkt_start, .. } = *state;
-        let (divergence, penalty) = final_objective(b, m, run)?;
-        let divergence = rec.not_below_zero(divergence) * units.divergence();
-        let objective = divergence + penalty * units.divergence();
-        if !objective.is_finite() {
-            return Err(diverged(objective, iterations));
+        let runs: Vec<usize> = ended.iter().map(|e| e.0).collect();
+        let objectives = final_objectives(b, m, &runs)?;
+        let kkts = if plan.kkt || plan.stop.kkt_tol > 0.0 { Some(kkt(b, m, &runs, diagnostics)?) } else { None };
+        let mut all = Vec::with_capacity(ended.len());
+        for (place, (&(run, stopped), (divergence, penalty))) in ended.iter().zip(objectives).enumerate() {
+            let State { iterations, seconds, kkt_start, .. } = states[run];
+            let rec = &mut recs[run];
+            let divergence = rec.not_below_zero(divergence) * units.divergence();
+            let objective = divergence + penalty * units.divergence();
+            if !objective.is_finite() {
+                return Err(diverged(objective, iterations));
+            }
+            let kkt_end = kkts.as_ref().and_then(|kkts| kkts.get(place).copied());
+            let kkt_residual = kkt_end.map(|end| if kkt_start > 0.0 { end / kkt_start } else { 0.0 });
+            let (w, h) = (fetch(b, &m.w, run, units.w())?, fetch(b, &m.h, run, units.h())?);
+            let mut trace = rec.take_known();
+            if iterations > 0 || trace.is_empty() {
+                let seconds = if iterations == 0 { 0.0 } else { seconds };
+                trace.push(TracePoint { iteration: iterations, seconds, objective });
+            }
+            if plan.trace_every != 1 {
+                // checks measured more often than was asked for
+                let every = plan.trace_every;
+                let wanted = |i: usize| i == 0 || i == iterations || (every > 0 && i.is_multiple_of(every));
+                trace.retain(|p| wanted(p.iteration));
+            }
+            all.push((run, Run { w, h, trace, iterations, stopped, divergence, objective, kkt_residual, seconds }));
         }
-        let kkt_residual = if plan.kkt || plan.stop.kkt_tol > 0.0 {
-            let end = kkt(b, m, &[run], diagnostics)?.first().copied().unwrap_or(f64::NAN);
-            Some(if kkt_start > 0.0 { end / kkt_start } else { 0.0 })
-        } else {
-            None
-        };
-        let (w, h) = (fetch(b, &m.w, run, units.w())?, fetch(b, &m.h, run, units.h())?);
-        let mut trace = rec.take_known();
-        if iterations > 0 || trace.is_empty() {
-            let seconds = if iterations == 0 { 0.0 } else { seconds };
-            trace.push(TracePoint { iteration: iterations, seconds, objective });
-        }
-        if plan.trace_every != 1 {
-            // checks measured more often than was asked for
-            let every = plan.trace_every;
-            trace.retain(|p| p.iteration == 0 || p.iteration == iterations || (every > 0 && p.iteration % every == 0));
-        }
-        Ok(Run { w, h, trace, iterations, stopped, divergence, objective, kkt_residual, seconds })
+        Ok(all)
     }
 }
 
@@ -318,16 +330,26 @@ fn fetch<B: Backend>(b: &mut B, f: &B::Factor, run: usize, unit: f64) -> Result<
     Ok(a)
 }
 
-/// Divergence and penalties of a run, in the device's units.
-fn final_objective<B: Backend>(b: &mut B, m: &Model<'_, B>, run: usize) -> Result<(f64, f64)> {
+/// Divergence and penalties of each of these runs, in the device's units.
+fn final_objectives<B: Backend>(b: &mut B, m: &Model<'_, B>, runs: &[usize]) -> Result<Vec<(f64, f64)>> {
     let scalars = [
         b.divergence(m.loss, m.data, &m.w, m.right())?,
         b.penalty(&m.w, &m.rule_w.penalty)?,
         b.penalty(&m.h, &m.rule_h.penalty)?,
     ];
-    let ticket = b.ticket(&scalars.map(|s| b.scalar_of(&s, run)))?;
-    let v = b.wait(&ticket)?;
-    Ok((v.first().copied().unwrap_or(f64::NAN), v.iter().skip(1).sum()))
+    let values = of_runs(b, &scalars, runs)?;
+    Ok(values.iter().map(|v| (v.first().copied().unwrap_or(f64::NAN), v.iter().skip(1).sum())).collect())
+}
+
+/// What these numbers are for each run. Waits.
+fn of_runs<B: Backend>(b: &mut B, scalars: &[B::Scalar], runs: &[usize]) -> Result<Vec<Vec<f64>>> {
+    let mut all = Vec::with_capacity(runs.len() * scalars.len());
+    for &run in runs {
+        all.extend(scalars.iter().map(|s| b.scalar_of(s, run)));
+    }
+    let ticket = b.ticket(&all)?;
+    let values = b.wait(&ticket)?;
+    Ok((0..runs.len()).map(|r| values.iter().skip(r * scalars.len()).take(scalars.len()).copied().collect()).collect())
 }
 
 /// ‖(min(W,∇W), min(H,∇H))‖ over what is free, in the device's units, of each of these runs. `scratch` keeps the buffers between
@@ -352,12 +374,6 @@ fn kkt<B: Backend>(
         m.terms_h(b, th)?;
         parts.push(b.kkt(th.get(), &m.h, &m.rule_h)?);
     }
-    let all: Vec<B::Scalar> =
-        runs.iter().flat_map(|&r| parts.iter().map(move |p| (r, p))).map(|(r, p)| b.scalar_of(p, r)).collect();
-    let ticket = b.ticket(&all)?;
-    let values = b.wait(&ticket)?;
-    if parts.is_empty() {
-        return Ok(vec![0.0; runs.len()]);
-    }
-    Ok(values.chunks(parts.len()).map(|v| v.iter().sum::<f64>().sqrt()).collect())
+    let values = of_runs(b, &parts, runs)?;
+    Ok(values.iter().map(|v| v.iter().sum::<f64>().sqrt()).collect())
 }

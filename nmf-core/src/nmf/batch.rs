@@ -2,10 +2,10 @@
 
 use super::Nmf;
 use super::kept::Past;
-use crate::fit::{Run, Start, fit_batch};
+use crate::fit::{Done, Run, Start, fit_batch};
 use crate::observer::Observer;
 use crate::solver::SolverKind;
-use crate::{Backend, Element, Error, Problem, Result, Stopped};
+use crate::{Backend, Element, Error, Problem, Result};
 
 impl<T: Element> Nmf<T> {
     /// Whether runs of this solver, which `check` chose, may stand side by side: those that never ask for numbers on the way.
@@ -33,7 +33,8 @@ impl<T: Element> Nmf<T> {
         Ok((most, if self.can_mix(kind) { b.batch_class(self.rank) } else { self.rank }))
     }
 
-    /// One run from each start, of its own rank, side by side, the first of them number `first`; balanced by nobody yet.
+    /// One run from each start, of its own rank, side by side, the first of them number `first`; each goes to `done` when it has
+    /// come to its end, balanced by nobody yet.
     pub(crate) fn runs<B: Backend<Elem = T>>(
         &self,
         b: &mut B,
@@ -42,17 +43,15 @@ impl<T: Element> Nmf<T> {
         starts: &[Start<T>],
         first: usize,
         observer: &mut dyn Observer,
-    ) -> Result<Vec<Run<T>>> {
+        done: Done<'_, B>,
+    ) -> Result<()> {
         let kind = self.check(b, problem)?;
         let ranks: Vec<usize> = starts.iter().map(|s| s.h.ncols()).collect();
         let widest = ranks.iter().copied().max().unwrap_or(0);
-        let mut runs: Vec<Option<Run<T>>> = starts.iter().map(|_| None).collect();
         b.in_batch(&ranks, |b| {
             let mut solver = kind.build(b, problem.dim(), widest, &self.options, &problem.units())?;
-            let mut done = |r: usize, run| runs[r] = Some(run);
-            fit_batch(b, data, problem, &mut *solver, starts, &self.plan(first), observer, &mut done)
-        })?;
-        Ok(runs.into_iter().flatten().collect())
+            fit_batch(b, data, problem, &mut *solver, starts, &self.plan(first), observer, done)
+        })
     }
 
     /// All restarts, in batches, as far as there is memory for them; what is left is for those who run one after the other.
@@ -65,19 +64,19 @@ impl<T: Element> Nmf<T> {
         observer: &mut dyn Observer,
     ) -> Result<()> {
         let (mut most, _) = self.batch(b, data, problem)?;
-        while most > 1 && past.ended.len() < self.restarts {
+        while most > 1 && past.ended.len() < self.restarts && !past.interrupted() {
             let first = past.ended.len();
             let count = most.min(self.restarts - first);
             let starts = (first..first + count).map(|r| self.start_of(r, b, data, problem));
             let starts = starts.collect::<Result<Vec<_>>>()?;
-            match self.runs(b, data, problem, &starts, first, observer) {
-                Ok(runs) => {
-                    let interrupted = runs.iter().any(|run| run.stopped == Stopped::Interrupted);
-                    runs.into_iter().for_each(|run| past.push(run));
-                    if interrupted {
-                        break;
-                    }
-                }
+            let mut runs: Vec<Option<Run<T>>> = starts.iter().map(|_| None).collect();
+            let mut done = |_: &mut B, r: usize, run| {
+                runs[r] = Some(run);
+                Ok(())
+            };
+            match self.runs(b, data, problem, &starts, first, observer, &mut done) {
+                // in their order, whichever ended first
+                Ok(()) => runs.into_iter().flatten().for_each(|run| past.push(run)),
                 Err(e) if may_do_alone(&e) => most = count / 2,
                 Err(e) => return Err(e),
             }
