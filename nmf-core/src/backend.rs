@@ -105,7 +105,7 @@ pub trait Backend: Send {
     }
 
     /// Runs `f` with operations that work on several runs at once, so that many small ones fill the device. What `f` makes (factors,
-    /// Gram matrices, terms, momenta, scalars) has a part for each run, of ranks[r] columns; shapes are those of the widest, and
+    /// Gram matrices, terms, momenta, scalars) has a part for each run, of `ranks[r]` columns; shapes are those of the widest, and
     /// what lies beyond a run's columns is zero. It must not leave `f`. An operation does for each [member](Self::members) what it does
     /// for a run alone, in the same order; values written go to all runs, and what is read is the first member's ([`read_of`](Self::read_of)).
     ///
