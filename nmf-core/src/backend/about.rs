@@ -1,10 +1,8 @@
 //! What a backend says about itself.
 
-#[cfg(doc)]
-use super::{Backend, Observed};
 use crate::Loss;
 #[cfg(doc)]
-use crate::Sweep;
+use crate::{Backend, Error, Observed, Sweep};
 
 /// How an operation is carried out by a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
