@@ -82,7 +82,7 @@ pub(crate) enum BackendChoice {
     Auto,
     /// All cores, f32 or f64.
     Cpu,
-    /// A GPU, f32.
+    /// A GPU, f32; f64 where it has that and --precision asks for it.
     Gpu,
 }
 
@@ -91,7 +91,7 @@ pub(crate) enum BackendChoice {
 pub(crate) enum PrecisionChoice {
     /// Single precision.
     F32,
-    /// Double precision; on the CPU only.
+    /// Double precision; on a GPU only where one is asked for as well.
     F64,
 }
 
@@ -104,6 +104,8 @@ pub(crate) enum GpuFeature {
     PipelineCache,
     /// Kernel variants chosen by measuring, kept on disk.
     Tuning,
+    /// Kernels in f64: --precision f64 on a GPU is then refused.
+    F64,
 }
 
 /// An optional feature of a GPU that is off unless asked for.
@@ -233,17 +235,36 @@ impl Global {
         self.backend.unwrap_or(BackendChoice::Auto)
     }
 
-    /// The precision to read into: what was asked for, f32 for a GPU, `None` where the file decides. An error for
-    /// f64 on a GPU.
+    /// The precision to read into: what was asked for, f32 for a GPU, `None` where the file decides. An error for what
+    /// f64 excludes on a GPU.
     pub(crate) fn read_precision(&self) -> Result<Option<Precision>, Failure> {
+        if self.precision == Some(PrecisionChoice::F64) && self.asks_for_gpu() {
+            self.check_f64_on_gpu()?;
+        }
         match (self.precision, self.backend()) {
-            (Some(PrecisionChoice::F64), BackendChoice::Gpu) => Err(Failure::usage(
-                "--backend gpu --precision f64: the GPU computes in f32; f64 runs on the CPU (--backend cpu)",
-            )),
             (Some(PrecisionChoice::F64), _) => Ok(Some(Precision::F64)),
             (Some(PrecisionChoice::F32), _) | (None, BackendChoice::Gpu) => Ok(Some(Precision::F32)),
             (None, _) => Ok(None),
         }
+    }
+
+    /// Whether a GPU is wanted, not only allowed.
+    pub(crate) fn asks_for_gpu(&self) -> bool {
+        self.backend() == BackendChoice::Gpu || (self.backend() == BackendChoice::Auto && self.adapter.is_some())
+    }
+
+    /// Refuses what does not go with f64 on a GPU.
+    fn check_f64_on_gpu(&self) -> Result<(), Failure> {
+        let why = if self.gpu_off.contains(&GpuFeature::F64) {
+            "--gpu-off f64 with --precision f64 on a GPU: compute in f32 (--precision f32), or in f64 on the CPU (--backend cpu)"
+        } else if self.gpu_x.is_some() {
+            "--gpu-x with --precision f64: a GPU then stores X in f64; leave one of the two away"
+        } else if !self.gpu_on.is_empty() {
+            "--gpu-on cooperative with --precision f64: cooperative matrices have no f64; leave one of the two away"
+        } else {
+            return Ok(());
+        };
+        Err(Failure::usage(why))
     }
 
     /// A remark on stderr; silent with -q.

@@ -98,7 +98,9 @@ pub(crate) struct Case {
 /// Runs the command.
 pub(crate) fn run(args: &BenchArgs, global: &Global) -> Result<(), Failure> {
     if global.read_precision()? == Some(nmf_io::Precision::F64) {
-        return Err(Failure::usage("bench compares in f32, the precision of GPUs; leave --precision away"));
+        return Err(Failure::usage(
+            "bench compares in f32, the precision that GPUs are fast in; leave --precision away",
+        ));
     }
     if args.ranks.contains(&0) {
         return Err(Failure::usage("--ranks 0: at least one component is needed"));
@@ -117,7 +119,7 @@ pub(crate) fn run(args: &BenchArgs, global: &Global) -> Result<(), Failure> {
         if a.software {
             global.warn(format!("{} is a software adapter: its times say nothing about a GPU", a.name));
         }
-        device = Some(gpu::open(a, global)?);
+        device = Some(gpu::open::<f32>(a, global)?);
         adapter = Some(a.name.clone());
     } else if wanted == BackendChoice::Auto {
         global.note(format!("{}; measuring the CPU alone", gpu::INSTALL));

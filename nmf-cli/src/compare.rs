@@ -125,7 +125,7 @@ pub(crate) fn run(args: &CompareArgs, global: &Global) -> Result<(), Failure> {
             if a.software {
                 global.warn(format!("{} is a software adapter: its seconds say nothing about a GPU", a.name));
             }
-            let mut gpu = gpu::open(a, global)?;
+            let mut gpu = gpu::open::<f32>(a, global)?;
             // asked for, the GPU says itself what it cannot do
             let asked = global.backend() == BackendChoice::Gpu || global.adapter.is_some();
             match work.refused_by(&gpu).filter(|_| !asked) {

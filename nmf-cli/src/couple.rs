@@ -107,6 +107,7 @@ pub(crate) fn run(args: &CoupleArgs, global: &Global) -> Result<(), Failure> {
         Engine::CpuF32(b) => job.run(b),
         Engine::CpuF64(b) => job.run(b),
         Engine::Gpu(b) => job.run(&mut **b),
+        Engine::GpuF64(b) => job.run(&mut **b),
     }
 }
 

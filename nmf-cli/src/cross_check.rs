@@ -40,6 +40,7 @@ impl<T: Element> Again<'_, T> {
             Engine::CpuF32(c) => self.repeat(c, x, &start, global),
             Engine::CpuF64(c) => self.repeat(c, x, &start, global),
             Engine::Gpu(g) => self.repeat(&mut **g, x, &start, global),
+            Engine::GpuF64(g) => self.repeat(&mut **g, x, &start, global),
         }?;
         let difference = objective_difference(self.fitted.trace(), &trace, base);
         Ok(CrossCheck { difference, agree: difference <= OBJECTIVE_TOLERANCE })

@@ -1,18 +1,23 @@
 //! `devices`: the adapters of this machine.
 
-use crate::args::Global;
+use crate::args::{Global, PrecisionChoice};
 use crate::failure::Failure;
 use crate::gpu::{self, AdapterInfo};
 use crate::text::{self, grouped};
 use clap::Args;
 use nmf_core::Loss;
-use nmf_gpu::FeatureState;
+use nmf_gpu::{FeatureState, Tuned};
 use serde_json::{Map, Value, json};
 
 /// Which optional features an adapter would be used with, under the global options: name, whether, why not. Opens it,
 /// because some pass a self-test first.
 fn features(adapter: &AdapterInfo, global: &Global) -> Result<Vec<FeatureState>, String> {
-    gpu::look(adapter, global).map(|gpu| gpu.features().to_vec()).map_err(|e| e.message().to_string())
+    let found = if global.precision == Some(PrecisionChoice::F64) {
+        gpu::look::<f64>(adapter, global).map(|gpu| gpu.features().to_vec())
+    } else {
+        gpu::look::<f32>(adapter, global).map(|gpu| gpu.features().to_vec())
+    };
+    found.map_err(|e| e.message().to_string())
 }
 
 /// `used` and `why_not` (`null` in both where the adapter could not be opened, and `error` says why).
@@ -79,14 +84,18 @@ fn tune(args: &DevicesArgs, global: &Global) -> Result<(), Failure> {
     }
     let all = gpu::adapters();
     let adapter = gpu::choose(&all, global.adapter.as_deref())?;
-    let mut device = gpu::open(adapter, global)?;
     let widths: Vec<usize> = args.widths.iter().map(|w| usize::from(*w)).collect();
     let losses = [Loss::FRO, Loss::KL, Loss::IS, Loss::Beta(0.5)];
     let mut found = Vec::new();
-    device.tune(&widths, &losses, |t| {
+    let told = |t: &Tuned| {
         global.note(format!("{}: {}", t.class, variant(t.choice)));
         found.push(t.clone());
-    })?;
+    };
+    if global.precision == Some(PrecisionChoice::F64) {
+        gpu::open::<f64>(adapter, global)?.tune(&widths, &losses, told)?;
+    } else {
+        gpu::open::<f32>(adapter, global)?.tune(&widths, &losses, told)?;
+    }
     if global.json {
         let list: Vec<Value> = found
             .iter()

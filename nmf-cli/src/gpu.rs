@@ -4,7 +4,7 @@ use crate::args::{Global, GpuExtra, GpuFeature, GpuStream, GpuX};
 use crate::failure::Failure;
 use etcetera::BaseStrategy;
 use nmf_gpu::{AdapterChoice, Features, GpuOptions, Streaming, Switch, XStorage};
-pub(crate) use nmf_gpu::{AdapterInfo, Gpu};
+pub(crate) use nmf_gpu::{AdapterInfo, Gpu, Number};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -88,6 +88,7 @@ fn options(adapter: &AdapterInfo, global: &Global, asked: Switch) -> GpuOptions 
             pipeline_cache: switch(GpuFeature::PipelineCache),
             tuning: switch(GpuFeature::Tuning),
             cooperative: if global.gpu_on.contains(&GpuExtra::Cooperative) { asked } else { Switch::Off },
+            double: switch(GpuFeature::F64),
         },
         cache: cache_folder(),
         x_storage: match global.gpu_x {
@@ -105,9 +106,9 @@ fn options(adapter: &AdapterInfo, global: &Global, asked: Switch) -> GpuOptions 
 }
 
 /// Opens an adapter as the global options say; with -v tells which optional features are not in use, and why.
-pub(crate) fn open(adapter: &AdapterInfo, global: &Global) -> Result<Gpu, Failure> {
+pub(crate) fn open<T: Number>(adapter: &AdapterInfo, global: &Global) -> Result<Gpu<T>, Failure> {
     // an option that cannot be honoured is an error
-    let gpu = Gpu::new(&options(adapter, global, Switch::Force))?;
+    let gpu = Gpu::open(&options(adapter, global, Switch::Force))?;
     for feature in gpu.features().iter().filter(|f| !f.why.is_empty()) {
         let how = if feature.used { "used" } else { "not used" };
         global.detail(format!("{}: {} {how}: {}", adapter.name, feature.name, feature.why));
@@ -116,6 +117,6 @@ pub(crate) fn open(adapter: &AdapterInfo, global: &Global) -> Result<Gpu, Failur
 }
 
 /// Opens an adapter only to see what it would be used with: what cannot be had is listed with its reason.
-pub(crate) fn look(adapter: &AdapterInfo, global: &Global) -> Result<Gpu, Failure> {
-    Ok(Gpu::new(&options(adapter, global, Switch::Auto))?)
+pub(crate) fn look<T: Number>(adapter: &AdapterInfo, global: &Global) -> Result<Gpu<T>, Failure> {
+    Ok(Gpu::open(&options(adapter, global, Switch::Auto))?)
 }

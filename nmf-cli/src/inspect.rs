@@ -1,6 +1,6 @@
 //! `inspect`: what is in a matrix file, and what factoring it would cost.
 
-use crate::args::Global;
+use crate::args::{Global, PrecisionChoice};
 use crate::estimate::{Needs, Work};
 use crate::failure::Failure;
 use crate::input::InputOptions;
@@ -8,7 +8,7 @@ use crate::session;
 use crate::text::{self, grouped, number, seconds};
 use clap::Args;
 use nmf_core::{Element, Loss, MatrixRef};
-use nmf_io::Loaded;
+use nmf_io::{Loaded, Precision};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -99,9 +99,12 @@ pub(crate) fn run(args: &InspectArgs, global: &Global) -> Result<(), Failure> {
     };
     // the CPU works on a copy of X (two, by rows and by columns, of a sparse one) beside the one that was read
     let cpu = matrix as f64 + work.bytes() + work.factor_bytes();
-    let gpu = work.bytes() + work.factor_bytes();
+    // a GPU computes in f64 only where it is asked to
+    let double = global.precision == Some(PrecisionChoice::F64);
+    let on_gpu = Work { precision: if double { Precision::F64 } else { Precision::F32 }, ..work.clone() };
+    let gpu = on_gpu.bytes() + on_gpu.factor_bytes();
     let threads = session::threads(global);
-    let (cpu_time, gpu_time) = (work.cpu_seconds(threads), work.gpu_seconds(true));
+    let (cpu_time, gpu_time) = (work.cpu_seconds(threads), on_gpu.gpu_seconds(true));
     if global.json {
         return text::print_json(&json!({
             "rows": rows, "cols": cols, "nnz": survey.nonzeros, "density": density,

@@ -277,6 +277,7 @@ pub(crate) fn run(args: &RankArgs, global: &Global) -> Result<(), Failure> {
             survey.run(&mut workers, Some(&mut cpu), &loaded.into_f64())
         }
         Engine::Gpu(mut gpu) => survey.run(std::slice::from_mut(&mut *gpu), None, &loaded.into_f32()),
+        Engine::GpuF64(mut gpu) => survey.run(std::slice::from_mut(&mut *gpu), None, &loaded.into_f64()),
     }
 }
 

@@ -32,7 +32,7 @@ impl<T: Element> Rescue<T> {
         let path = file.path().display();
         match file.write(last) {
             Ok(()) => said.with(&format!(
-                "; its state after iteration {iteration} is in {path}: the same command with --checkpoint {path} --resume goes on from there"
+                "; its state after iteration {iteration} is in {path}: the same command with --checkpoint {path} --resume goes on from there, on the same device"
             )),
             Err(e) => said.with(&format!("; its state after iteration {iteration} could not be saved: {e}")),
         }
@@ -42,6 +42,11 @@ impl<T: Element> Rescue<T> {
 impl<T: Element> Keeper<T> for Rescue<T> {
     fn due(&mut self, _: &Progress) -> bool {
         self.since.elapsed() >= self.every
+    }
+
+    /// The result is written then.
+    fn wants_the_last(&self) -> bool {
+        false
     }
 
     fn keep(&mut self, snapshot: Snapshot<T>) {

@@ -1,7 +1,7 @@
-//! The backend a command runs on: chosen at run time, held in one enum over CPU f32, CPU f64 and GPU f32.
+//! The backend a command runs on: chosen at run time, held in one enum over CPU and GPU, f32 and f64.
 //!
 //! `auto` takes a hardware GPU if the time estimated for it ([`crate::estimate`]) is below the CPU's, and says why;
-//! it never takes a software adapter, and never a GPU for f64 input.
+//! it never takes a software adapter, and never a GPU for f64: that is for those who ask for both.
 
 use crate::args::{BackendChoice, Global, PrecisionChoice};
 use crate::estimate::{GPU_START, Needs, Work};
@@ -22,6 +22,8 @@ pub(crate) enum Engine {
     CpuF64(Cpu<f64>),
     /// A GPU in single precision.
     Gpu(Box<Gpu>),
+    /// A GPU in double precision.
+    GpuF64(Box<Gpu<f64>>),
 }
 
 /// Runs the same generic code on whatever backend is open: `on_engine!(engine, loaded, |b, table| code)` gives the
@@ -39,6 +41,11 @@ macro_rules! on_engine {
             }
             $crate::session::Engine::Gpu(gpu) => {
                 let $table = $loaded.into_f32();
+                let $b = &mut **gpu;
+                $code
+            }
+            $crate::session::Engine::GpuF64(gpu) => {
+                let $table = $loaded.into_f64();
                 let $b = &mut **gpu;
                 $code
             }
@@ -105,7 +112,7 @@ impl Engine {
         check_memory(work)?;
         let why = match decide(global, work)? {
             Choice::Gpu(adapter, why) => {
-                let gpu = Engine::open_gpu(global, &adapter)?;
+                let gpu = Engine::open_gpu(global, &adapter, work.precision)?;
                 // nobody asked for a GPU: what it cannot do, or not well, goes to the CPU
                 let free = global.backend() == BackendChoice::Auto && global.adapter.is_none();
                 match gpu.refuses(work).or_else(|| gpu.is_unfit_for(work)).filter(|_| free) {
@@ -134,6 +141,7 @@ impl Engine {
             Engine::CpuF32(c) => work.refused_by(c),
             Engine::CpuF64(c) => work.refused_by(c),
             Engine::Gpu(g) => work.refused_by(&**g),
+            Engine::GpuF64(g) => work.refused_by(&**g),
         }
     }
 
@@ -142,6 +150,7 @@ impl Engine {
             Engine::CpuF32(c) => work.unfit_for(c),
             Engine::CpuF64(c) => work.unfit_for(c),
             Engine::Gpu(g) => work.unfit_for(&**g),
+            Engine::GpuF64(g) => work.unfit_for(&**g),
         }
     }
 
@@ -150,35 +159,43 @@ impl Engine {
             Engine::CpuF32(c) => work.solver_on(c),
             Engine::CpuF64(c) => work.solver_on(c),
             Engine::Gpu(g) => work.solver_on(&**g),
+            Engine::GpuF64(g) => work.solver_on(&**g),
         }
     }
 
-    fn open_gpu(global: &Global, adapter: &AdapterInfo) -> Result<Engine, Failure> {
+    /// In f64 where that was asked for; matrices that are f64 by themselves are converted.
+    fn open_gpu(global: &Global, adapter: &AdapterInfo, precision: Precision) -> Result<Engine, Failure> {
         if adapter.software {
             global.warn(format!(
                 "{} is a software adapter: it computes on the CPU, slower than --backend cpu",
                 adapter.name
             ));
         }
-        Ok(Engine::Gpu(Box::new(gpu::open(adapter, global)?)))
+        let double = precision == Precision::F64 && global.precision == Some(PrecisionChoice::F64);
+        Ok(if double {
+            Engine::GpuF64(Box::new(gpu::open(adapter, global)?))
+        } else {
+            Engine::Gpu(Box::new(gpu::open(adapter, global)?))
+        })
     }
 
-    /// "gpu", "cpu in f32" or "cpu in f64".
+    /// "gpu", "gpu in f64", "cpu in f32" or "cpu in f64".
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Engine::CpuF32(_) => "cpu in f32",
             Engine::CpuF64(_) => "cpu in f64",
             Engine::Gpu(_) => "gpu",
+            Engine::GpuF64(_) => "gpu in f64",
         }
     }
 
     /// The backend that cross-checks this one: a GPU (hardware or software) after a CPU if there is one that can do this
     /// work; the CPU in the other precision otherwise, f64 after a GPU.
     pub(crate) fn open_other(&self, global: &Global, work: &Work) -> Result<Engine, Failure> {
-        if !matches!(self, Engine::Gpu(_)) {
+        if !matches!(self, Engine::Gpu(_) | Engine::GpuF64(_)) {
             let all = gpu::adapters();
             if !all.is_empty() {
-                let gpu = Engine::open_gpu(global, gpu::choose(&all, global.adapter.as_deref())?)?;
+                let gpu = Engine::open_gpu(global, gpu::choose(&all, global.adapter.as_deref())?, Precision::F32)?;
                 // what cannot be done here either is refused here, with everything known
                 let same = Needs { solver: self.solver_for(work), ..work.needs };
                 let refused = gpu.refuses(&Work { needs: same, ..work.clone() });
@@ -220,7 +237,7 @@ pub(crate) fn work(loaded: &Loaded, fit: &FitOptions, known: &Known) -> Work {
 }
 
 fn decide(global: &Global, work: &Work) -> Result<Choice, Failure> {
-    // f64 on the GPU was refused when the precision to read into was asked for; this also serves those who did not
+    // what f64 excludes was refused when the precision to read into was asked for; this also serves those who did not
     global.read_precision()?;
     match global.backend() {
         BackendChoice::Cpu => Ok(Choice::Cpu(String::new())),
@@ -229,11 +246,6 @@ fn decide(global: &Global, work: &Work) -> Result<Choice, Failure> {
             Ok(Choice::Gpu(gpu::choose(&all, global.adapter.as_deref())?.clone(), String::new()))
         }
         BackendChoice::Auto => {
-            if global.precision == Some(PrecisionChoice::F64) && global.adapter.is_some() {
-                return Err(Failure::usage(
-                    "--adapter with --precision f64: the GPU computes in f32; f64 runs on the CPU",
-                ));
-            }
             if global.adapter.is_some() {
                 let all = gpu::adapters();
                 let adapter = gpu::choose(&all, global.adapter.as_deref())?.clone();
@@ -241,7 +253,8 @@ fn decide(global: &Global, work: &Work) -> Result<Choice, Failure> {
             }
             if work.precision == Precision::F64 {
                 return Ok(Choice::Cpu(
-                    "the input is f64, which GPUs do not compute in; --precision f32 would allow one".into(),
+                    "the input is f64, which most GPUs compute far slower than f32; --precision f32 would allow one"
+                        .into(),
                 ));
             }
             let cpu = work.cpu_seconds(threads(global));
@@ -262,6 +275,7 @@ fn decide(global: &Global, work: &Work) -> Result<Choice, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::{GpuExtra, GpuFeature, GpuX};
     use nmf_core::Loss;
 
     fn small(precision: Precision) -> Work {
@@ -281,11 +295,24 @@ mod tests {
     }
 
     #[test]
-    fn f64_on_the_gpu_is_refused() {
+    fn what_f64_excludes_on_a_gpu_is_refused() {
         let (backend, precision) = (Some(BackendChoice::Gpu), Some(PrecisionChoice::F64));
         let global = Global { backend, precision, ..Global::default() };
-        let Err(e) = decide(&global, &small(Precision::F64)) else { panic!("accepted") };
-        assert_eq!(e.code(), 2);
-        assert!(e.message().contains("f64 runs on the CPU"));
+        assert_eq!(global.read_precision().unwrap(), Some(Precision::F64));
+        for (wrong, word) in [
+            (Global { gpu_off: vec![GpuFeature::F64], ..global.clone() }, "--gpu-off f64"),
+            (Global { gpu_x: Some(GpuX::F16), ..global.clone() }, "--gpu-x"),
+            (Global { gpu_on: vec![GpuExtra::Cooperative], ..global.clone() }, "--gpu-on cooperative"),
+        ] {
+            let by_adapter = Global { backend: None, adapter: Some("0".into()), ..wrong.clone() };
+            for asked in [&wrong, &by_adapter] {
+                let Err(e) = decide(asked, &small(Precision::F64)) else { panic!("accepted") };
+                assert_eq!(e.code(), 2);
+                assert!(e.message().contains(word), "{}", e.message());
+            }
+            // where no GPU is asked for none computes in f64
+            let auto = Global { backend: None, ..wrong };
+            assert!(matches!(decide(&auto, &small(Precision::F64)), Ok(Choice::Cpu(_))));
+        }
     }
 }

@@ -111,8 +111,8 @@ pub(crate) fn solve<B: Backend>(
     let resume = job.checkpoint.map(|c| c.read::<B::Elem>(global)).transpose()?.flatten();
     let mut watch = Watch::new(global, "factoring", Some(&interruptible));
     let mut writer = job.checkpoint.map(|c| c.writer(global));
-    // small runs that a device does side by side are done again as quickly
-    let alone = job.fit.restarts == 1 || b.batch_size(&data, job.fit.rank) == 1;
+    // runs side by side have no state of their own to go on from
+    let alone = nmf.side_by_side(b, &data, &problem).map_err(blame)? == 1;
     let rescued = job.output.filter(|_| writer.is_none() && alone && b.info().asynchronous);
     let mut rescue = rescued.map(|output| (Rescue::new(), output));
     let keeper = match (&mut writer, &mut rescue) {

@@ -139,7 +139,9 @@ fn options_that_make_no_sense() {
         ("--time-limit=-1", vec!["--time-limit"]),
         ("--restarts 0", vec!["restarts"]),
         ("--threads 0", vec!["--threads"]),
-        ("--precision f64 --backend gpu", vec!["f64"]),
+        ("--precision f64 --backend gpu --gpu-off f64", vec!["--gpu-off f64", "--precision f64"]),
+        ("--precision f64 --backend gpu --gpu-x f16", vec!["--gpu-x", "f64"]),
+        ("--precision f64 --backend gpu --gpu-on cooperative", vec!["--gpu-on cooperative", "f64"]),
         ("--header --no-header", vec!["--no-header"]),
         ("--report r.pdf", vec!["--report", ".html"]),
     ] {

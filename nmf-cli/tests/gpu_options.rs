@@ -47,7 +47,7 @@ fn wrong_values_name_what_would_be_accepted() {
     let place = place();
     for wrong in ["warp-speed", "subgroups,warp-speed", "Subgroups", ""] {
         let words = format!("factorize x.csv -k 2 --gpu-off={wrong}");
-        place.run_anywhere(&words).fails(2, &["--gpu-off", "subgroups", "pipeline-cache", "tuning"]);
+        place.run_anywhere(&words).fails(2, &["--gpu-off", "subgroups", "pipeline-cache", "tuning", "f64"]);
     }
     for wrong in ["warp-speed", "subgroups", ""] {
         let words = format!("factorize x.csv -k 2 --gpu-on={wrong}");
@@ -112,6 +112,39 @@ fn devices_says_which_features_are_used_and_why_others_are_not() {
         let text = place.run_anywhere("devices --gpu-off subgroups,tuning").ok().stdout;
         assert!(text.contains("used: no optional features"), "{text}");
     }
+}
+
+#[test]
+fn f64_runs_on_a_gpu_that_has_it() {
+    let place = place();
+    let line = "factorize x.csv -k 2 --loss kl --solver mu --max-iter 20 --tol 0 --precision f64 --json";
+    let on_cpu = common::number(&place.run(line).ok().json(), "objective");
+    for a in adapters(&place, "") {
+        let offered = ["SHADER_F64", "SHADER_INT64"].map(|n| a["features"].as_array().unwrap().iter().any(|f| f == n));
+        let listed =
+            adapters(&place, "--precision f64").into_iter().find(|other| other["index"] == a["index"]).unwrap();
+        for on in ["--backend gpu", ""] {
+            let run = place.run_anywhere(&format!("{line} {on} --adapter {}", a["index"]));
+            if offered != [true; 2] {
+                run.fails(2, &["f64", a["name"].as_str().unwrap(), "lacks"]);
+                assert!(a["why_not"]["f64"].as_str().unwrap().contains("lacks"), "{a}");
+                assert!(listed["error"].as_str().unwrap().contains("lacks"), "{listed}");
+                continue;
+            }
+            let json = run.ok().json();
+            assert_eq!((json["backend"].as_str(), json["precision"].as_str()), (Some("gpu"), Some("f64")));
+            let found = common::number(&json, "objective");
+            // further than f32 could tell
+            assert!((found / on_cpu - 1.0).abs() < 1e-12, "{found:e} {on_cpu:e}");
+            assert_eq!(a["why_not"]["f64"], "offered; used by a backend opened in f64");
+            assert_eq!((&listed["used"]["f64"], &listed["used"]["subgroups"]), (&true.into(), &false.into()));
+        }
+        let off = adapters(&place, "--gpu-off f64").into_iter().find(|other| other["index"] == a["index"]).unwrap();
+        assert_eq!(off["why_not"]["f64"], "switched off");
+    }
+    // nobody asked for a GPU
+    let json = place.run_anywhere(line).ok().json();
+    assert_eq!(json["backend"], "cpu");
 }
 
 #[test]

@@ -238,7 +238,7 @@ fn what_cannot_be_done_is_said_with_its_place() {
         ("images palette.png -k 2 --pixels --denoise 0.1", &["--pixels", "--denoise"]),
         ("images palette.png -k 2 --pixels -o .", &["palette.png", "the same file"]),
         ("images mixed --resize 4x4 -k 2 -o mixed", &["mixed", "name another"]),
-        ("images x.npy -k 2 --backend gpu --precision f64", &["f64"]),
+        ("images x.npy -k 2 --backend gpu --precision f64 --gpu-off f64", &["--gpu-off f64"]),
     ] {
         place.run_anywhere(words).fails(2, told);
     }

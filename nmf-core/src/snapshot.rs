@@ -215,7 +215,12 @@ pub trait Keeper<T>: Send {
     /// Whether one is wanted now; asked after every iteration, so keep it cheap. A snapshot waits for the device and reads the factors back.
     fn due(&mut self, p: &Progress) -> bool;
 
-    /// Takes one: when [`due`](Self::due) said so, and at the end of the last run, finished or interrupted. A keeper that fails says so
+    /// Whether one is wanted at the end of the last run, finished or interrupted, where the result itself will be at hand.
+    fn wants_the_last(&self) -> bool {
+        true
+    }
+
+    /// Takes one: when [`due`](Self::due) said so, and at the end of the last run ([`wants_the_last`](Self::wants_the_last)). A keeper that fails says so
     /// by its own means; the factorization goes on.
     fn keep(&mut self, snapshot: Snapshot<T>);
 }

@@ -4,6 +4,7 @@ use crate::dense::Target;
 use crate::gpu::Gpu;
 use crate::memory::{Factor, Gram, Scalar, Terms, quads};
 use crate::momentum::Momentum;
+use crate::number::Number;
 use crate::queue::Params;
 use crate::tune::What;
 use crate::update::kind;
@@ -13,7 +14,7 @@ use nmf_core::{
     Accumulate, Backend, Error, Extrapolation, Info, Loss, MatrixRef, Observed, Op, Penalty, Result, Ridge, Rule, Side,
     Support, Sweep, Ticket, Weight, shifts,
 };
-use nmf_shaders::{Kernel, Term};
+use nmf_shaders::{Kernel, Power, Term};
 
 pub(crate) fn same_terms(t: &Terms, f: &Factor) -> Result<()> {
     Error::check_shape("the terms of an update", (f.rows as usize, f.k as usize), (t.rows as usize, t.k as usize))
@@ -23,9 +24,9 @@ pub(crate) fn same_gram(g: &Gram, f: &Factor) -> Result<()> {
     Error::check_shape("the Gram matrix", (f.k as usize, f.k as usize), (g.k as usize, g.k as usize))
 }
 
-impl Backend for Gpu {
-    type Elem = f32;
-    type Data = Data;
+impl<T: Number> Backend for Gpu<T> {
+    type Elem = T;
+    type Data = Data<T>;
     type Factor = Factor;
     type Gram = Gram;
     type Terms = Terms;
@@ -58,7 +59,7 @@ impl Backend for Gpu {
         }
     }
 
-    fn batch_size(&self, x: &Data, k: usize) -> usize {
+    fn batch_size(&self, x: &Data<T>, k: usize) -> usize {
         self.side_by_side(x, k)
     }
 
@@ -81,32 +82,32 @@ impl Backend for Gpu {
         self.stream.batch.as_mut().map_or(Ok(()), |batch| batch.choose(runs))
     }
 
-    fn read_of(&mut self, f: &Factor, run: usize) -> Result<Array2<f32>> {
+    fn read_of(&mut self, f: &Factor, run: usize) -> Result<Array2<T>> {
         let k = self.rank_of(f, run)?;
         self.fetch_of(&f.buf, run, f.rows as usize, k)
     }
 
-    fn write_of(&mut self, f: &mut Factor, run: usize, values: ArrayView2<'_, f32>) -> Result<()> {
+    fn write_of(&mut self, f: &mut Factor, run: usize, values: ArrayView2<'_, T>) -> Result<()> {
         self.put_of(f, run, values)
     }
 
     fn scalar_of(&self, s: &Scalar, run: usize) -> Scalar {
-        s.of_run(run)
+        s.of_run(run, T::BYTES)
     }
 
-    fn upload(&mut self, x: MatrixRef<'_, f32>, scale: f32, observed: Observed) -> Result<Data> {
+    fn upload(&mut self, x: MatrixRef<'_, T>, scale: T, observed: Observed) -> Result<Data<T>> {
         let data = window::upload(&mut self.stream, &self.pool, &x, scale, observed, &self.keeping)?;
         self.stream.counters.uploads += 1;
         Ok(data)
     }
 
-    fn upload_weighted(&mut self, x: MatrixRef<'_, f32>, weights: MatrixRef<'_, f32>, scale: f32) -> Result<Data> {
+    fn upload_weighted(&mut self, x: MatrixRef<'_, T>, weights: MatrixRef<'_, T>, scale: T) -> Result<Data<T>> {
         let data = window::upload_weighted(&mut self.stream, &self.pool, &x, &weights, scale, &self.keeping)?;
         self.stream.counters.uploads += 1;
         Ok(data)
     }
 
-    fn factor(&mut self, values: ArrayView2<'_, f32>) -> Result<Factor> {
+    fn factor(&mut self, values: ArrayView2<'_, T>) -> Result<Factor> {
         let (rows, k) = values.dim();
         let f = Factor { buf: self.room("a factor", rows, k)?, rows: rows as u32, k: k as u32 };
         self.put(&f, values)?;
@@ -117,17 +118,17 @@ impl Backend for Gpu {
         (f.rows as usize, f.k as usize)
     }
 
-    fn read(&mut self, f: &Factor) -> Result<Array2<f32>> {
+    fn read(&mut self, f: &Factor) -> Result<Array2<T>> {
         self.fetch(&f.buf, f.rows as usize, f.k as usize)
     }
 
-    fn write(&mut self, f: &mut Factor, values: ArrayView2<'_, f32>) -> Result<()> {
+    fn write(&mut self, f: &mut Factor, values: ArrayView2<'_, T>) -> Result<()> {
         self.put(f, values)
     }
 
     fn copy(&mut self, from: &Factor, to: &mut Factor) -> Result<()> {
         Error::check_shape("the factor to copy over", self.dim(from), self.dim(to))?;
-        self.stream.copy(&from.buf, &to.buf, u64::from(from.rows) * u64::from(quads(from.k as usize)) * 16);
+        self.stream.copy(&from.buf, &to.buf, u64::from(from.rows) * u64::from(quads(from.k as usize)) * T::QUAD);
         Ok(())
     }
 
@@ -136,7 +137,7 @@ impl Backend for Gpu {
         self.new_gram_buffer(k as u32)
     }
 
-    fn read_gram(&mut self, g: &Gram) -> Result<Array2<f32>> {
+    fn read_gram(&mut self, g: &Gram) -> Result<Array2<T>> {
         self.fetch(&g.buf, g.k as usize, g.k as usize)
     }
 
@@ -146,7 +147,7 @@ impl Backend for Gpu {
         Ok(Terms { num, den, rows: rows as u32, k: k as u32, shared: false })
     }
 
-    fn read_terms(&mut self, t: &Terms) -> Result<(Array2<f32>, Array2<f32>)> {
+    fn read_terms(&mut self, t: &Terms) -> Result<(Array2<T>, Array2<T>)> {
         let (rows, k) = (t.rows as usize, t.k as usize);
         let num = self.fetch(&t.num, rows, k)?;
         let den = self.fetch(&t.den, if t.shared { 1 } else { rows }, k)?;
@@ -159,7 +160,7 @@ impl Backend for Gpu {
         self.record_gram(f, out)
     }
 
-    fn cross(&mut self, x: &Data, side: Side, other: &Factor, out: &mut Factor) -> Result<()> {
+    fn cross(&mut self, x: &Data<T>, side: Side, other: &Factor, out: &mut Factor) -> Result<()> {
         self.check_pair(x, side, out, other)?;
         let to = Target { acc: &out.buf, row0: 0, alpha: 1.0, add: false };
         match (&x.layout, side) {
@@ -172,7 +173,7 @@ impl Backend for Gpu {
     fn terms(
         &mut self,
         loss: &Loss,
-        x: &Data,
+        x: &Data<T>,
         side: Side,
         f: &Factor,
         other: &Factor,
@@ -187,18 +188,21 @@ impl Backend for Gpu {
 
     fn apply(&mut self, t: &Terms, f: &mut Factor, rule: &Rule) -> Result<()> {
         same_terms(t, f)?;
-        let params = Params {
-            stride: if t.shared { 0 } else { quads(f.k as usize) },
-            flags: u32::from(rule.ridge == Ridge::Quadratic),
-            ..self.rule_params(rule, f.rows, f.k)
+        let params =
+            Params { stride: if t.shared { 0 } else { quads(f.k as usize) }, ..self.rule_params(rule, f.rows, f.k) };
+        let power = match params.gamma {
+            _ if rule.ridge == Ridge::Quadratic && params.l2 > 0.0 => Power::Quadratic,
+            1.0 => Power::One,
+            0.5 => Power::Half,
+            _ => Power::Any,
         };
-        self.stream.run(Kernel::Apply, &[&t.num, &t.den, &f.buf], params, Gpu::quad_groups(&params), 4096.0)
+        self.stream.run(Kernel::Apply(power), &[&t.num, &t.den, &f.buf], params, params.quad_groups(), 4096.0)
     }
 
     fn mu_step(
         &mut self,
         loss: &Loss,
-        x: &Data,
+        x: &Data<T>,
         side: Side,
         f: &mut Factor,
         other: &Factor,
@@ -213,13 +217,13 @@ impl Backend for Gpu {
         Ok(before)
     }
 
-    fn divergence(&mut self, loss: &Loss, x: &Data, w: &Factor, h: &Factor) -> Result<Scalar> {
+    fn divergence(&mut self, loss: &Loss, x: &Data<T>, w: &Factor, h: &Factor) -> Result<Scalar> {
         self.check_pair(x, Side::Rows, w, h)?;
         self.record_divergence(loss, x, w, h)
     }
 
     fn penalty(&mut self, f: &Factor, p: &Penalty) -> Result<Scalar> {
-        let params = Params { l1: p.l1 as f32, l2: p.l2 as f32, ..Params::default() };
+        let params = Params { l1: p.l1, l2: p.l2, ..Params::default() };
         self.sum_term(Term::Penalty, &[&f.buf], f.rows, f.k, params, 1.0)
     }
 
@@ -251,7 +255,7 @@ impl Backend for Gpu {
 
     fn newton_sweep(
         &mut self,
-        x: &Data,
+        x: &Data<T>,
         side: Side,
         f: &mut Factor,
         other: &Factor,
@@ -271,8 +275,8 @@ impl Backend for Gpu {
     fn gradient_step(&mut self, t: &Terms, f: &mut Factor, rule: &Rule, step: f64) -> Result<()> {
         same_terms(t, f)?;
         let stride = if t.shared { 0 } else { quads(f.k as usize) };
-        let params = Params { stride, alpha: step as f32, ..self.rule_params(rule, f.rows, f.k) };
-        self.stream.run(Kernel::GradientStep, &[&t.num, &t.den, &f.buf], params, Gpu::quad_groups(&params), 4096.0)
+        let params = Params { stride, alpha: step, ..self.rule_params(rule, f.rows, f.k) };
+        self.stream.run(Kernel::GradientStep, &[&t.num, &t.den, &f.buf], params, params.quad_groups(), 4096.0)
     }
 
     fn unfold(&mut self, f: &Factor, out: &mut Factor) -> Result<()> {

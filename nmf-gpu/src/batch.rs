@@ -2,6 +2,7 @@
 
 use crate::gpu::Gpu;
 use crate::memory::{Factor, Scalar, quads};
+use crate::number::Number;
 use crate::plan::{Pass, Plan};
 use crate::queue::Batch;
 use crate::window::{Data, Layout};
@@ -14,17 +15,17 @@ const MOST: u64 = 1 << 30;
 const FACTORS: u64 = 8;
 
 impl Scalar {
-    /// A run's part.
-    pub(crate) fn of_run(&self, run: usize) -> Scalar {
+    /// A run's part, numbers of so many bytes each.
+    pub(crate) fn of_run(&self, run: usize, number: u64) -> Scalar {
         let mut s = self.clone();
         for part in &mut s.parts {
-            part.start += (part.buf.part(run) / 4) as u32;
+            part.start += (part.buf.part(run) / number) as u32;
         }
         s
     }
 }
 
-impl Gpu {
+impl<T: Number> Gpu<T> {
     /// Runs whose parts lie side by side in what is made now.
     pub(crate) fn runs(&self) -> usize {
         self.stream.batch.as_ref().map_or(1, Batch::runs)
@@ -53,7 +54,7 @@ impl Gpu {
 
     /// As many runs as it takes to fill the device four times over: workgroups of a half-step of one are counted. Each has its own
     /// factors and partial results, for which there must be room.
-    pub(crate) fn side_by_side(&self, x: &Data, k: usize) -> usize {
+    pub(crate) fn side_by_side(&self, x: &Data<T>, k: usize) -> usize {
         let most = self.most_runs.unwrap_or(MAX_RUNS as usize) as u64;
         if most <= 1 || x.streamed() {
             return 1;
@@ -63,28 +64,40 @@ impl Gpu {
             Layout::Dense(panels) => {
                 let halves = [(m, n, false), (n, m, true)].map(|(p, q, cols)| {
                     let half = panels.iter().any(|p| p.unit != 0.0);
-                    let pass = Pass { p: p as u32, q: q as u32, kq: quads(k), cols, half, arrays: 2 };
+                    let pass = Pass {
+                        p: p as u32,
+                        q: q as u32,
+                        kq: quads(k),
+                        cols,
+                        half,
+                        image: false,
+                        double: T::DOUBLE,
+                        arrays: 2,
+                    };
                     let way = pass.ways(self.sharing())[0];
                     let plan = Plan::new(pass, way, self.sharing());
-                    (plan.groups(), u64::from(plan.chunks) * p as u64 * u64::from(quads(k)) * 16)
+                    (plan.groups(), u64::from(plan.chunks) * p as u64 * u64::from(quads(k)) * T::QUAD)
                 });
                 (halves[0].0.min(halves[1].0), halves[0].1.max(halves[1].1))
             }
             Layout::Sparse { rows, cols, .. } => {
-                let of = |panels: &[crate::csr::CsrPanel]| {
+                let of = |panels: &[crate::csr::CsrPanel<T>]| {
                     let pieces = panels.iter().map(|p| u64::from(p.pieces)).max().unwrap_or(0);
-                    (panels.iter().map(|p| u64::from(p.groups)).sum::<u64>(), pieces * u64::from(quads(k)) * 32)
+                    (
+                        panels.iter().map(|p| u64::from(p.groups)).sum::<u64>(),
+                        pieces * u64::from(quads(k)) * 2 * T::QUAD,
+                    )
                 };
                 let (rows, cols) = (of(rows), of(cols));
                 // newton keeps a number of each entry
-                (rows.0.min(cols.0), rows.1.max(cols.1).max(4 * x.stored.min(crate::csr::BATCH)))
+                (rows.0.min(cols.0), rows.1.max(cols.1).max(T::BYTES * x.stored.min(crate::csr::BATCH)))
             }
         };
-        let factor = (m + n) as u64 * u64::from(quads(k)) * 16;
-        let largest = largest.max(m.max(n) as u64 * u64::from(quads(k)) * 16).max(1);
+        let factor = (m + n) as u64 * u64::from(quads(k)) * T::QUAD;
+        let largest = largest.max(m.max(n) as u64 * u64::from(quads(k)) * T::QUAD).max(1);
         let memory = self.pool.left().map_or(MOST, |left| (left / 2).min(MOST));
         let room = (memory / (FACTORS * factor + 2 * largest)).min(self.stream.device.max_binding() / largest);
-        let wanted = (4 * u64::from(self.sharing().target())).div_ceil(groups.max(1));
+        let wanted = u64::from(self.sharing().crowd()).div_ceil(groups.max(1));
         wanted.min(room).min(most).clamp(1, MAX_RUNS.into()) as usize
     }
 }
@@ -108,7 +121,7 @@ pub(crate) mod tests {
         }
     }
 
-    pub(super) fn fail(b: &mut Gpu, runs: usize) -> Result<()> {
+    pub(super) fn fail<T: crate::Number>(b: &mut Gpu<T>, runs: usize) -> Result<()> {
         b.room.tried.push(runs);
         if runs <= b.room.runs {
             return Ok(());

@@ -86,7 +86,7 @@ impl Gpu {
     }
 
     fn record_fma(&mut self, chains: u32, rounds: u32, groups: u32, out: &Buf) -> Result<()> {
-        let params = Params { count: rounds, alpha: A, beta: B, ..Params::default() };
+        let params = Params { count: rounds, alpha: f64::from(A), beta: f64::from(B), ..Params::default() };
         // no work is named, so that the dispatch stays in one piece: its length is watched here
         self.stream.run(Kernel::Fma { chains }, &[out], params, groups.into(), 0.0)
     }

@@ -129,7 +129,7 @@ fn products_are_right(stream: &mut Stream, form: Matrices) -> Result<()> {
         chunk: q.next_multiple_of(TILE),
         chunks: 1,
         beta: 1.0,
-        inf: f32::INFINITY,
+        inf: f64::INFINITY,
         ..Params::default()
     };
     let groups = |p: u32| u64::from(p.div_ceil(TILE));
@@ -202,7 +202,7 @@ mod tests {
     /// Kernels that meet subgroups of another size than their own say so by NaN, and the self-test sees it.
     #[test]
     fn only_forms_of_this_device_pass() {
-        let mut stream = Stream::new(Device::new(&GpuOptions::default(), true, true).unwrap()).unwrap();
+        let mut stream = Stream::new(Device::new(&GpuOptions::default(), true, true, false).unwrap()).unwrap();
         let Some(form) = stream.device.offered.first().copied() else {
             println!("skipped: {} has no cooperative matrices that kernels exist for", stream.device.info.name);
             return;

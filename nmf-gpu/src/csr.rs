@@ -2,6 +2,7 @@
 
 use crate::bins::{Bins, SEGMENT, pieces_of};
 use crate::device::Device;
+use crate::number::Number;
 use crate::window::{Contents, Home};
 use ndarray::ArrayView2;
 use nmf_core::{Error, Observed, Result, SparseView};
@@ -14,7 +15,7 @@ const MAX_PIECES: u64 = 1 << 16;
 pub(crate) const BATCH: u64 = 1 << 22;
 
 /// A window of sparse X or Xᵀ.
-pub(crate) struct CsrPanel {
+pub(crate) struct CsrPanel<T: Number> {
     pub(crate) row0: u32,
     pub(crate) rows: u32,
     /// Whether the first row began in the window before.
@@ -27,17 +28,17 @@ pub(crate) struct CsrPanel {
     /// Whether a weight lies behind each number.
     pub(crate) weighted: bool,
     /// See [`CsrRows::contents`].
-    pub(crate) home: Home<3, CsrRows>,
+    pub(crate) home: Home<3, CsrRows<T>>,
 }
 
 /// The rows of a window on the host: a part of the whole matrix.
-pub(crate) struct CsrRows {
-    x: Arc<Csr>,
+pub(crate) struct CsrRows<T> {
+    x: Arc<Csr<T>>,
     index: Vec<u32>,
     entries: Range<usize>,
 }
 
-impl Contents<3> for CsrRows {
+impl<T: Number> Contents<3> for CsrRows<T> {
     /// The index (first entry of each row, and the end; the groups; the long rows: see [`Bins`]); the columns; numbers, or pairs of a number and its weight.
     fn contents(&self) -> [&[u8]; 3] {
         let (Range { start, end }, per) = (self.entries.clone(), self.x.per_entry());
@@ -50,24 +51,24 @@ impl Contents<3> for CsrRows {
 }
 
 /// A sparse matrix by rows on the host.
-pub(crate) struct Csr {
+pub(crate) struct Csr<T> {
     rows: u32,
     cols: u32,
     first: Vec<u64>,
     columns: Vec<u32>,
     /// Numbers, or each with its weight behind it.
-    values: Vec<f32>,
+    values: Vec<T>,
     weighted: bool,
 }
 
-impl Csr {
+impl<T: Number> Csr<T> {
     /// Copies a view with its (outer, inner) dimensions. Where all entries count, a stored zero is like any other
     /// zero and is left out.
-    pub(crate) fn new(s: &SparseView<'_, f32>, dim: (u32, u32), scale: f32, observed: Observed) -> Result<Csr> {
+    pub(crate) fn new(s: &SparseView<'_, T>, dim: (u32, u32), scale: T, observed: Observed) -> Result<Csr<T>> {
         let mut out = Csr::empty(dim, s.nnz(), false);
         for vec in s.outer_iterator() {
-            for (j, &v) in vec.iter().filter(|(_, v)| observed != Observed::All || **v != 0.0) {
-                out.push(j, scale * v, 1.0)?;
+            for (j, &v) in vec.iter().filter(|(_, v)| observed != Observed::All || **v != T::zero()) {
+                out.push(j, scale * v, T::one())?;
             }
             out.end_row();
         }
@@ -76,16 +77,16 @@ impl Csr {
 
     /// The entries of dense X with a positive weight, and their weights if those are to be `kept`.
     pub(crate) fn weighted_dense(
-        x: &ArrayView2<'_, f32>,
-        weights: &ArrayView2<'_, f32>,
-        scale: f32,
+        x: &ArrayView2<'_, T>,
+        weights: &ArrayView2<'_, T>,
+        scale: T,
         kept: bool,
-    ) -> Result<Csr> {
-        let positive = weights.iter().filter(|w| **w > 0.0).count();
+    ) -> Result<Csr<T>> {
+        let positive = weights.iter().filter(|w| **w > T::zero()).count();
         let mut out = Csr::empty((x.nrows() as u32, x.ncols() as u32), positive, kept);
         for (x, weights) in x.outer_iter().zip(weights.outer_iter()) {
-            for ((j, x), w) in x.iter().enumerate().zip(weights).filter(|(_, w)| **w > 0.0) {
-                out.push(j, scale * x, *w)?;
+            for ((j, x), w) in x.iter().enumerate().zip(weights).filter(|(_, w)| **w > T::zero()) {
+                out.push(j, scale * *x, *w)?;
             }
             out.end_row();
         }
@@ -94,23 +95,23 @@ impl Csr {
 
     /// The same for sparse X, given with its (outer, inner) dimensions, and weights of its stored entries.
     pub(crate) fn weighted_sparse(
-        x: &SparseView<'_, f32>,
-        weights: &SparseView<'_, f32>,
+        x: &SparseView<'_, T>,
+        weights: &SparseView<'_, T>,
         dim: (u32, u32),
-        scale: f32,
+        scale: T,
         kept: bool,
-    ) -> Result<Csr> {
+    ) -> Result<Csr<T>> {
         let mut out = Csr::empty(dim, x.nnz(), kept);
         for (x, weights) in x.outer_iterator().zip(weights.outer_iterator()) {
-            for ((j, x), w) in x.iter().zip(weights.data()).filter(|(_, w)| **w > 0.0) {
-                out.push(j, scale * x, *w)?;
+            for ((j, x), w) in x.iter().zip(weights.data()).filter(|(_, w)| **w > T::zero()) {
+                out.push(j, scale * *x, *w)?;
             }
             out.end_row();
         }
         Ok(out)
     }
 
-    fn empty((rows, cols): (u32, u32), room: usize, weighted: bool) -> Csr {
+    fn empty((rows, cols): (u32, u32), room: usize, weighted: bool) -> Csr<T> {
         Csr {
             rows,
             cols,
@@ -121,7 +122,7 @@ impl Csr {
         }
     }
 
-    fn push(&mut self, column: usize, value: f32, weight: f32) -> Result<()> {
+    fn push(&mut self, column: usize, value: T, weight: T) -> Result<()> {
         if column >= self.cols as usize {
             // the kernels rely on it
             return Err(Error::Device(format!(
@@ -157,11 +158,11 @@ impl Csr {
 
     /// Bytes of an entry without its column.
     fn entry_bytes(&self) -> u64 {
-        4 * self.per_entry() as u64
+        T::BYTES * self.per_entry() as u64
     }
 
     /// The same matrix by columns: a counting sort, stable, so that columns stay sorted.
-    pub(crate) fn transposed(&self) -> Csr {
+    pub(crate) fn transposed(&self) -> Csr<T> {
         let mut first = vec![0u64; self.cols as usize + 1];
         for &c in &self.columns {
             first[c as usize + 1] += 1;
@@ -171,7 +172,7 @@ impl Csr {
         }
         let mut next = first.clone();
         let mut columns = vec![0; self.columns.len()];
-        let mut values = vec![0.0; self.values.len()];
+        let mut values = vec![T::zero(); self.values.len()];
         let per = self.per_entry();
         for row in 0..self.rows as usize {
             for at in self.first[row] as usize..self.first[row + 1] as usize {
@@ -192,6 +193,8 @@ pub(crate) struct Cut {
     rows: u32,
     continues: bool,
     weighted: bool,
+    /// Bytes of an entry without its column.
+    entry_bytes: u64,
     /// First entry in the whole matrix, and how many.
     start: u64,
     entries: u64,
@@ -214,10 +217,21 @@ fn words_of(entries: u64) -> u64 {
 }
 
 impl Cut {
-    fn at(x: &Csr, row0: u32, start: u64, continues: bool) -> Cut {
+    fn at<T: Number>(x: &Csr<T>, row0: u32, start: u64, continues: bool) -> Cut {
         let weighted = x.weighted;
         let bins = Bins::default();
-        Cut { row0, rows: 0, continues, weighted, start, entries: 0, pieces: 0, words: 1, bins }
+        Cut {
+            row0,
+            rows: 0,
+            continues,
+            weighted,
+            entry_bytes: x.entry_bytes(),
+            start,
+            entries: 0,
+            pieces: 0,
+            words: 1,
+            bins,
+        }
     }
 
     fn takes(&self, row: u64, room: &Room) -> bool {
@@ -233,36 +247,32 @@ impl Cut {
         self.words += words_of(row);
     }
 
-    fn entry_bytes(&self) -> u64 {
-        if self.weighted { 8 } else { 4 }
-    }
-
     /// Bytes of the index.
     fn index_bytes(&self) -> u64 {
         4 * (u64::from(self.rows) + 1 + 4 * self.bins.groups.len() as u64 + 3 * self.bins.long.len() as u64)
     }
 
     /// Where a row of the window (or the one after its last) starts among its entries.
-    fn row_start(&self, x: &Csr, row: u32) -> u64 {
+    fn row_start<T>(&self, x: &Csr<T>, row: u32) -> u64 {
         x.first[(self.row0 + row) as usize].clamp(self.start, self.start + self.entries) - self.start
     }
 
-    fn starts(&self, x: &Csr) -> Vec<u32> {
+    fn starts<T>(&self, x: &Csr<T>) -> Vec<u32> {
         (0..=self.rows).map(|row| self.row_start(x, row) as u32).collect()
     }
 
     /// Bytes of each of [`CsrRows::contents`].
     pub(crate) fn sizes(&self) -> [u64; 3] {
-        [self.index_bytes(), self.entries * 4, self.entries * self.entry_bytes()]
+        [self.index_bytes(), self.entries * 4, self.entries * self.entry_bytes]
     }
 
-    pub(crate) fn of(&self, x: &Arc<Csr>) -> CsrRows {
+    pub(crate) fn of<T>(&self, x: &Arc<Csr<T>>) -> CsrRows<T> {
         let mut index = self.starts(x);
         index.extend(self.bins.groups.iter().flatten().chain(self.bins.long.iter().flatten()));
         CsrRows { x: Arc::clone(x), index, entries: self.start as usize..(self.start + self.entries) as usize }
     }
 
-    pub(crate) fn panel(&self, home: Home<3, CsrRows>) -> CsrPanel {
+    pub(crate) fn panel<T: Number>(&self, home: Home<3, CsrRows<T>>) -> CsrPanel<T> {
         CsrPanel {
             row0: self.row0,
             rows: self.rows,
@@ -278,11 +288,11 @@ impl Cut {
 }
 
 /// Cuts a sparse matrix into windows, and the rows of each into groups.
-pub(crate) fn cut(x: &Csr, limit: u64, device: &Device) -> Vec<Cut> {
+pub(crate) fn cut<T: Number>(x: &Csr<T>, limit: u64, device: &Device) -> Vec<Cut> {
     let room = Room {
         entries: (limit / x.entry_bytes()).max(1),
         // their sums, of N and of D, must fit one binding, for up to 1024 components
-        pieces: (device.max_binding() / 8192).clamp(1, MAX_PIECES),
+        pieces: (device.max_binding() / (2048 * T::BYTES)).clamp(1, MAX_PIECES),
         words: (limit / 4).max(16),
     };
     // entries of a row that a window of its own can hold; only longer ones are cut
@@ -329,7 +339,7 @@ pub(crate) struct Batch {
 }
 
 /// All rows in order, in batches of at most [`BATCH`] entries or one row.
-pub(crate) fn batches(x: &Csr, cuts: &[Cut]) -> Vec<Batch> {
+pub(crate) fn batches<T>(x: &Csr<T>, cuts: &[Cut]) -> Vec<Batch> {
     let mut all: Vec<Batch> = Vec::new();
     let mut joinable = false;
     for (panel, cut) in cuts.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use crate::gpu::Gpu;
 use crate::memory::{Factor, Gram, Part, Scalar, Terms, quads};
+use crate::number::Number;
 use crate::plan::{Pass, Plan, Way};
 use crate::pool::Buf;
 use crate::queue::Params;
@@ -32,13 +33,13 @@ pub(crate) fn extents(panel: &DensePanel, side: Side) -> Params {
         Side::Rows => (panel.rows, panel.row0, panel.cols, panel.col0),
         Side::Cols => (panel.cols, panel.col0, panel.rows, panel.row0),
     };
-    Params { p, p0, q, q0, ld: panel.ld, x_unit: panel.unit, ..Params::default() }
+    Params { p, p0, q, q0, ld: panel.ld, x_unit: f64::from(panel.unit), ..Params::default() }
 }
 
-impl Gpu {
+impl<T: Number> Gpu<T> {
     /// Scratch for `rows` × `kq` quads, of each run of a batch.
     pub(crate) fn scratch(&self, rows: u64, kq: u32) -> Result<Buf> {
-        let part = rows.max(1) * u64::from(kq) * 16;
+        let part = rows.max(1) * u64::from(kq) * T::QUAD;
         let (what, needed) = ("intermediate results", part * self.runs() as u64);
         let available = self.stream.device.max_binding();
         if needed > available {
@@ -61,7 +62,7 @@ impl Gpu {
             width,
             out0: to.row0,
             flags: u32::from(to.add),
-            alpha: to.alpha as f32,
+            alpha: to.alpha,
             ..Params::default()
         };
         let groups = u64::from(count.div_ceil(width));
@@ -79,7 +80,16 @@ impl Gpu {
         kq: u32,
         to: Target<'_>,
     ) -> Result<()> {
-        let pass = Pass { p: at.p, q: at.q, kq, cols, half: at.half(), arrays: 1 };
+        let pass = Pass {
+            p: at.p,
+            q: at.q,
+            kq,
+            cols,
+            half: at.half(),
+            image: x.image().is_some(),
+            double: T::DOUBLE,
+            arrays: 1,
+        };
         let plan = self.plan(what, pass);
         let kernel = match plan.way {
             Way::Lanes(lanes) => Kernel::CrossLanes(lanes),
@@ -155,11 +165,13 @@ impl Gpu {
     ) -> Result<Option<Scalar>> {
         let kq = quads(f.k as usize);
         let (cols, arrays) = (side == Side::Cols, 2 + u32::from(den));
-        let plan = |at: &Params| {
-            let pass = Pass { p: at.p, q: at.q, kq, cols, half: at.half(), arrays };
-            self.plan(What::Update(kind), pass)
+        let plan = |panel: &DensePanel| {
+            let at = extents(panel, side);
+            let pass =
+                Pass { p: at.p, q: at.q, kq, cols, half: at.half(), image: panel.image(), double: T::DOUBLE, arrays };
+            (at, self.plan(What::Update(kind), pass))
         };
-        let plans: Vec<(Params, Plan)> = panels.iter().map(|w| extents(w, side)).map(|at| (at, plan(&at))).collect();
+        let plans: Vec<(Params, Plan)> = panels.iter().map(plan).collect();
         let sums = self.sums_buffer(div, plans.iter().map(|(_, plan)| u64::from(plan.sums())).sum())?;
         let mut sum0 = 0;
         for (panel, (at, plan)) in panels.iter().zip(plans) {
@@ -214,7 +226,8 @@ impl Gpu {
         div: bool,
     ) -> Result<Option<Scalar>> {
         let kq = quads(f.k as usize);
-        let pass = Pass { p: f.rows, q: other.rows, kq, cols: false, half: false, arrays: 2 };
+        let pass =
+            Pass { p: f.rows, q: other.rows, kq, cols: false, half: false, image: false, double: T::DOUBLE, arrays: 2 };
         let plan = Plan::new(pass, Way::Tiles, self.sharing());
         let sums = self.sums_buffer(div, plan.sums().into())?;
         let to = Target { acc: &acc.den, row0: 0, alpha, add };
@@ -236,7 +249,7 @@ impl Gpu {
     /// Σ d(x, v) over dense X; over nothing but zeros without panels.
     pub(crate) fn divergence_dense(
         &mut self,
-        x: &Data,
+        x: &Data<T>,
         kind: LossKind,
         loss: &Loss,
         w: &Factor,
@@ -247,7 +260,16 @@ impl Gpu {
             Layout::Dense(panels) => panels.iter().map(|p| (Some(p), extents(p, Side::Rows))).collect(),
             Layout::Sparse { .. } => vec![(None, Params { p: w.rows, q: h.rows, ..Params::default() })],
         };
-        let pass = |at: &Params| Pass { p: at.p, q: at.q, kq: 0, cols: false, half: false, arrays: 0 };
+        let pass = |at: &Params| Pass {
+            p: at.p,
+            q: at.q,
+            kq: 0,
+            cols: false,
+            half: false,
+            image: false,
+            double: T::DOUBLE,
+            arrays: 0,
+        };
         let plans: Vec<Plan> = windows.iter().map(|(_, at)| Plan::new(pass(at), Way::Tiles, self.sharing())).collect();
         let total = plans.iter().map(|p| u64::from(p.sums())).sum();
         let sums = Arc::new(self.scratch(total, 1)?);

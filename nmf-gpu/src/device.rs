@@ -162,6 +162,41 @@ fn choose(found: Vec<wgpu::Adapter>, choice: Option<&AdapterChoice>) -> Result<(
     Ok((described[index].clone(), found.swap_remove(index)))
 }
 
+/// What an adapter lacks for computing in f64; empty where it has all of it.
+pub(crate) fn lacking_for_double(info: &AdapterInfo) -> Vec<String> {
+    let missing = |name: &&str| !info.features.iter().any(|f| f == name);
+    let mut lacking: Vec<String> =
+        ["SHADER_F64", "SHADER_INT64"].iter().filter(|n| missing(n)).map(|n| (*n).into()).collect();
+    let needed = u64::from(Ladder { double: true, ..Ladder::default() }.workgroup_memory());
+    let memory = info.limits.iter().find(|l| l.0 == "max_compute_workgroup_storage_size").map_or(0, |l| l.1);
+    if memory < needed {
+        lacking.push(format!("{needed} bytes of workgroup memory (it has {memory})"));
+    }
+    lacking
+}
+
+/// What stands in the way of computing in f64.
+fn refuse_double(options: &GpuOptions, info: &AdapterInfo) -> Result<()> {
+    let refuse = |why: String| Err(Error::Unsupported(why));
+    if options.features.double == Switch::Off {
+        return refuse(format!("f64 on {}: it is switched off; compute in f32, or in f64 on the CPU", info.name));
+    }
+    if options.x_storage == XStorage::F16 {
+        return refuse(
+            "X stored in f16 with sums in f64: its entries would be rounded to 2⁻¹¹ first; take one of the two".into(),
+        );
+    }
+    let lacking = lacking_for_double(info);
+    if !lacking.is_empty() {
+        let lacking = lacking.join(", ");
+        return refuse(format!(
+            "f64 on {}: the adapter lacks {lacking}; compute in f32, or in f64 on the CPU",
+            info.name
+        ));
+    }
+    Ok(())
+}
+
 /// Faults that arrive outside any call: a lost device, an error nobody was waiting for. Seen at the next read.
 #[derive(Default)]
 pub(crate) struct Faults {
@@ -214,13 +249,19 @@ impl fmt::Debug for Device {
 }
 
 impl Device {
-    /// Opens a device, with subgroups and cooperative matrices if wanted and offered.
-    pub(crate) fn new(options: &GpuOptions, subgroups: bool, matrices: bool) -> Result<Device> {
+    /// Opens a device, with subgroups and cooperative matrices if wanted and offered. In f64 (`double`) it has neither.
+    pub(crate) fn new(options: &GpuOptions, subgroups: bool, matrices: bool, double: bool) -> Result<Device> {
         let (info, adapter) = choose(enumerate(), options.adapter.as_ref())?;
         let mut features = wgpu::Features::empty();
+        if double {
+            refuse_double(options, &info)?;
+            features |= wgpu::Features::SHADER_F64;
+        }
         features.set(wgpu::Features::SUBGROUP, subgroups);
         let caches = options.cache.is_some() && options.features.pipeline_cache != Switch::Off;
         features.set(wgpu::Features::PIPELINE_CACHE, caches);
+        // processors read two numbers at a time
+        features.set(wgpu::Features::SHADER_INT64, double || info.software);
         let offered = if subgroups && matrices { cooperative::offered(&adapter) } else { Vec::new() };
         let features = (features & adapter.features()) | cooperative::features(&offered);
         let halves = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32);
@@ -248,16 +289,17 @@ impl Device {
         let uncaptured = Arc::clone(&faults);
         raw.on_uncaptured_error(Arc::new(move |e: wgpu::Error| uncaptured.set(e.to_string())));
         let limits = raw.limits();
-        let ladder = Ladder { subgroups: features.contains(wgpu::Features::SUBGROUP) };
+        let ladder = Ladder { subgroups: features.contains(wgpu::Features::SUBGROUP), double };
         let card = adapter.get_info();
         let key = format!(
-            "{}; {}; {}; {:x}:{:x}; wgpu {WGPU}; nmf {}",
+            "{}; {}; {}; {:x}:{:x}; wgpu {WGPU}; nmf {}{}",
             info.name,
             info.backend,
             info.driver,
             card.vendor,
             card.device,
-            env!("CARGO_PKG_VERSION")
+            env!("CARGO_PKG_VERSION"),
+            if double { "; f64" } else { "" }
         );
         let checked = options.checked;
         Ok(Device { raw, queue, info, limits, faults, checked, ladder, offered, matrices: None, key })
@@ -292,9 +334,34 @@ impl Device {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adapter_without_f64_is_refused_with_its_name_and_what_it_lacks() {
+        let mut info = AdapterInfo {
+            index: 0,
+            name: "Card 7".into(),
+            backend: "vulkan".into(),
+            device_type: "DiscreteGpu".into(),
+            driver: String::new(),
+            software: false,
+            limits: vec![("max_compute_workgroup_storage_size", 32768)],
+            features: vec!["SHADER_F64".into(), "SUBGROUP".into(), "SHADER_INT64".into()],
+        };
+        let options = GpuOptions::default();
+        assert!(refuse_double(&options, &info).is_ok());
+        info.limits[0].1 = 16384;
+        info.features.pop();
+        let Err(Error::Unsupported(text)) = refuse_double(&options, &info) else { panic!("accepted") };
+        for word in ["Card 7", "SHADER_INT64", "32768 bytes of workgroup memory (it has 16384)", "on the CPU"] {
+            assert!(text.contains(word), "{text}");
+        }
+        assert!(!text.contains("SHADER_F64"), "{text}");
+    }
+
     #[test]
     fn the_version_of_wgpu_in_keys_is_the_one_in_use() {
         let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")).unwrap();
-        assert!(manifest.contains(&format!("wgpu = {{ version = \"{}\"", super::WGPU)));
+        assert!(manifest.contains(&format!("wgpu = {{ version = \"{}\"", WGPU)));
     }
 }

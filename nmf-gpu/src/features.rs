@@ -2,7 +2,7 @@
 
 use crate::cache::Tuning;
 use crate::cooperative;
-use crate::device::{Device, GpuOptions};
+use crate::device::{Device, GpuOptions, lacking_for_double};
 use crate::pipeline::Pipelines;
 use crate::pool::Pool;
 use crate::queue::{Counters, Params, Stream};
@@ -23,7 +23,7 @@ pub enum Switch {
     Force,
 }
 
-/// The optional features. None is needed: each has a fallback that computes the same.
+/// The optional features. None is needed: each has a fallback that computes the same, but for [`Self::double`], which is another precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Features {
     /// Sums across threads within subgroups (sizes 4 to 64) instead of through workgroup memory. `Auto` uses them after
@@ -41,20 +41,22 @@ pub struct Features {
     /// that is more. Sums are f32. So products are right to 2⁻¹⁹, unless components differ in size by more than 2²⁸; numerators
     /// for β = 1 to 2⁻¹⁴ at worst, where ratios are about 1 but for some whose model is zero.
     pub cooperative: Switch,
+    /// Kernels in f64, for a [`crate::Gpu`] of f64 alone, which `Off` refuses. It goes without subgroups and cooperative matrices.
+    pub double: Switch,
 }
 
 impl Default for Features {
     /// All that can be had, less experiments.
     fn default() -> Self {
         let (subgroups, pipeline_cache, tuning) = (Switch::Auto, Switch::Auto, Switch::Auto);
-        Features { subgroups, pipeline_cache, tuning, cooperative: Switch::Off }
+        Features { subgroups, pipeline_cache, tuning, cooperative: Switch::Off, double: Switch::Auto }
     }
 }
 
 /// Whether an optional feature is in use on an open device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeatureState {
-    /// `subgroups`, `cooperative`, `pipeline-cache` or `tuning`.
+    /// `subgroups`, `cooperative`, `pipeline-cache`, `tuning` or `f64`.
     pub name: &'static str,
     /// Whether it is in use.
     pub used: bool,
@@ -70,21 +72,29 @@ pub(crate) struct Opened {
 }
 
 /// Opens a device, climbing as far as `options` want and the self-test allows.
-pub(crate) fn open(options: &GpuOptions) -> Result<Opened> {
-    open_after(options, self_test, cooperative::trial)
+pub(crate) fn open(options: &GpuOptions, double: bool) -> Result<Opened> {
+    open_after(options, double, self_test, cooperative::trial)
 }
 
 fn open_after(
     options: &GpuOptions,
+    double: bool,
     trial: impl Fn(&mut Stream) -> Result<()>,
     matrices: impl Fn(&mut Stream) -> Result<Matrices>,
 ) -> Result<Opened> {
-    let (stream, subgroups, pipeline_cache) = with_subgroups(options, trial)?;
-    let (stream, cooperative, pipeline_cache) = with_matrices(options, (stream, pipeline_cache), matrices)?;
+    let (stream, subgroups, cooperative, pipeline_cache) = if double {
+        let (stream, cache) = start(options, false, false, true)?;
+        let without = |name| FeatureState { name, used: false, why: "not with f64".into() };
+        (stream, without("subgroups"), without("cooperative"), cache)
+    } else {
+        let (stream, subgroups, cache) = with_subgroups(options, trial)?;
+        let (stream, cooperative, cache) = with_matrices(options, (stream, cache), matrices)?;
+        (stream, subgroups, cooperative, cache)
+    };
     let (tuning, tuned) = tuning(options, &stream.device);
-    let states = vec![subgroups, cooperative, pipeline_cache, tuned];
-    let Features { subgroups, pipeline_cache, tuning: tuned, cooperative } = options.features;
-    let switches = [subgroups, cooperative, pipeline_cache, tuned];
+    let states = vec![subgroups, cooperative, pipeline_cache, tuned, double_state(options, &stream.device)];
+    let Features { subgroups, pipeline_cache, tuning: tuned, cooperative, double } = options.features;
+    let switches = [subgroups, cooperative, pipeline_cache, tuned, double];
     for (state, switch) in states.iter().zip(switches) {
         if switch == Switch::Force && !state.used {
             return Err(Error::Unsupported(format!("{} on {}: {}", state.name, stream.device.info.name, state.why)));
@@ -93,9 +103,9 @@ fn open_after(
     Ok(Opened { stream, tuning, states })
 }
 
-/// A device with or without subgroups and cooperative matrices, and its compiled kernels of former times.
-fn start(options: &GpuOptions, subgroups: bool, matrices: bool) -> Result<(Stream, FeatureState)> {
-    let mut stream = Stream::new(Device::new(options, subgroups, matrices)?)?;
+/// A device with or without subgroups, cooperative matrices and f64, and its compiled kernels of former times.
+fn start(options: &GpuOptions, subgroups: bool, matrices: bool, double: bool) -> Result<(Stream, FeatureState)> {
+    let mut stream = Stream::new(Device::new(options, subgroups, matrices, double)?)?;
     let (pipelines, state) = Pipelines::open(&stream.device, options);
     stream.pipelines = pipelines;
     Ok((stream, state))
@@ -107,7 +117,12 @@ fn with_subgroups(
 ) -> Result<(Stream, FeatureState, FeatureState)> {
     let state = |used, why: &str| FeatureState { name: "subgroups", used, why: why.into() };
     let wanted = options.features.subgroups != Switch::Off;
-    let (mut stream, cache) = start(options, wanted, options.features.cooperative != Switch::Off)?;
+    let started = match start(options, wanted, options.features.cooperative != Switch::Off, false) {
+        // the driver may refuse an experimental feature that it offers
+        Err(_) if options.features.cooperative == Switch::Auto => start(options, wanted, false, false),
+        other => other,
+    };
+    let (mut stream, cache) = started?;
     if !wanted {
         return Ok((stream, state(false, "switched off"), cache));
     }
@@ -124,7 +139,7 @@ fn with_subgroups(
         // what failed may have taken the device with it
         Err(e) => {
             drop(stream);
-            let (stream, cache) = start(options, false, false)?;
+            let (stream, cache) = start(options, false, false, false)?;
             Ok((stream, state(false, &e.to_string()), cache))
         }
     }
@@ -159,9 +174,25 @@ fn with_matrices(
         Err(e) if options.features.cooperative == Switch::Force => Err(e),
         Err(e) => {
             drop(stream);
-            let (stream, cache) = start(options, true, false)?;
+            let (stream, cache) = start(options, true, false, false)?;
             Ok((stream, state(false, &e.to_string()), cache))
         }
+    }
+}
+
+/// Whether kernels are in f64, or whether they could be.
+fn double_state(options: &GpuOptions, device: &Device) -> FeatureState {
+    let state = |used, why: String| FeatureState { name: "f64", used, why };
+    if device.ladder.double {
+        return state(true, "without subgroups and cooperative matrices".into());
+    }
+    let lacking = lacking_for_double(&device.info);
+    if options.features.double == Switch::Off {
+        state(false, "switched off".into())
+    } else if lacking.is_empty() {
+        state(false, "offered; used by a backend opened in f64".into())
+    } else {
+        state(false, format!("the adapter lacks {}", lacking.join(", ")))
     }
 }
 
@@ -278,15 +309,15 @@ mod tests {
     #[test]
     fn what_fails_the_self_test_is_not_used_and_cannot_be_forced() {
         let fails = |_: &mut Stream| Err(Error::Device("wrong sums".into()));
-        let opened = open_after(&options(Switch::Auto), fails, cooperative::trial).unwrap();
+        let opened = open_after(&options(Switch::Auto), false, fails, cooperative::trial).unwrap();
         assert!(!opened.stream.device.ladder.subgroups);
         let state = &opened.states[0];
         assert_eq!((state.name, state.used), ("subgroups", false));
         let offered = !state.why.contains("does not offer");
         assert!(!offered || state.why.contains("wrong sums"), "{state:?}");
-        assert!(open_after(&options(Switch::Force), fails, cooperative::trial).is_err());
+        assert!(open_after(&options(Switch::Force), false, fails, cooperative::trial).is_err());
         let untested = |_: &mut Stream| panic!("tested though switched off");
-        let off = open_after(&options(Switch::Off), untested, cooperative::trial).unwrap();
+        let off = open_after(&options(Switch::Off), false, untested, cooperative::trial).unwrap();
         assert_eq!((off.states[0].used, off.states[0].why.as_str()), (false, "switched off"));
         assert_eq!(off.stream.counters, Counters::default());
     }
@@ -298,25 +329,25 @@ mod tests {
             features: Features { cooperative, ..Features::default() },
             ..GpuOptions::default()
         };
-        let opened = open_after(&asked(Switch::Auto), self_test, fails).unwrap();
+        let opened = open_after(&asked(Switch::Auto), false, self_test, fails).unwrap();
         let state = &opened.states[1];
         assert_eq!((state.name, state.used, opened.stream.device.matrices), ("cooperative", false, None));
         let offered = !["not offer", "need subgroups"].iter().any(|w| state.why.contains(w));
         assert!(!offered || state.why.contains("wrong products"), "{state:?}");
         assert!(!opened.stream.device.raw.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX));
-        assert!(open_after(&asked(Switch::Force), self_test, fails).is_err());
+        assert!(open_after(&asked(Switch::Force), false, self_test, fails).is_err());
         let untested = |_: &mut Stream| panic!("tested though nobody asked");
-        let off = open_after(&asked(Switch::Off), self_test, untested).unwrap();
+        let off = open_after(&asked(Switch::Off), false, self_test, untested).unwrap();
         assert_eq!((off.states[1].used, off.states[1].why.as_str()), (false, "off unless asked for"));
     }
 
     #[test]
     fn this_adapter_passes_if_it_offers_subgroups() {
-        let opened = open(&options(Switch::Auto)).unwrap();
+        let opened = open(&options(Switch::Auto), false).unwrap();
         let offers = opened.stream.device.info.features.iter().any(|f| f == "SUBGROUP");
         assert_eq!(opened.states[0].used, offers, "{:?}", opened.states);
         assert_eq!(opened.stream.device.ladder.subgroups, offers);
         assert_eq!(opened.stream.counters, Counters::default());
-        assert_eq!(open(&options(Switch::Force)).is_ok(), offers);
+        assert_eq!(open(&options(Switch::Force), false).is_ok(), offers);
     }
 }

@@ -4,18 +4,20 @@ use crate::cache::Tuning;
 use crate::device::{AdapterInfo, GpuOptions};
 use crate::features::{self, FeatureState, Opened};
 use crate::memory::{Factor, quads};
+use crate::number::Number;
 use crate::pool::Pool;
 use crate::queue::{Counters, Params, Stream};
 use crate::scalar::Pending;
-use crate::window::{Data, Keeping};
+use crate::window::{Data, Keeping, XStorage};
 use nmf_core::{Backend, Error, Result, Rule, Side};
 use std::collections::HashMap;
+use std::marker::PhantomData;
 
-/// NMF on a GPU through wgpu (Vulkan, Metal, DirectX 12), in f32.
+/// NMF on a GPU through wgpu (Vulkan, Metal, DirectX 12), in f32 or, where the adapter has it, in f64.
 ///
 /// Operations are recorded and submitted many at a time; X and the factors stay on the device. Sums over a whole
 /// matrix arrive as partial sums, which the host adds in f64.
-pub struct Gpu {
+pub struct Gpu<T: Number = f32> {
     pub(crate) stream: Stream,
     pub(crate) pool: Pool,
     pub(crate) tickets: HashMap<u64, Pending>,
@@ -27,14 +29,29 @@ pub struct Gpu {
     pub(crate) keeping: Keeping,
     /// Runs side by side at most.
     pub(crate) most_runs: Option<usize>,
+    number: PhantomData<T>,
     #[cfg(test)]
     pub(crate) room: crate::batch::tests::Room,
 }
 
 impl Gpu {
-    /// Opens a device.
+    /// Opens a device for computing in f32. [`Gpu::open`] serves both precisions.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
     pub fn new(options: &GpuOptions) -> Result<Gpu> {
-        let Opened { stream, tuning, states } = features::open(options)?;
+        Gpu::open(options)
+    }
+}
+
+impl<T: Number> Gpu<T> {
+    /// Opens a device for computing in `T`: `Gpu::<f64>::open(&options)`. Consumer cards do f64 at 1/32 to 1/64 of the rate of f32.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where there is no such adapter, or it cannot be opened; [`Error::Unsupported`] where it lacks what was asked
+    /// for, f64 among others, and for what f64 excludes: X stored in f16, forced subgroups and forced cooperative matrices.
+    pub fn open(options: &GpuOptions) -> Result<Gpu<T>> {
+        let Opened { stream, tuning, states } = features::open(options, T::DOUBLE)?;
         // beyond 4 GiB nothing is gained, and 32-bit indices would come into sight
         let most = stream.device.max_binding().min(1 << 32);
         let window = options.max_binding.map_or(most, |b| b.clamp(256, most));
@@ -48,6 +65,7 @@ impl Gpu {
             features: states,
             keeping: Keeping { window, storage: options.x_storage, stream: options.stream },
             most_runs: options.batch,
+            number: PhantomData,
             #[cfg(test)]
             room: crate::batch::tests::Room::for_all(),
         })
@@ -114,13 +132,18 @@ impl Gpu {
         let subgroups = if self.stream.device.ladder.subgroups { "with" } else { "without" };
         let memory = self.pool.budget().map_or("all memory".into(), |b| format!("{b} bytes of memory"));
         let tuned = self.tuning.fingerprint();
+        let storage = match storage {
+            XStorage::F32 => T::NAME,
+            XStorage::F16 => "f16",
+        };
         let matrices = self.stream.device.form().map(|form| format!(", matrices of {form}")).unwrap_or_default();
         format!(
-            "X in {storage:?} in windows of {window} bytes, streaming {stream:?}, {memory}, {subgroups} subgroups{matrices}, tuned {tuned:08x}"
+            "{}, X in {storage} in windows of {window} bytes, streaming {stream:?}, {memory}, {subgroups} subgroups{matrices}, tuned {tuned:08x}",
+            T::NAME
         )
     }
 
-    pub(crate) fn check_pair(&self, x: &Data, side: Side, f: &Factor, other: &Factor) -> Result<()> {
+    pub(crate) fn check_pair(&self, x: &Data<T>, side: Side, f: &Factor, other: &Factor) -> Result<()> {
         let (m, n) = x.dim();
         let (p, q) = if side == Side::Rows { (m, n) } else { (n, m) };
         Error::check_shape("the factor to update", (p, f.k as usize), self.dim(f))?;
@@ -133,15 +156,10 @@ impl Gpu {
             k,
             kq: quads(k as usize),
             fixed: rule.fixed.min(k as usize) as u32,
-            l1: rule.penalty.l1 as f32,
-            l2: rule.penalty.l2 as f32,
-            gamma: rule.exponent as f32,
+            l1: rule.penalty.l1,
+            l2: rule.penalty.l2,
+            gamma: rule.exponent,
             ..Params::default()
         }
-    }
-
-    /// Threads, one per quad.
-    pub(crate) fn quad_groups(params: &Params) -> u64 {
-        (u64::from(params.p) * u64::from(params.kq)).div_ceil(64)
     }
 }

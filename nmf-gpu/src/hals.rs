@@ -3,6 +3,7 @@
 use crate::dense::Target;
 use crate::gpu::Gpu;
 use crate::memory::{Factor, Gram, quads};
+use crate::number::Number;
 use crate::pool::Buf;
 use crate::queue::Params;
 use nmf_core::backend::order;
@@ -35,12 +36,12 @@ fn layout(rows: u32, kq: u32) -> (Hals, u32) {
     (Hals::Blocks(share), share)
 }
 
-impl Gpu {
+impl<T: Number> Gpu<T> {
     pub(crate) fn record_hals(&mut self, cross: &Factor, gram: &Gram, f: &mut Factor, sweep: &Sweep) -> Result<()> {
         let kq = sweepable(f)?;
         let (rows, share) = layout(f.rows, kq);
         let sweeps = sweep.max_sweeps.clamp(1, u32::MAX as usize) as u32;
-        let params = Params { count: sweeps, stop: sweep.stop as f32, ..self.rule_params(&sweep.rule, f.rows, f.k) };
+        let params = Params { count: sweeps, stop: sweep.stop, ..self.rule_params(&sweep.rule, f.rows, f.k) };
         let groups = u64::from(f.rows.div_ceil(share));
         let work = f64::from(share) * f64::from(sweeps) * f64::from(f.k) * 8.0 * f64::from(kq);
         let order = self.shuffled(f.k, sweep)?;
@@ -50,7 +51,7 @@ impl Gpu {
         self.stream.run(kernel, &buffers, params, groups, work)?;
         let sums = self.scratch(1, kq)?;
         self.colsum(f, Target { acc: &sums, row0: 0, alpha: 1.0, add: false })?;
-        self.stream.run(Kernel::Refill, &[&sums, &f.buf], params, Gpu::quad_groups(&params), 512.0)
+        self.stream.run(Kernel::Refill, &[&sums, &f.buf], params, params.quad_groups(), 512.0)
     }
 
     /// The random order of a sweep over k columns, if it has one.

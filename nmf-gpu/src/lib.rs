@@ -1,6 +1,6 @@
-//! The GPU backend of `nmf`: compute shaders on Vulkan, Metal and DirectX 12 through wgpu, in f32.
+//! The GPU backend of `nmf`: compute shaders on Vulkan, Metal and DirectX 12 through wgpu, in f32, or in f64 on adapters that have it.
 //!
-//! * [`adapters`] lists what this machine has; [`Gpu::new`] opens one.
+//! * [`adapters`] lists what this machine has; [`Gpu::new`] opens one, [`Gpu::open`] in either precision.
 //! * X is uploaded once and stays on the device, in windows that one binding can hold, on request as halves ([`XStorage`]). X that
 //!   is larger than the memory stays on the host and is sent in panels ([`Streaming`]).
 //! * Operations are recorded and submitted many at a time; only reads wait. [`Gpu::counters`] counts both.
@@ -28,6 +28,7 @@ mod hals;
 mod memory;
 mod momentum;
 mod newton;
+mod number;
 mod pipeline;
 mod plan;
 mod pool;
@@ -45,6 +46,7 @@ pub use features::{FeatureState, Features, Switch};
 pub use gpu::Gpu;
 pub use memory::{Factor, Gram, Scalar, Terms};
 pub use momentum::Momentum;
+pub use number::Number;
 pub use queue::Counters;
 pub use tune::Tuned;
 pub use window::{Data, Streaming, XStorage};

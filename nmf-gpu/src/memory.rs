@@ -1,6 +1,7 @@
 //! Factors, Gram matrices, terms and scalars on the device.
 
 use crate::gpu::Gpu;
+use crate::number::Number;
 use crate::pool::Buf;
 use crate::window::extent;
 use ndarray::{Array2, ArrayView2};
@@ -52,7 +53,7 @@ pub struct Scalar {
     pub(crate) constant: f64,
 }
 
-impl Gpu {
+impl<T: Number> Gpu<T> {
     /// Room for rows × k on the device.
     pub(crate) fn room(&self, what: &str, rows: usize, k: usize) -> Result<Buf> {
         let kq = quads(k);
@@ -62,7 +63,7 @@ impl Gpu {
                 4 * MAX_QUADS
             )));
         }
-        let bytes = u64::from(extent(rows)?) * u64::from(kq) * 16;
+        let bytes = u64::from(extent(rows)?) * u64::from(kq) * T::QUAD;
         let most = self.stream.device.max_binding();
         if bytes > most {
             return Err(Error::OutOfMemory {
@@ -75,20 +76,20 @@ impl Gpu {
     }
 
     /// Writes a factor, of every run of a batch.
-    pub(crate) fn put(&mut self, f: &Factor, values: ArrayView2<'_, f32>) -> Result<()> {
+    pub(crate) fn put(&mut self, f: &Factor, values: ArrayView2<'_, T>) -> Result<()> {
         Error::check_shape("the values of a factor", (f.rows as usize, f.k as usize), values.dim())?;
         (0..self.runs()).try_for_each(|run| self.put_padded(f, run, values))
     }
 
     /// Writes the part of a run, as wide as its rank.
-    pub(crate) fn put_of(&mut self, f: &Factor, run: usize, values: ArrayView2<'_, f32>) -> Result<()> {
+    pub(crate) fn put_of(&mut self, f: &Factor, run: usize, values: ArrayView2<'_, T>) -> Result<()> {
         Error::check_shape("a run's values of a factor", (f.rows as usize, self.rank_of(f, run)?), values.dim())?;
         self.put_padded(f, run, values)
     }
 
-    fn put_padded(&mut self, f: &Factor, run: usize, values: ArrayView2<'_, f32>) -> Result<()> {
+    fn put_padded(&mut self, f: &Factor, run: usize, values: ArrayView2<'_, T>) -> Result<()> {
         let width = 4 * quads(f.k as usize) as usize;
-        let mut padded = vec![0.0f32; values.nrows() * width];
+        let mut padded = vec![T::zero(); values.nrows() * width];
         for (row, out) in values.outer_iter().zip(padded.chunks_exact_mut(width)) {
             row.iter().zip(out).for_each(|(v, o)| *o = *v);
         }
@@ -97,18 +98,18 @@ impl Gpu {
     }
 
     /// Reads rows × k, of the first member of a batch.
-    pub(crate) fn fetch(&mut self, buf: &Buf, rows: usize, k: usize) -> Result<Array2<f32>> {
+    pub(crate) fn fetch(&mut self, buf: &Buf, rows: usize, k: usize) -> Result<Array2<T>> {
         let first = self.stream.batch.as_ref().and_then(|b| b.members().first());
         let first = first.map_or(0, |run| *run as usize);
         self.fetch_of(buf, first, rows, k)
     }
 
     /// Reads rows × k of a run.
-    pub(crate) fn fetch_of(&mut self, buf: &Buf, run: usize, rows: usize, k: usize) -> Result<Array2<f32>> {
+    pub(crate) fn fetch_of(&mut self, buf: &Buf, run: usize, rows: usize, k: usize) -> Result<Array2<T>> {
         let width = 4 * quads(k) as usize;
-        let landing = self.stream.land(&[(buf, buf.part(run), (rows * width * 4) as u64)])?;
+        let landing = self.stream.land(&[(buf, buf.part(run), (rows * width) as u64 * T::BYTES)])?;
         self.stream.counters.reads += 1;
-        let values: Vec<f32> = self.stream.take(landing)?;
-        Ok(Array2::from_shape_fn((rows, k), |(i, q)| values.get(i * width + q).copied().unwrap_or(f32::NAN)))
+        let values: Vec<T> = self.stream.take(landing)?;
+        Ok(Array2::from_shape_fn((rows, k), |(i, q)| values.get(i * width + q).copied().unwrap_or(T::nan())))
     }
 }

@@ -2,15 +2,16 @@
 //!
 //! The partial sums that the host would add in f64 are added exactly instead, in fixed point (`common/exact.wgsl`): f32
 //! alone would compare objectives to seven digits, and drivers may undo compensated sums. What is compared is therefore as
-//! precise as the partial sums themselves. Nesterov's t is an f32; the weight is good to about 1e-6.
+//! precise as the partial sums themselves. Nesterov's t is an f32 (the weight is good to about 1e-6), or an f64 where all is.
 
 use crate::gpu::Gpu;
 use crate::memory::{Factor, Scalar, quads};
+use crate::number::Number;
 use crate::pool::Buf;
 use crate::queue::Params;
 use nmf_core::momentum::wrong_words;
 use nmf_core::{Error, Extrapolation, Result, Weight};
-use nmf_shaders::{Kernel, MOMENTUM_AT_REST, MOMENTUM_WORDS};
+use nmf_shaders::Kernel;
 
 /// [`nmf_core::Momentum`] on the device.
 pub struct Momentum {
@@ -23,20 +24,22 @@ fn is_power_of_two(x: f64) -> bool {
     x.to_bits() << 12 == 0 && (f64::from(f32::MIN_POSITIVE)..=127f64.exp2()).contains(&x)
 }
 
-impl Gpu {
+impl<T: Number> Gpu<T> {
     pub(crate) fn momentum_at_rest(&mut self) -> Result<Momentum> {
-        let (runs, bytes) = (self.runs(), MOMENTUM_WORDS as u64 * 4);
+        let (runs, ladder) = (self.runs(), self.stream.device.ladder);
+        let bytes = ladder.momentum_words() as u64 * 4;
         let state = self.pool.own(&self.stream.device, "a momentum", bytes * runs as u64)?;
         let state = if self.stream.batch.is_some() { state.in_parts(bytes) } else { state };
-        let mut words = [0u32; MOMENTUM_WORDS];
-        words[..MOMENTUM_AT_REST.len()].copy_from_slice(&MOMENTUM_AT_REST);
+        let mut words = ladder.momentum_at_rest().to_vec();
+        words.resize(ladder.momentum_words(), 0);
         self.stream.write_new(&state, bytemuck::cast_slice(&words.repeat(runs)))?;
         Ok(Momentum { state })
     }
 
     /// All words of the state, each in a word of its own.
     pub(crate) fn fetch_momentum(&mut self, m: &Momentum) -> Result<Vec<u64>> {
-        let landing = self.stream.land(&[(&m.state, 0, MOMENTUM_WORDS as u64 * 4)])?;
+        let bytes = self.stream.device.ladder.momentum_words() as u64 * 4;
+        let landing = self.stream.land(&[(&m.state, 0, bytes)])?;
         self.stream.counters.reads += 1;
         let words: Vec<u32> = self.stream.take(landing)?;
         Ok(words.into_iter().map(u64::from).collect())
@@ -44,8 +47,9 @@ impl Gpu {
 
     pub(crate) fn put_momentum(&mut self, m: &Momentum, words: &[u64]) -> Result<()> {
         let narrow: Vec<u32> = words.iter().filter_map(|w| u32::try_from(*w).ok()).collect();
-        if narrow.len() != MOMENTUM_WORDS || narrow.len() != words.len() {
-            return Err(wrong_words(words.len(), MOMENTUM_WORDS));
+        let expected = self.stream.device.ladder.momentum_words();
+        if narrow.len() != expected || narrow.len() != words.len() {
+            return Err(wrong_words(words.len(), expected));
         }
         self.stream.counters.writes += 1;
         self.stream.write(&m.state, 0, bytemuck::cast_slice(&narrow))
@@ -54,7 +58,7 @@ impl Gpu {
     pub(crate) fn record_advance(&mut self, m: &mut Momentum, objective: &[Scalar]) -> Result<()> {
         for scalar in objective {
             // where nothing was summed, the constant is all there is
-            let mut constant = scalar.constant as f32;
+            let mut constant = scalar.constant;
             if scalar.parts.is_empty() {
                 let nothing = self.scratch(1, 1)?;
                 let params = Params { alpha: 1.0, beta: constant, ..Params::default() };
@@ -67,7 +71,7 @@ impl Gpu {
                 let params = Params {
                     count: part.count,
                     sum0: part.start,
-                    alpha: part.factor as f32,
+                    alpha: part.factor,
                     beta: std::mem::take(&mut constant),
                     ..Params::default()
                 };
@@ -94,11 +98,11 @@ impl Gpu {
         };
         let mut buffers = vec![&f.buf, &previous.buf];
         match weight {
-            Weight::Fixed(beta) => params.alpha = beta as f32,
+            Weight::Fixed(beta) => params.alpha = beta,
             Weight::Of(m) => buffers.push(&m.state),
         }
         let kernel = Kernel::Extrapolate { of_state: buffers.len() > 2 };
-        self.stream.run(kernel, &buffers, params, Gpu::quad_groups(&params), 1024.0)
+        self.stream.run(kernel, &buffers, params, params.quad_groups(), 1024.0)
     }
 }
 
@@ -111,15 +115,15 @@ mod tests {
     use std::sync::Arc;
 
     /// Partial sums with their factors, a constant, what the host takes in instead.
-    type Line<'a> = (&'a [(&'a [f32], f64)], f64, f64);
+    type Line<'a> = (&'a [(&'a [f64], f64)], f64, f64);
 
     /// A scalar made of these partial sums, scaled.
-    fn scalar(b: &mut Gpu, parts: &[(&[f32], f64)], constant: f64) -> Scalar {
+    fn scalar<T: Number>(b: &mut Gpu<T>, parts: &[(&[f64], f64)], constant: f64) -> Scalar {
         let mut made = Vec::new();
         for (numbers, factor) in parts {
             let buf = Arc::new(b.scratch(numbers.len() as u64, 1).unwrap());
             // from the second number on: a run need not start at the front
-            let bytes: Vec<f32> = [f32::NAN].iter().chain(*numbers).copied().collect();
+            let bytes: Vec<T> = [f64::NAN].iter().chain(*numbers).map(|v| T::of(*v)).collect();
             b.stream.write(&buf, 0, bytemuck::cast_slice(&bytes)).unwrap();
             made.push(Part { buf, start: 1, count: numbers.len() as u32, factor: *factor });
         }
@@ -127,25 +131,33 @@ mod tests {
     }
 
     /// t and the weight on the device.
-    fn state(b: &mut Gpu, m: &Momentum) -> (f64, f64) {
-        let landing = b.stream.land(&[(&m.state, 0, 8)]).unwrap();
-        let words: Vec<f32> = b.stream.take(landing).unwrap();
-        (words[0].into(), words[1].into())
+    fn state<T: Number>(b: &mut Gpu<T>, m: &Momentum) -> (f64, f64) {
+        let landing = b.stream.land(&[(&m.state, 0, 2 * T::BYTES)]).unwrap();
+        let words: Vec<T> = b.stream.take(landing).unwrap();
+        (words[0].f64(), words[1].f64())
     }
 
     #[test]
     fn the_weight_is_that_of_the_host() {
-        let inf = f32::INFINITY;
-        let mut b = Gpu::new(&GpuOptions::default()).unwrap();
+        follows_the_host(Gpu::<f32>::open(&GpuOptions::default()).unwrap(), 1e-6);
+    }
+
+    #[test]
+    fn the_weight_is_that_of_the_host_in_f64() {
+        follows_the_host(Gpu::<f64>::open(&crate::number::with_double()).unwrap(), 1e-15);
+    }
+
+    fn follows_the_host<T: Number>(mut b: Gpu<T>, tolerance: f64) {
+        let inf = f64::INFINITY;
         let (mut m, mut host) = (b.new_momentum().unwrap(), nmf_core::Momentum::default());
-        let many: Vec<f32> = (0..8192).map(|i| 1e-3 * (i as f32 - 4000.0)).collect();
-        let tiny = f32::MIN_POSITIVE / 1024.0;
+        let many: Vec<f64> = (0..8192).map(|i| 1e-3 * (f64::from(i) - 4000.0)).collect();
+        let (tiny, huge) = (T::min_positive_value().f64() / 1024.0, 0.9 * T::max_value().f64());
         // an objective per line: parts with their factors, a constant, and a number in the same order for the host
         let big = 80f64.exp2();
         let lines: &[Line<'_>] = &[
             (&[(&[inf], 1.0)], 0.0, f64::INFINITY),
             (&[(&[1.0, 2.0], 1.0)], f64::INFINITY, f64::INFINITY),
-            (&[(&[3e38, 3e38], 1.0), (&[3e38], 1024.0)], 0.0, 3e41),
+            (&[(&[huge, huge], 1.0), (&[huge], 127f64.exp2())], 0.0, f64::MAX),
             (&[(&many, 1.0)], 0.0, 782.0),
             (&[(&[4000.0], -1.0)], 0.0, -4000.0),
             (&[(&[4000.0], -1.0), (&[tiny], 1.0), (&[tiny, tiny], -1.0)], 0.0, -4001.0),
@@ -158,7 +170,7 @@ mod tests {
             (&[(&[-8001.0, -1e30, 1e30, -1e-20], 0.5), (&[-1e-30], big)], 0.0, -4003.0),
             (&[(&[-9001.0], 1.0)], 0.0, -9001.0),
             (&[(&[-9000.0, -1.0], 1.0)], 0.0, -9001.0),
-            (&[(&[-9003.0, f32::NAN], 1.0)], 0.0, f64::NAN),
+            (&[(&[-9003.0, f64::NAN], 1.0)], 0.0, f64::NAN),
             (&[(&[-9004.0], 1.0)], 0.0, -9004.0),
             (&[(&[-9004.0], 1.0)], 0.0, -9004.0),
             (&[(&[-9005.0], 1.0)], f64::NEG_INFINITY, f64::NEG_INFINITY),
@@ -174,7 +186,7 @@ mod tests {
             b.advance(&mut m, &[s]).unwrap();
             host.advance(*order);
             let (t, weight) = state(&mut b, &m);
-            assert!((weight - host.weight()).abs() < 1e-6, "line {i}: {weight} instead of {}", host.weight());
+            assert!((weight - host.weight()).abs() < tolerance, "line {i}: {weight} instead of {}", host.weight());
             assert!(t >= 1.0);
         }
     }

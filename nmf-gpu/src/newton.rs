@@ -9,6 +9,7 @@ use crate::dense::{Target, extents};
 use crate::gpu::Gpu;
 use crate::hals::sweepable;
 use crate::memory::{Factor, quads};
+use crate::number::Number;
 use crate::pool::Buf;
 use crate::queue::Params;
 use crate::window::{CsrBuffers, Data, DensePanel, Layout, gathered};
@@ -35,10 +36,10 @@ impl Plan<'_> {
     }
 }
 
-impl Gpu {
+impl<T: Number> Gpu<T> {
     pub(crate) fn record_newton(
         &mut self,
-        x: &Data,
+        x: &Data<T>,
         side: Side,
         f: &Factor,
         other: &Factor,
@@ -48,8 +49,8 @@ impl Gpu {
         let order = self.shuffled(f.k, sweep)?;
         let params = Params {
             count: sweep.max_sweeps.clamp(1, u32::MAX as usize) as u32,
-            stop: sweep.stop as f32,
-            inf: f32::INFINITY,
+            stop: sweep.stop,
+            inf: f64::INFINITY,
             ..self.rule_params(&sweep.rule, f.rows, f.k)
         };
         let plan = Plan { f, other, order, params };
@@ -66,16 +67,22 @@ impl Gpu {
 
     /// Scratch for one number per entry, which a kernel must see in one piece.
     fn per_entry(&self, entries: u64, bytes: u64) -> Result<Buf> {
-        let (needed, most) = (entries * bytes, self.stream.device.max_binding());
-        if needed > most {
-            return Err(Error::OutOfMemory { what: "a row of X (in one piece)".into(), needed, available: most });
+        let needed = entries * bytes;
+        self.fits_one_binding(needed)?;
+        self.scratch(needed.div_ceil(T::QUAD), 1)
+    }
+
+    fn fits_one_binding(&self, needed: u64) -> Result<()> {
+        let available = self.stream.device.max_binding();
+        if needed > available {
+            return Err(Error::OutOfMemory { what: "a row of X (in one piece)".into(), needed, available });
         }
-        self.scratch(needed.div_ceil(16), 1)
+        Ok(())
     }
 
     fn newton_sparse(
         &mut self,
-        panels: &[CsrPanel],
+        panels: &[CsrPanel<T>],
         batches: &[Batch],
         observed: Observed,
         plan: &Plan<'_>,
@@ -95,13 +102,14 @@ impl Gpu {
                 continue;
             };
             let panel = &panels[piece.panel];
-            let model = self.per_entry(entries, 4)?;
+            let model = self.per_entry(entries, T::BYTES)?;
             let mut params = Params { p0: panel.row0, q0: piece.row, sum0: piece.entry as u32, ..plan.params };
             let window = if pieces.len() == 1 {
                 self.sparse_window(panel)?
             } else {
                 (params.sum0, params.flags, params.chunk) = (0, 1, entries as u32);
-                let bytes = if panel.weighted { 8 } else { 4 };
+                let bytes = if panel.weighted { 2 * T::BYTES } else { T::BYTES };
+                self.fits_one_binding(entries * bytes)?;
                 // entries of X, which runs of a batch share
                 let [columns, values] =
                     [4, bytes].map(|size| self.pool.get(&self.stream.device, "a row of X", entries * size));
@@ -142,7 +150,7 @@ impl Gpu {
         for row0 in (0..p).step_by(at_once as usize) {
             let rows = at_once.min(p - row0);
             let entries = u64::from(rows) * u64::from(q);
-            let (strip, model) = (self.per_entry(entries, 4)?, self.per_entry(entries, 4)?);
+            let (strip, model) = (self.per_entry(entries, T::BYTES)?, self.per_entry(entries, T::BYTES)?);
             if let Some(first) = panels.first().filter(|p| p.streamed()) {
                 // rows of X̃ alone, so that each number is sent once whichever side it is
                 let (of_x, quads_of_x) = match side {
@@ -151,11 +159,12 @@ impl Gpu {
                 };
                 let p0 = if side == Side::Cols { row0 % 4 } else { 0 };
                 let ld = quads_of_x.end - quads_of_x.start;
-                let bytes = gathered(panels, of_x, quads_of_x);
+                let bytes = gathered::<T>(panels, of_x, quads_of_x);
                 // rows of X, which runs of a batch share
                 let x = self.pool.get(&self.stream.device, "rows of X", bytes.len() as u64)?;
                 self.stream.send(&x, &bytes)?;
-                let params = Params { p: rows, q, p0, chunk: q, ld, x_unit: first.unit, ..Params::default() };
+                let params =
+                    Params { p: rows, q, p0, chunk: q, ld, x_unit: f64::from(first.unit), ..Params::default() };
                 self.strip(&x, side, params, &strip)?;
             }
             for panel in panels.iter().filter(|p| !p.streamed()) {

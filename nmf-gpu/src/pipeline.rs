@@ -109,24 +109,29 @@ fn restore(device: &Device, bytes: &[u8]) -> Result<wgpu::PipelineCache> {
     })
 }
 
-fn entry(binding: u32, ty: wgpu::BufferBindingType) -> wgpu::BindGroupLayoutEntry {
-    wgpu::BindGroupLayoutEntry {
-        binding,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
-        count: None,
+fn entry(binding: u32, ty: wgpu::BindingType) -> wgpu::BindGroupLayoutEntry {
+    wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }
+}
+
+fn buffer(ty: wgpu::BufferBindingType) -> wgpu::BindingType {
+    wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None }
+}
+
+fn bound(access: Access) -> wgpu::BindingType {
+    match access {
+        Access::Read | Access::Write => buffer(wgpu::BufferBindingType::Storage { read_only: access == Access::Read }),
+        Access::Texture => wgpu::BindingType::Texture {
+            sample_type: wgpu::TextureSampleType::Float { filterable: false },
+            view_dimension: wgpu::TextureViewDimension::D2,
+            multisampled: false,
+        },
     }
 }
 
 fn compile(device: &Device, kernel: Kernel, batched: bool, cache: Option<&wgpu::PipelineCache>) -> Result<Pipeline> {
     let label = if batched { format!("{} for a batch", kernel.label()) } else { kernel.label() };
-    let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform)];
-    entries.extend(
-        kernel
-            .bindings()
-            .iter()
-            .map(|&(n, access)| entry(n, wgpu::BufferBindingType::Storage { read_only: access == Access::Read })),
-    );
+    let mut entries = vec![entry(0, buffer(wgpu::BufferBindingType::Uniform))];
+    entries.extend(kernel.bindings().iter().map(|&(n, access)| entry(n, bound(access))));
     device.scoped(&format!("compiling {label}"), |d| {
         let source = if batched { kernel.batched_source(device.ladder) } else { kernel.source(device.ladder) };
         let text =
@@ -157,11 +162,11 @@ fn compile(device: &Device, kernel: Kernel, batched: bool, cache: Option<&wgpu::
 
 #[allow(unsafe_code)]
 fn unchecked(device: &wgpu::Device, text: wgpu::ShaderModuleDescriptor<'_>) -> wgpu::ShaderModule {
-    // SAFETY: the texts are this workspace's own, never input. Every index into a buffer is guarded by row, column
+    // SAFETY: the texts are this workspace's own, never input. Every index into a buffer or a texture is guarded by row, column
     // or count of the parameter block, which the backend fills from the sizes of the buffers it binds; column
     // indices of sparse matrices are checked at upload, where the groups of their rows are cut from the rows' starts too;
     // orders of sweeps are permutations of the columns; the limbs of
-    // an exact sum are addressed by exponents of eight bits, which cannot leave them; all loops count up to such a
+    // an exact sum are addressed by exponents of eight bits (in f64 of eleven, those of factors clamped), which cannot leave them; all loops count up to such a
     // bound (by the threads of a subgroup, at least 1), or halve or double a number up to one; divisors (p_tiles, chunks, kq, width, count, p and q of a strip, p of a fold) are at
     // least 1; workgroup memory is written before it is read. In a batch a run is one of those whose parts the buffers were made for,
     // as `Batch` alone says which take part, and part r of a buffer begins r times its own distance behind the first.

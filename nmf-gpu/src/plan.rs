@@ -4,14 +4,18 @@
 //! ones, and matrices with fewer rows than half the threads of a workgroup, go through tiles of 32×32 in workgroup memory
 //! (`mu_dense.wgsl`, `cross_dense.wgsl`; on request by cooperative matrices, `matrices/`).
 
-use nmf_shaders::{BLOCKS, LANE_CLASSES, Lanes, Matrices, TILE, WORKGROUP};
+use crate::device::Device;
+use nmf_shaders::{BLOCKS, BROADCAST, LANE_CLASSES, Lanes, Matrices, Reads, TILE, WORKGROUP};
 
 /// Workgroups that keep a large device busy: eight on each of 132 multiprocessors, or four tiles.
 const TARGET_LANES: u32 = 1024;
 const TARGET_TILES: u32 = 512;
 /// The same for a processor: a workgroup runs to its end on one core, and what it reads before its first product and writes after
-/// its last weighs the less the longer it is.
-const TARGET_PROCESSOR: u32 = 64;
+/// its last weighs the less the longer it is. (Measured on two cores; from 16 on, some idle at a matrix of 2000×1000. A number of cores may not decide about
+/// results.)
+const TARGET_PROCESSOR: u32 = 8;
+/// The same for runs side by side, whose dispatches are what costs.
+const CROWD_PROCESSOR: u32 = 64;
 /// Entries summed in one accumulator at most, where partial results of so many chunks find room.
 const LONGEST: u32 = 4096;
 /// Entries summed by one workgroup at least: below, its start costs more than it does.
@@ -32,6 +36,10 @@ pub(crate) struct Pass {
     pub(crate) cols: bool,
     /// X is stored as halves.
     pub(crate) half: bool,
+    /// X lies in a texture as well.
+    pub(crate) image: bool,
+    /// All numbers are f64, which take two registers each.
+    pub(crate) double: bool,
     /// What a thread must hold of its rows: the result, and with a model also f, and with a denominator that as well.
     pub(crate) arrays: u32,
 }
@@ -58,6 +66,22 @@ pub(crate) enum Sharing {
 }
 
 impl Sharing {
+    pub(crate) fn on(device: &Device) -> Sharing {
+        let lanes = device.info.limits.iter().find(|l| l.0 == "subgroup_min_size").map_or(0, |l| l.1);
+        // processors read 64-bit words
+        let processor = device.info.software && device.raw.features().contains(wgpu::Features::SHADER_INT64);
+        match (device.ladder.subgroups && lanes >= u64::from(BROADCAST), processor) {
+            (false, _) => Sharing::Memory,
+            (true, false) => Sharing::Either,
+            (true, true) => Sharing::Lanes,
+        }
+    }
+
+    /// Workgroups of all runs of a batch that fill the device.
+    pub(crate) fn crowd(self) -> u32 {
+        4 * if self == Sharing::Lanes { CROWD_PROCESSOR } else { TARGET_LANES }
+    }
+
     /// Workgroups of a lane kernel that keep the device busy.
     pub(crate) fn target(self) -> u32 {
         if self == Sharing::Lanes { TARGET_PROCESSOR } else { TARGET_LANES }
@@ -73,9 +97,12 @@ impl Pass {
             let mut ways: Vec<Way> = class
                 .into_iter()
                 .flat_map(|quads| {
-                    [4, 2, 1].map(|rows| Lanes { cols: self.cols, quads, rows, broadcast, half: self.half })
+                    let reads = if broadcast { self.reads(sharing) } else { Reads::Quads };
+                    [4, 2, 1].map(|rows| Lanes { cols: self.cols, quads, rows, broadcast, half: self.half, reads })
                 })
-                .filter(|l| l.fits(self.arrays) && (l.rows == 1 || self.fills(l)))
+                // a subgroup without rows ends at once where no other waits for it
+                .filter(|l| l.fits(self.arrays * if self.double { 2 } else { 1 }))
+                .filter(|l| l.rows == 1 || l.broadcast || self.fills(l))
                 .map(Way::Lanes)
                 .collect();
             if let Some(first) = ways.iter().position(|w| self.is_busy(w, sharing)).or(ways.len().checked_sub(1)) {
@@ -90,6 +117,14 @@ impl Pass {
         };
         ways.push(Way::Tiles);
         ways
+    }
+
+    fn reads(&self, sharing: Sharing) -> Reads {
+        match (sharing, self.image) {
+            (Sharing::Lanes, true) => Reads::Texture,
+            (Sharing::Lanes, false) if self.arrays == 1 && !self.half => Reads::Words,
+            _ => Reads::Quads,
+        }
     }
 
     /// Whether at most a fifth of the threads of all tiles have rows that do not exist.
@@ -137,7 +172,8 @@ impl Plan {
         };
         let tiles = p.div_ceil(rows).max(1);
         let busy = target.div_ceil(tiles.saturating_mul(column_blocks)).min(q.div_ceil(SHORTEST));
-        let room = |bytes: u64| (bytes / (u64::from(p.max(1)) * u64::from(kq.max(1)) * 16)).clamp(1, 1 << 16) as u32;
+        let row = u64::from(kq.max(1)) * if pass.double { 32 } else { 16 };
+        let room = |bytes: u64| (bytes / (u64::from(p.max(1)) * row)).clamp(1, 1 << 16) as u32;
         let short = q.div_ceil(LONGEST).min(room(MOST_PARTIALS));
         let wanted = busy.min(room(PARTIALS)).max(short).max(1);
         let chunk = q.div_ceil(wanted).max(1).next_multiple_of(TILE);
@@ -173,7 +209,8 @@ impl Plan {
 mod tests {
     use super::*;
 
-    const KL: Pass = Pass { p: 20_000, q: 10_000, kq: 4, cols: false, half: false, arrays: 2 };
+    const KL: Pass =
+        Pass { p: 20_000, q: 10_000, kq: 4, cols: false, half: false, image: false, double: false, arrays: 2 };
 
     #[test]
     fn few_columns_stay_in_registers_and_many_do_not() {
@@ -187,6 +224,9 @@ mod tests {
         assert_eq!(rows(Pass { kq: 17, ..KL }), 0);
         assert_eq!(rows(Pass { kq: 16, arrays: 3, ..KL }), 0);
         assert_eq!(rows(Pass { kq: 16, arrays: 1, ..KL }), 2);
+        // half as many in f64
+        assert_eq!(rows(Pass { kq: 8, double: true, ..KL }), 1);
+        assert_eq!(rows(Pass { kq: 12, double: true, ..KL }), 0);
         // fewer rows per thread where they would leave the device idle
         assert_eq!(rows(Pass { p: 500, q: 300, ..KL }), 1);
         // and where most of them would not exist

@@ -41,6 +41,8 @@ pub(crate) struct Buf {
     pooled: bool,
     /// Bytes from the part of one run to the next; 0 where all share one.
     step: u64,
+    /// The same numbers as a texture, where there is one.
+    image: Option<wgpu::TextureView>,
 }
 
 impl Buf {
@@ -60,6 +62,20 @@ impl Buf {
         buf
     }
 
+    /// With the same numbers as a texture, which counts as so many bytes again.
+    pub(crate) fn with_image(mut self, image: wgpu::TextureView) -> Buf {
+        if self.image.replace(image).is_none() {
+            let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
+            shelf.used_bytes += self.raw.size();
+        }
+        self
+    }
+
+    /// The texture of [`Self::with_image`].
+    pub(crate) fn image(&self) -> Option<&wgpu::TextureView> {
+        self.image.as_ref()
+    }
+
     /// Where the part of a run begins, in bytes.
     pub(crate) fn part(&self, run: usize) -> u64 {
         self.step * run as u64
@@ -70,7 +86,8 @@ impl Drop for Buf {
     fn drop(&mut self) {
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         let size = self.raw.size();
-        shelf.used_bytes = shelf.used_bytes.saturating_sub(size);
+        let copies = 1 + u64::from(self.image.is_some());
+        shelf.used_bytes = shelf.used_bytes.saturating_sub(copies * size);
         if self.pooled && shelf.free_bytes + size <= KEEP {
             shelf.free_bytes += size;
             shelf.free.entry(size).or_default().push(self.raw.clone());
@@ -139,7 +156,7 @@ impl Pool {
             found
         };
         match reused {
-            Some(raw) => Ok(Buf { raw, shelf: Arc::clone(&self.shelf), pooled: true, step: 0 }),
+            Some(raw) => Ok(Buf { raw, shelf: Arc::clone(&self.shelf), pooled: true, step: 0, image: None }),
             None => self.create(device, what, size, true),
         }
     }
@@ -180,7 +197,7 @@ impl Pool {
             other => other,
         })?;
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner).used_bytes += size;
-        Ok(Buf { raw, shelf: Arc::clone(&self.shelf), pooled, step: 0 })
+        Ok(Buf { raw, shelf: Arc::clone(&self.shelf), pooled, step: 0, image: None })
     }
 
     /// Gives free buffers back where the budget would not hold them beside what is in use.

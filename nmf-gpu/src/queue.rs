@@ -14,9 +14,8 @@ pub(crate) use landing::Landing;
 use crate::device::Device;
 use crate::pipeline::Pipelines;
 use crate::pool::Buf;
-use bytemuck::{Pod, Zeroable};
 use nmf_core::{Error, Result};
-use nmf_shaders::Kernel;
+use nmf_shaders::{Access, Kernel};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -29,9 +28,8 @@ const IN_FLIGHT: usize = 8;
 /// How long one submission may take. They are small; longer means a hung driver.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The uniform block of `common/params.wgsl`, field by field.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+/// The uniform block of `common/params.wgsl`, field by field; numbers are f32 there, or f64.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Params {
     pub(crate) base: u32,
     pub(crate) groups: u32,
@@ -53,20 +51,43 @@ pub(crate) struct Params {
     pub(crate) sum1: u32,
     pub(crate) count: u32,
     pub(crate) stride: u32,
-    pub(crate) alpha: f32,
-    pub(crate) l1: f32,
-    pub(crate) l2: f32,
-    pub(crate) gamma: f32,
-    pub(crate) beta: f32,
-    pub(crate) stop: f32,
-    pub(crate) inf: f32,
-    pub(crate) x_unit: f32,
+    pub(crate) alpha: f64,
+    pub(crate) l1: f64,
+    pub(crate) l2: f64,
+    pub(crate) gamma: f64,
+    pub(crate) beta: f64,
+    pub(crate) stop: f64,
+    pub(crate) inf: f64,
+    pub(crate) x_unit: f64,
 }
 
 impl Params {
     /// Whether X is read as halves.
     pub(crate) fn half(&self) -> bool {
         self.x_unit != 0.0
+    }
+
+    /// Workgroups with a thread for each quad of p rows.
+    pub(crate) fn quad_groups(&self) -> u64 {
+        (u64::from(self.p) * u64::from(self.kq)).div_ceil(64)
+    }
+
+    /// Appends the block as kernels read it.
+    fn encode(&self, double: bool, out: &mut Vec<u8>) {
+        let Params { base, groups, grid_x, k, kq, p, q, p0, q0, out0, .. } = *self;
+        let Params { ld, chunk, chunks, width, fixed, flags, sum0, sum1, count, stride, .. } = *self;
+        let words = [
+            [base, groups, grid_x, k, kq, p, q, p0, q0, out0],
+            [ld, chunk, chunks, width, fixed, flags, sum0, sum1, count, stride],
+        ];
+        out.extend_from_slice(bytemuck::bytes_of(&words));
+        let Params { alpha, l1, l2, gamma, beta, stop, inf, x_unit, .. } = *self;
+        let numbers = [alpha, l1, l2, gamma, beta, stop, inf, x_unit];
+        if double {
+            out.extend_from_slice(bytemuck::bytes_of(&numbers));
+        } else {
+            out.extend_from_slice(bytemuck::bytes_of(&numbers.map(|v| v as f32)));
+        }
     }
 }
 
@@ -141,6 +162,15 @@ impl Stream {
         }
     }
 
+    /// What an operation costs more in f64: consumer cards do one where they do 32 to 64 in f32, but few of ours run at that rate.
+    fn weight_of_double(&self) -> f64 {
+        match (self.device.ladder.double, self.device.info.software) {
+            (false, _) => 1.0,
+            (true, true) => 2.0,
+            (true, false) => 16.0,
+        }
+    }
+
     /// Records a kernel over `groups` workgroups of about `work` flop each; `buffers` in the order of
     /// [`Kernel::bindings`]. A grid with too much work for one dispatch is split.
     pub(crate) fn run(
@@ -156,7 +186,7 @@ impl Stream {
             return Ok(());
         }
         // a place in the grid stands for all runs
-        let work = work * runs as f64;
+        let work = work * runs as f64 * self.weight_of_double();
         let total = u32::try_from(groups)
             .map_err(|_| Error::Device(format!("{}: a grid of {groups} workgroups is too large", kernel.label())))?;
         let numbers = kernel.bindings();
@@ -190,9 +220,10 @@ impl Stream {
             // a folded grid may overhang its part: `groups` ends this part, not only the last
             let block = Params { base, groups: base + here, grid_x, ..params };
             let offset = self.params.len();
-            match &self.batch {
-                None => self.params.extend_from_slice(bytemuck::bytes_of(&block)),
-                Some(b) => self.params.extend_from_slice(bytemuck::bytes_of(&b.block(block, kernel, buffers)?)),
+            let double = self.device.ladder.double;
+            block.encode(double, &mut self.params);
+            if let Some(b) = &self.batch {
+                self.params.extend_from_slice(bytemuck::bytes_of(&b.block(double, kernel, buffers)?));
             }
             let size = std::num::NonZeroU64::new((self.params.len() - offset) as u64);
             self.params.resize(offset + SLOT, 0);
@@ -204,12 +235,16 @@ impl Stream {
                     size,
                 }),
             }];
-            entries.extend(
-                numbers
-                    .iter()
-                    .zip(buffers)
-                    .map(|((n, _), b)| wgpu::BindGroupEntry { binding: *n, resource: b.raw().as_entire_binding() }),
-            );
+            for ((n, access), b) in numbers.iter().zip(buffers) {
+                let resource = match (access, b.image()) {
+                    (Access::Texture, Some(image)) => wgpu::BindingResource::TextureView(image),
+                    (Access::Texture, None) => {
+                        return Err(Error::Device(format!("{}: X has no texture", kernel.label())));
+                    }
+                    _ => b.raw().as_entire_binding(),
+                };
+                entries.push(wgpu::BindGroupEntry { binding: *n, resource });
+            }
             let bind = self.device.scoped("binding buffers", |d| {
                 d.create_bind_group(&wgpu::BindGroupDescriptor {
                     label: None,

@@ -2,6 +2,7 @@
 
 use crate::gpu::Gpu;
 use crate::memory::{Part, Scalar, quads};
+use crate::number::Number;
 use crate::pool::Buf;
 use crate::queue::{Landing, Params};
 use nmf_core::{Error, Result, Ticket};
@@ -17,7 +18,7 @@ pub(crate) struct Pending {
     scalars: Vec<(Vec<(u32, f64)>, f64)>,
 }
 
-impl Gpu {
+impl<T: Number> Gpu<T> {
     /// Room for partial sums, if they are wanted.
     pub(crate) fn sums_buffer(&self, wanted: bool, count: u64) -> Result<Option<Arc<Buf>>> {
         if wanted { Ok(Some(Arc::new(self.scratch(count.div_ceil(4), 1)?))) } else { Ok(None) }
@@ -75,7 +76,7 @@ impl Gpu {
         let runs: Vec<(&Buf, u64, u64)> = s
             .iter()
             .flat_map(|s| &s.parts)
-            .map(|p| (&*p.buf, u64::from(p.start) * 4, u64::from(p.count) * 4))
+            .map(|p| (&*p.buf, u64::from(p.start) * T::BYTES, u64::from(p.count) * T::BYTES))
             .collect();
         let landing = self.stream.land(&runs)?;
         let scalars = s.iter().map(|s| (s.parts.iter().map(|p| (p.count, p.factor)).collect(), s.constant)).collect();
@@ -92,7 +93,7 @@ impl Gpu {
     /// Waits if it must.
     pub(crate) fn redeem(&mut self, t: &Ticket) -> Result<Vec<f64>> {
         let Pending { landing, scalars } = self.tickets.remove(&t.0).ok_or_else(|| unknown(t))?;
-        let numbers: Vec<f32> = self.stream.take(landing)?;
+        let numbers: Vec<T> = self.stream.take(landing)?;
         let mut rest = numbers.as_slice();
         Ok(scalars
             .into_iter()
@@ -100,7 +101,7 @@ impl Gpu {
                 parts.into_iter().fold(constant, |sum, (count, factor)| {
                     let (here, tail) = rest.split_at((count as usize).min(rest.len()));
                     rest = tail;
-                    sum + factor * here.iter().map(|v| f64::from(*v)).sum::<f64>()
+                    sum + factor * here.iter().map(|v| v.f64()).sum::<f64>()
                 })
             })
             .collect())

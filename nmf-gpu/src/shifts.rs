@@ -2,11 +2,12 @@
 
 use crate::gpu::Gpu;
 use crate::memory::{Factor, Terms, quads};
+use crate::number::Number;
 use crate::queue::Params;
 use nmf_core::Result;
 use nmf_shaders::Kernel;
 
-impl Gpu {
+impl<T: Number> Gpu<T> {
     /// out ← the `shifts` shifted copies of f.
     pub(crate) fn record_unfold(&mut self, f: &Factor, shifts: u32, out: &Factor) -> Result<()> {
         let params = Params {
@@ -17,7 +18,7 @@ impl Gpu {
             count: shifts,
             ..Params::default()
         };
-        self.stream.run(Kernel::Unfold, &[&f.buf, &out.buf], params, Gpu::quad_groups(&params), 2048.0)
+        self.stream.run(Kernel::Unfold, &[&f.buf, &out.buf], params, params.quad_groups(), 2048.0)
     }
 
     /// N and D of the shifted copies into those of the factor; its D is never one shared row, as the last rows have fewer

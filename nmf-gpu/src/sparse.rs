@@ -4,6 +4,7 @@ use crate::csr::CsrPanel;
 use crate::dense::Target;
 use crate::gpu::Gpu;
 use crate::memory::{Factor, Scalar, Terms, quads};
+use crate::number::Number;
 use crate::pool::Buf;
 use crate::queue::Params;
 use crate::window::CsrBuffers;
@@ -16,13 +17,13 @@ pub(crate) fn lanes(kq: u32) -> u32 {
 }
 
 /// Flop of one workgroup, on average.
-fn work(panel: &CsrPanel, kq: u32, products: f64) -> f64 {
+fn work<T: Number>(panel: &CsrPanel<T>, kq: u32, products: f64) -> f64 {
     let entries = panel.entries as f64 / f64::from(panel.groups.max(1));
     // gathered rows cost about four times what their flop say
     4.0 * (entries + 64.0) * (8.0 * products * f64::from(kq) + 40.0)
 }
 
-impl CsrPanel {
+impl<T: Number> CsrPanel<T> {
     /// What all sparse kernels ask about a window: where its rows, groups and pieces are.
     fn params(&self, kq: u32) -> Params {
         Params { kq, p0: self.row0, ld: self.rows + 1, count: self.groups, chunks: self.pieces, ..Params::default() }
@@ -30,15 +31,15 @@ impl CsrPanel {
 }
 
 /// Set or add, and whether the first row of the window is added anyway.
-fn flags(panel: &CsrPanel, add: bool) -> u32 {
+fn flags<T: Number>(panel: &CsrPanel<T>, add: bool) -> u32 {
     u32::from(add) | if panel.continues { 2 } else { 0 }
 }
 
-impl Gpu {
+impl<T: Number> Gpu<T> {
     /// acc ← α·(sum of the pieces of each long row) (+ acc) for one window, if it has any; D as well if there is one.
     fn segment_sum(
         &mut self,
-        (panel, index): (&CsrPanel, &Buf),
+        (panel, index): (&CsrPanel<T>, &Buf),
         part: &Buf,
         kq: u32,
         den: Option<&Buf>,
@@ -48,22 +49,21 @@ impl Gpu {
             p: panel.long,
             ld: panel.rows + 1 + 4 * panel.groups,
             flags: flags(panel, to.add),
-            alpha: to.alpha as f32,
+            alpha: to.alpha,
             ..panel.params(kq)
         };
         let mut buffers = vec![index, part, to.acc];
         buffers.extend(den);
         let work = 2048.0 + 512.0 * f64::from(panel.pieces) / f64::from(panel.long.max(1));
-        self.stream.run(Kernel::SegmentSum { den: den.is_some() }, &buffers, params, Gpu::quad_groups(&params), work)
+        self.stream.run(Kernel::SegmentSum { den: den.is_some() }, &buffers, params, params.quad_groups(), work)
     }
 
     /// acc ← α·X̃·other (+ acc) for sparse X.
-    pub(crate) fn cross_sparse(&mut self, panels: &[CsrPanel], other: &Factor, to: Target<'_>) -> Result<()> {
+    pub(crate) fn cross_sparse(&mut self, panels: &[CsrPanel<T>], other: &Factor, to: Target<'_>) -> Result<()> {
         let kq = quads(other.k as usize);
         for panel in panels {
             let part = self.scratch(panel.pieces.into(), kq)?;
-            let params =
-                Params { width: lanes(kq), flags: flags(panel, to.add), alpha: to.alpha as f32, ..panel.params(kq) };
+            let params = Params { width: lanes(kq), flags: flags(panel, to.add), alpha: to.alpha, ..panel.params(kq) };
             let CsrBuffers { index, columns, values } = self.sparse_window(panel)?;
             let buffers = [&*index, &*columns, &*values, &other.buf, to.acc, &part];
             let kernel = Kernel::CrossCsr { weighted: panel.weighted };
@@ -77,7 +77,7 @@ impl Gpu {
     /// N, on request D over the stored entries, and on request the two sums Σ d(x, v) and Σ d(0, v) over them.
     pub(crate) fn mu_sparse(
         &mut self,
-        panels: &[CsrPanel],
+        panels: &[CsrPanel<T>],
         kind: LossKind,
         loss: &Loss,
         (f, other): (&Factor, &Factor),
@@ -109,7 +109,7 @@ impl Gpu {
             let params = Params {
                 width: lanes(kq),
                 flags: flags(panel, add),
-                alpha: alpha as f32,
+                alpha,
                 sum0: from,
                 sum1: from + distance,
                 ..panel.params(kq)
@@ -122,9 +122,9 @@ impl Gpu {
             self.stream.run(kernel, &buffers, params, panel.groups.into(), work(panel, kq, 3.0))?;
             self.segment_sum((panel, &index), part, kq, den.then_some(&acc.den), to)?;
             if let (Some(sums), true) = (&sums, panel.pieces > 0) {
-                let bytes = 4 * u64::from(panel.groups);
+                let bytes = T::BYTES * u64::from(panel.groups);
                 for (at, to) in [(from, sum0), (from + distance, total + sum0)] {
-                    self.stream.copy_part((part, 4 * u64::from(at)), (sums, 4 * u64::from(to)), bytes);
+                    self.stream.copy_part((part, T::BYTES * u64::from(at)), (sums, T::BYTES * u64::from(to)), bytes);
                 }
             }
             sum0 += panel.groups;
@@ -135,7 +135,7 @@ impl Gpu {
     /// Σ d(x, v) − Σ d(0, v) over the stored entries, as two parts.
     pub(crate) fn divergence_sparse(
         &mut self,
-        panels: &[CsrPanel],
+        panels: &[CsrPanel<T>],
         kind: LossKind,
         loss: &Loss,
         w: &Factor,

@@ -1,11 +1,12 @@
 //! Which way of a dense pass is fastest on this device: measured once, remembered by class of passes.
 
 use crate::gpu::Gpu;
+use crate::number::Number;
 use crate::plan::{Pass, Plan, Sharing, Way};
-use crate::window::{Streaming, XStorage};
+use crate::window::{DensePanel, Layout, Streaming, XStorage};
 use ndarray::Array2;
 use nmf_core::{Accumulate, Backend, Error, Loss, MatrixRef, Observed, Result, Side};
-use nmf_shaders::{BROADCAST, LANE_CLASSES, LossKind};
+use nmf_shaders::{LANE_CLASSES, LossKind};
 use std::time::Instant;
 
 /// Entries of X from which a pass counts as large.
@@ -45,7 +46,11 @@ fn class(what: What, pass: &Pass) -> Option<String> {
     };
     let side = if pass.cols { "cols" } else { "rows" };
     let size = if u64::from(pass.p) * u64::from(pass.q) >= LARGE { "large" } else { "small" };
-    let stored = if pass.half { "-f16" } else { "" };
+    let stored = match (pass.half, pass.image) {
+        (true, _) => "-f16",
+        (false, true) => "-texture",
+        (false, false) => "",
+    };
     Some(format!("{what}-{side}-q{quads}-{size}{stored}"))
 }
 
@@ -59,15 +64,9 @@ fn number(way: Way) -> u32 {
     }
 }
 
-impl Gpu {
+impl<T: Number> Gpu<T> {
     pub(crate) fn sharing(&self) -> Sharing {
-        let device = &self.stream.device;
-        let lanes = device.info.limits.iter().find(|l| l.0 == "subgroup_min_size").map_or(0, |l| l.1);
-        match (device.ladder.subgroups && lanes >= u64::from(BROADCAST), device.info.software) {
-            (false, _) => Sharing::Memory,
-            (true, false) => Sharing::Either,
-            (true, true) => Sharing::Lanes,
-        }
+        Sharing::on(&self.stream.device)
     }
 
     /// The ways of a pass on this device. Cooperative matrices come before the tiles that they replace, in multiplicative updates
@@ -77,7 +76,9 @@ impl Gpu {
     fn ways(&self, what: What, pass: &Pass) -> Vec<Way> {
         let mut ways = pass.ways(self.sharing());
         let serves = matches!(what, What::Numerator | What::Update(LossKind::Fro | LossKind::Kl));
-        let form = self.stream.device.matrices.filter(|_| serves && pass.kq > 0);
+        // nor where rows in registers would do
+        let narrow = ways.iter().any(|way| matches!(way, Way::Lanes(_)));
+        let form = self.stream.device.matrices.filter(|_| serves && pass.kq > 0 && !narrow);
         ways.extend(form.map(Way::Matrices));
         if let [.., tiles, matrices @ Way::Matrices(_)] = ways.as_mut_slice() {
             std::mem::swap(tiles, matrices);
@@ -112,8 +113,8 @@ impl Gpu {
     fn tune_resident(&mut self, widths: &[usize], losses: &[Loss], told: &mut impl FnMut(&Tuned)) -> Result<()> {
         let sizes: &[(usize, usize)] = if self.is_software() { &[(640, 480)] } else { &[(1200, 1000), (8192, 4096)] };
         for &(m, n) in sizes {
-            let x = noise(m, n, 1);
-            let x = match self.upload(MatrixRef::from(&x), 1.0, Observed::All) {
+            let x = noise::<T>(m, n, 1);
+            let x = match self.upload(MatrixRef::from(&x), T::one(), Observed::All) {
                 // the choices for small passes are worth having
                 Err(Error::OutOfMemory { .. }) if m > 1200 => continue,
                 other => other?,
@@ -125,12 +126,15 @@ impl Gpu {
                     let mut out = self.factor(noise(f.rows as usize, k, 4).view())?;
                     let mut terms = self.new_terms(f.rows as usize, k)?;
                     let half = self.keeping.storage == XStorage::F16;
+                    let image = matches!(&x.layout, Layout::Dense(panels) if panels.iter().all(DensePanel::image));
                     let pass = |arrays| Pass {
                         p: f.rows,
                         q: other.rows,
                         kq: k.div_ceil(4) as u32,
                         cols: side == Side::Cols,
                         half,
+                        image,
+                        double: T::DOUBLE,
                         arrays,
                     };
                     let best = self.fastest(What::Product, pass(1), |b| b.cross(&x, side, other, &mut out))?;
@@ -142,7 +146,7 @@ impl Gpu {
                             continue;
                         }
                         let pass = pass(if kind == LossKind::Kl { 2 } else { 3 });
-                        let run = |b: &mut Gpu| b.terms(loss, &x, side, f, other, 1.0, Accumulate::Set, &mut terms);
+                        let run = |b: &mut Self| b.terms(loss, &x, side, f, other, 1.0, Accumulate::Set, &mut terms);
                         let best = self.fastest(What::Update(kind), pass, run)?;
                         best.iter().for_each(&mut *told);
                     }
@@ -156,7 +160,7 @@ impl Gpu {
         &mut self,
         what: What,
         pass: Pass,
-        mut run: impl FnMut(&mut Gpu) -> Result<()>,
+        mut run: impl FnMut(&mut Self) -> Result<()>,
     ) -> Result<Option<Tuned>> {
         let Some(class) = class(what, &pass) else { return Ok(None) };
         let (mut default, mut best) = (None, (0, f64::INFINITY));
@@ -178,7 +182,7 @@ impl Gpu {
     }
 
     /// Seconds of one run: the best of three timings, each of as many runs as it takes to be measurable.
-    fn time(&mut self, run: &mut impl FnMut(&mut Gpu) -> Result<()>) -> Result<f64> {
+    fn time(&mut self, run: &mut impl FnMut(&mut Self) -> Result<()>) -> Result<f64> {
         run(self)?;
         self.finish()?;
         let (mut runs, mut best, mut timed) = (1, f64::INFINITY, 0);
@@ -201,14 +205,14 @@ impl Gpu {
 }
 
 /// Positive numbers without structure, never zero.
-fn noise(rows: usize, cols: usize, seed: u32) -> Array2<f32> {
+fn noise<T: Number>(rows: usize, cols: usize, seed: u32) -> Array2<T> {
     let mut state = seed.wrapping_mul(0x9e37_79b9) | 1;
     Array2::from_shape_simple_fn((rows, cols), || {
         // xorshift32 (G. Marsaglia, 2003)
         state ^= state << 13;
         state ^= state >> 17;
         state ^= state << 5;
-        0.01 + (state >> 8) as f32 / (1u32 << 24) as f32
+        T::of(f64::from(0.01 + (state >> 8) as f32 / (1u32 << 24) as f32))
     })
 }
 
@@ -217,15 +221,14 @@ mod tests {
     use super::*;
     use crate::device::GpuOptions;
 
-    const EPS: f64 = f32::EPSILON as f64 / 2.0;
-
     /// N, D and the divergence of a pass against loops in f64; every number within a bound for its own terms.
-    fn check(b: &mut Gpu, loss: &Loss, (m, n, k): (usize, usize, usize)) {
+    fn check<T: Number>(b: &mut Gpu<T>, loss: &Loss, (m, n, k): (usize, usize, usize)) {
+        let eps = T::EPS / 2.0;
         // ten bits each, which halves hold
-        let x = noise(m, n, 5).mapv(|v| (1024.0 * v).round() / 1024.0);
-        let (w, h) = (noise(m, k, 6), noise(n, k, 7));
-        let wide = |a: &Array2<f32>| a.mapv(f64::from);
-        let data = b.upload(MatrixRef::from(&x), 1.0, Observed::All).unwrap();
+        let x = noise::<T>(m, n, 5).mapv(|v| T::of((1024.0 * v.f64()).round() / 1024.0));
+        let (w, h) = (noise::<T>(m, k, 6), noise::<T>(n, k, 7));
+        let wide = |a: &Array2<T>| a.mapv(T::f64);
+        let data = b.upload(MatrixRef::from(&x), T::one(), Observed::All).unwrap();
         let (fw, fh) = (b.factor(w.view()).unwrap(), b.factor(h.view()).unwrap());
         let v = wide(&w).dot(&wide(&h).t());
         let beta = loss.beta().unwrap();
@@ -241,7 +244,16 @@ mod tests {
             let arrays = if matches!(kind, LossKind::Fro | LossKind::Kl) { 2 } else { 3 };
             let cols = side == Side::Cols;
             let half = b.keeping.storage == XStorage::F16;
-            let pass = Pass { p: f.rows, q: other.rows, kq: k.div_ceil(4) as u32, cols, half, arrays };
+            let pass = Pass {
+                p: f.rows,
+                q: other.rows,
+                kq: k.div_ceil(4) as u32,
+                cols,
+                half,
+                image: false,
+                double: T::DOUBLE,
+                arrays,
+            };
             for way in pass.ways(b.sharing()) {
                 b.trial = Some((class(What::Update(kind), &pass).unwrap(), number(way)));
                 let rule = nmf_core::Rule { exponent: 0.0, ..nmf_core::Rule::for_loss(loss) };
@@ -254,7 +266,7 @@ mod tests {
                 let steps = 40.0 + k as f64 + f64::from(pass.q.min(4096)) / 4.0;
                 for (got, want) in [(&got_n, &num), (&got_d, &den)] {
                     for (g, w) in got.iter().zip(want) {
-                        assert!((f64::from(*g) - w).abs() <= steps * EPS * w, "{loss} k={k} {side:?} {way:?}: {g} {w}");
+                        assert!((g.f64() - w).abs() <= steps * eps * w, "{loss} k={k} {side:?} {way:?}: {g} {w}");
                     }
                 }
                 // and d moves with v as well: by |∂d/∂v|·v for each unit of relative error
@@ -265,7 +277,7 @@ mod tests {
                     scale += d + (v.powf(beta) - x * v.powf(beta - 1.0)).abs();
                 });
                 let d = b.value(&d).unwrap();
-                assert!((d - want).abs() <= steps * EPS * scale, "{loss} k={k} {side:?} {way:?}: {d} {want}");
+                assert!((d - want).abs() <= steps * eps * scale, "{loss} k={k} {side:?} {way:?}: {d} {want}");
             }
         }
     }
@@ -279,6 +291,11 @@ mod tests {
         for loss in [Loss::FRO, Loss::IS, Loss::Beta(1.5)] {
             check(&mut b, &loss, (301, 259, 7));
         }
+        let mut b = Gpu::<f64>::open(&GpuOptions { checked: false, ..crate::number::with_double() }).unwrap();
+        for k in [4, 7, 31] {
+            check(&mut b, &Loss::KL, (270, 301, k));
+        }
+        check(&mut b, &Loss::Beta(1.5), (301, 259, 7));
         let options = GpuOptions { x_storage: XStorage::F16, checked: false, ..GpuOptions::default() };
         let mut b = Gpu::new(&options).unwrap();
         check(&mut b, &Loss::KL, (301, 270, 18));
@@ -291,24 +308,27 @@ mod tests {
         let mut seen = Vec::new();
         b.tune(&[4], &[Loss::FRO, Loss::KL], |t| seen.push(t.clone())).unwrap();
         let names: Vec<&str> = seen.iter().map(|t| t.class.as_str()).collect();
-        for want in ["product-rows-q1-small", "kl-rows-q1-small", "product-cols-q1-small", "kl-cols-q1-small"] {
-            assert!(names.contains(&want), "{names:?}");
+        let image = b.sharing() == Sharing::Lanes;
+        let stored = if image { "-texture" } else { "" };
+        for want in ["product-rows", "kl-rows", "product-cols", "kl-cols"] {
+            assert!(names.contains(&format!("{want}-q1-small{stored}").as_str()), "{names:?}");
         }
         for t in &seen {
             assert!(t.seconds.0 <= t.seconds.1 && t.seconds.0 > 0.0, "{t:?}");
             assert_eq!(b.tuning.get(&t.class), Some(t.choice));
         }
-        let pass = Pass { p: 640, q: 480, kq: 1, cols: false, half: false, arrays: 2 };
-        let chosen = seen.iter().find(|t| t.class == "kl-rows-q1-small").unwrap().choice;
+        let kl = format!("kl-rows-q1-small{stored}");
+        let pass = Pass { p: 640, q: 480, kq: 1, cols: false, half: false, image, double: false, arrays: 2 };
+        let chosen = seen.iter().find(|t| t.class == kl).unwrap().choice;
         let taken = |b: &Gpu| number(b.plan(What::Update(LossKind::Kl), pass).way);
         assert_eq!(taken(&b), chosen);
         // every choice that there is decides, not only one that happens to be the default; others do not count
         let default = number(pass.ways(b.sharing())[0]);
         for way in pass.ways(b.sharing()) {
-            b.tuning.put("kl-rows-q1-small", number(way)).unwrap();
+            b.tuning.put(&kl, number(way)).unwrap();
             assert_eq!(taken(&b), number(way));
         }
-        b.tuning.put("kl-rows-q1-small", 77).unwrap();
+        b.tuning.put(&kl, 77).unwrap();
         assert_eq!(taken(&b), default);
     }
 }

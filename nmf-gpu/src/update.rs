@@ -3,6 +3,7 @@
 use crate::dense::Target;
 use crate::gpu::Gpu;
 use crate::memory::{Factor, Gram, Scalar, Terms, quads};
+use crate::number::Number;
 use crate::pool::Buf;
 use crate::queue::Params;
 use crate::sparse::lanes;
@@ -38,9 +39,9 @@ enum Denominator {
     Everywhere,
 }
 
-impl Gpu {
+impl<T: Number> Gpu<T> {
     pub(crate) fn loss_params(&self, loss: &Loss, at: Params) -> Params {
-        Params { beta: loss.beta().unwrap_or(0.0) as f32, inf: f32::INFINITY, ..at }
+        Params { beta: loss.beta().unwrap_or(0.0), inf: f64::INFINITY, ..at }
     }
 
     pub(crate) fn new_gram_buffer(&self, k: u32) -> Result<Gram> {
@@ -62,7 +63,7 @@ impl Gpu {
 
     fn spread(&mut self, row: &Buf, acc: &Terms, alpha: f64, add: bool) -> Result<()> {
         let kq = quads(acc.k as usize);
-        let params = Params { kq, p: acc.rows, alpha: alpha as f32, flags: u32::from(add), ..Params::default() };
+        let params = Params { kq, p: acc.rows, alpha, flags: u32::from(add), ..Params::default() };
         let groups = (u64::from(acc.rows) * u64::from(kq)).div_ceil(64);
         self.stream.run(Kernel::Spread, &[row, &acc.den], params, groups, 512.0)
     }
@@ -72,7 +73,7 @@ impl Gpu {
         if acc.shared {
             let kq = quads(acc.k as usize);
             let row = self.scratch(1, kq)?;
-            self.stream.copy(&acc.den, &row, u64::from(kq) * 16);
+            self.stream.copy(&acc.den, &row, u64::from(kq) * T::QUAD);
             self.spread(&row, acc, 1.0, false)?;
             acc.shared = false;
         }
@@ -83,7 +84,7 @@ impl Gpu {
     pub(crate) fn record_terms(
         &mut self,
         loss: &Loss,
-        x: &Data,
+        x: &Data<T>,
         side: Side,
         pair: (&Factor, &Factor),
         alpha: f64,
@@ -158,7 +159,7 @@ impl Gpu {
     }
 
     /// Σ d(x, v) over the observed entries, the rows of X modelled by w.
-    pub(crate) fn record_divergence(&mut self, loss: &Loss, x: &Data, w: &Factor, h: &Factor) -> Result<Scalar> {
+    pub(crate) fn record_divergence(&mut self, loss: &Loss, x: &Data<T>, w: &Factor, h: &Factor) -> Result<Scalar> {
         let kind = kind(loss)?;
         let Layout::Sparse { rows, .. } = &x.layout else {
             return self.divergence_dense(x, kind, loss, w, h);
@@ -174,7 +175,7 @@ impl Gpu {
     /// without X (`counted`: done already). Over stored entries only, the second sum is dropped.
     fn complete(
         &mut self,
-        x: &Data,
+        x: &Data<T>,
         kind: LossKind,
         loss: &Loss,
         w: &Factor,

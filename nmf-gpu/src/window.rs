@@ -1,18 +1,20 @@
 //! X on the device, in windows that one binding can hold.
 //!
 //! Dense X lies there once, row-major: both sides read it along its rows (the kernels transpose a tile in
-//! registers), so no transposed copy is kept. Its windows are row panels; only where a single row is too long are
+//! registers), so no transposed copy is kept (on processors it has a texture beside it, `window/image.rs`). Its windows are row panels; only where a single row is too long are
 //! the columns cut as well. Sparse X lies there twice, by rows and by columns, so that both sides gather; its
 //! windows are runs of rows, and a row may continue in the next window. X that is too large stays on the host, and its panels take
 //! turns on the device.
 
 mod dense;
+mod image;
 mod ring;
 mod sparse;
 mod turns;
 
 use crate::csr::{Batch, Csr, CsrPanel};
 use crate::device::Device;
+use crate::number::Number;
 use crate::pool::{Buf, Pool};
 use crate::queue::Stream;
 use nmf_core::{Error, MatrixRef, Observed, Result, SparseView, Weighted};
@@ -24,12 +26,12 @@ pub(crate) use sparse::CsrBuffers;
 /// How the numbers of dense X are stored on the device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum XStorage {
-    /// As they are, 4 bytes each.
+    /// As they are: 4 bytes each, 8 in f64.
     #[default]
     F32,
     /// As halves in units of a power of two, chosen from the largest entry, 2 bytes each: half the memory and half the traffic. Each
     /// entry is rounded to the nearest, wrong by at most 2⁻¹¹ of itself; what is positive and below 2⁻²⁸ of the largest is
-    /// replaced by a number up to that, never by zero. Sums and factors are f32 as ever. For dense X only: sparse X and weights are refused.
+    /// replaced by a number up to that, never by zero. Sums and factors are f32 as ever. For dense X only: sparse X, weights and f64 are refused.
     F16,
 }
 
@@ -71,22 +73,22 @@ impl Keeping {
 }
 
 /// How X is stored.
-pub(crate) enum Layout {
+pub(crate) enum Layout<T: Number> {
     Dense(Vec<DensePanel>),
-    Sparse { rows: Vec<CsrPanel>, cols: Vec<CsrPanel>, row_batches: Vec<Batch>, col_batches: Vec<Batch> },
+    Sparse { rows: Vec<CsrPanel<T>>, cols: Vec<CsrPanel<T>>, row_batches: Vec<Batch>, col_batches: Vec<Batch> },
 }
 
 /// X on the device.
-pub struct Data {
+pub struct Data<T: Number = f32> {
     pub(crate) rows: usize,
     pub(crate) cols: usize,
     /// Entries on the device.
     pub(crate) stored: u64,
     pub(crate) observed: Observed,
-    pub(crate) layout: Layout,
+    pub(crate) layout: Layout<T>,
 }
 
-impl Data {
+impl<T: Number> Data<T> {
     /// Rows and columns.
     pub fn dim(&self) -> (usize, usize) {
         (self.rows, self.cols)
@@ -117,14 +119,14 @@ pub(crate) fn extent(n: usize) -> Result<u32> {
 }
 
 /// Puts scale·X on the device.
-pub(crate) fn upload(
+pub(crate) fn upload<T: Number>(
     stream: &mut Stream,
     pool: &Pool,
-    x: &MatrixRef<'_, f32>,
-    scale: f32,
+    x: &MatrixRef<'_, T>,
+    scale: T,
     observed: Observed,
     how: &Keeping,
-) -> Result<Data> {
+) -> Result<Data<T>> {
     let (rows, cols) = x.dim();
     let (m, n) = (extent(rows)?, extent(cols)?);
     let mut stored = x.stored();
@@ -143,24 +145,24 @@ pub(crate) fn upload(
 
 /// Puts scale·X on the device with the weights of its entries, by entries whether dense or not. Weights that are all 0 or 1 are
 /// not kept: which entries are stored says it all.
-pub(crate) fn upload_weighted(
+pub(crate) fn upload_weighted<T: Number>(
     stream: &mut Stream,
     pool: &Pool,
-    x: &MatrixRef<'_, f32>,
-    weights: &MatrixRef<'_, f32>,
-    scale: f32,
+    x: &MatrixRef<'_, T>,
+    weights: &MatrixRef<'_, T>,
+    scale: T,
     how: &Keeping,
-) -> Result<Data> {
+) -> Result<Data<T>> {
     how.halves_refused()?;
     let (rows, cols) = x.dim();
     let dim = (extent(rows)?, extent(cols)?);
     Error::check_shape("the weights", x.dim(), weights.dim())?;
     let (mut bad, mut mask) = (None, true);
     weights.for_each(|row, col, w| {
-        if !(w >= 0.0 && w.is_finite()) && bad.is_none() {
-            bad = Some((row, col, f64::from(w)));
+        if !(w >= T::zero() && w.is_finite()) && bad.is_none() {
+            bad = Some((row, col, w.f64()));
         }
-        mask &= w == 0.0 || w == 1.0;
+        mask &= w == T::zero() || w == T::one();
     });
     match bad {
         Some((row, col, value)) if value < 0.0 => return Err(Error::Negative { what: "the weights", row, col, value }),
@@ -185,7 +187,7 @@ pub(crate) fn upload_weighted(
     Ok(Data { rows, cols, stored, observed, layout })
 }
 
-fn same_entries(a: &SparseView<'_, f32>, b: &SparseView<'_, f32>) -> bool {
+fn same_entries<T: Number>(a: &SparseView<'_, T>, b: &SparseView<'_, T>) -> bool {
     a.nnz() == b.nnz() && a.outer_iterator().zip(b.outer_iterator()).all(|(a, b)| a.indices() == b.indices())
 }
 
@@ -220,9 +222,9 @@ impl<'a> Claim<'a> {
 }
 
 /// Writes to a buffer that no recorded work touches.
-pub(crate) fn put<T: bytemuck::Pod>(device: &Device, to: &Buf, at: u64, values: &[T]) -> Result<()> {
+pub(crate) fn put(device: &Device, to: &Buf, at: u64, values: &[u8]) -> Result<()> {
     if values.is_empty() {
         return Ok(());
     }
-    device.scoped("uploading", |_| device.queue.write_buffer(to.raw(), at, bytemuck::cast_slice(values)))
+    device.scoped("uploading", |_| device.queue.write_buffer(to.raw(), at, values))
 }

@@ -91,3 +91,31 @@ fn restarts_shuffles_penalties_and_shifts_go_on_too() {
     check(&nmf.clone().loss(Loss::KL).shifts(3), &x, "shifts");
     check(&nmf.sparseness(None, Some(0.5)), &x, "sparseness");
 }
+
+/// Wants none.
+struct Idle;
+
+impl Keeper<f32> for Idle {
+    fn due(&mut self, _: &Progress) -> bool {
+        false
+    }
+    fn wants_the_last(&self) -> bool {
+        false
+    }
+    fn keep(&mut self, _: Snapshot<f32>) {
+        panic!("nothing was asked for");
+    }
+}
+
+#[test]
+fn a_keeper_that_wants_nothing_costs_no_read() {
+    let (x, nmf) = (data(false), Nmf::<f32>::new(3).loss(Loss::KL).init(Init::Random).max_iter(12).tol(0.0));
+    let reads = |keeper: Option<&mut dyn Keeper<f32>>| {
+        let mut gpu = Gpu::new(&GpuOptions::default()).unwrap();
+        let problem = nmf.problem(x.view(), None).unwrap();
+        let data = problem.upload(&mut gpu).unwrap();
+        nmf.fit_kept(&mut gpu, &data, &problem, 0.0, &mut Silent, keeper, None).unwrap();
+        gpu.reads()
+    };
+    assert_eq!(reads(Some(&mut Idle)), reads(None));
+}

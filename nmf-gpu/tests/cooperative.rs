@@ -86,6 +86,7 @@ fn work(b: &mut Gpu, x: &Array2<f32>, k: usize, loss: &Loss) -> (Vec<Array2<f32>
         let mut terms = b.new_terms(f_rows(side, m, n), k).unwrap();
         b.terms(loss, &x, side, f, other, 0.5, Accumulate::Set, &mut terms).unwrap();
         b.terms(loss, &x, side, f, other, 2.0, Accumulate::Add, &mut terms).unwrap();
+        found.push(b.read_terms(&terms).unwrap().0);
     }
     let rule = Rule::for_loss(loss);
     for _ in 0..2 {

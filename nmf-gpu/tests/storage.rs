@@ -1,4 +1,4 @@
-//! X stored as halves: the results of rounded X to the last bit, the stated error, half the bytes.
+//! X stored as halves: the results of rounded X to the last bit, the stated error, half the bytes. X as a texture: the same bits.
 
 mod common;
 
@@ -82,8 +82,10 @@ fn the_stated_error_holds_for_every_entry() {
 #[test]
 fn half_the_bytes() {
     let x = values(300, 200, 1);
-    let used = [XStorage::F32, XStorage::F16].map(|storage| {
-        let mut b = gpu(storage);
+    let used = [XStorage::F32, XStorage::F16].map(|x_storage| {
+        // a budget keeps processors from a texture beside the buffer
+        let options = GpuOptions { x_storage, memory: Some(1 << 30), ..GpuOptions::default() };
+        let mut b = Gpu::new(&options).unwrap();
         let _x = b.upload(MatrixRef::from(&x), 1.0, Observed::All).unwrap();
         b.memory_in_use()
     });
@@ -94,6 +96,26 @@ fn half_the_bytes() {
     assert!(matches!(b.upload(MatrixRef::from(&x), 1.0, Observed::All), Err(Error::OutOfMemory { .. })));
     let mut b = Gpu::new(&GpuOptions { x_storage: XStorage::F16, ..options }).unwrap();
     assert!(b.upload(MatrixRef::from(&x), 1.0, Observed::All).is_ok());
+}
+
+#[test]
+fn a_texture_beside_the_buffer_changes_no_bit() {
+    // longer than a workgroup's rows, odd sizes, and rows that do not fill their last quad; also in several windows
+    for (x, window) in [(values(301, 270, 1), None), (spread(90, 129), None), (values(150, 67, 2), Some(12_000))] {
+        let all = |memory| {
+            let mut b = Gpu::new(&GpuOptions { memory, max_binding: window, ..GpuOptions::default() }).unwrap();
+            let before = b.memory_in_use();
+            let data = b.upload(MatrixRef::from(&x), 1.0, Observed::All).unwrap();
+            let used = b.memory_in_use() - before;
+            let limit = |name| b.adapter().limits.iter().find(|l| l.0 == name).map_or(0, |l| l.1);
+            let wide = b.adapter().features.iter().any(|f| f == "SHADER_INT64");
+            let texture = b.is_software() && limit("subgroup_min_size") >= 8 && wide;
+            (everything(&mut b, &data, 5), used, texture)
+        };
+        let ((without, bytes, _), (with, used, texture)) = (all(Some(1 << 30)), all(None));
+        same(&with, &without, "with a texture of X");
+        assert_eq!(used, if texture { 2 * bytes } else { bytes });
+    }
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 mod batch;
 mod ceiling;
+mod double;
 mod hals_blocks;
 mod lanes;
 mod matrices;
 mod rows;
 mod sparse;
 
-use crate::{Gather, Hals, Kernel, Ladder, LossKind, Term};
+use crate::{Gather, Hals, Kernel, Ladder, Lanes, LossKind, Reads, Term};
 use rows::{hals_holes, newton_holes, strip_holes};
 use sparse::{cross_csr_holes, divergence_csr_holes, entry_holes, mu_csr_holes, segment_sum_holes};
 use std::fmt::Write;
@@ -20,25 +21,42 @@ macro_rules! wgsl {
 }
 
 const PARAMS: &str = wgsl!("common/params.wgsl");
-const NUMERIC: &str = wgsl!("common/numeric.wgsl");
 const TILE: &str = wgsl!("common/tile.wgsl");
 const STAGE: &str = wgsl!("common/stage.wgsl");
 const X_ROWS: &str = wgsl!("common/x_rows.wgsl");
 const X_COLS: &str = wgsl!("common/x_cols.wgsl");
 const X_F32: &str = wgsl!("common/x_f32.wgsl");
 const X_F16: &str = wgsl!("common/x_f16.wgsl");
+const X_TEXTURE: &str = wgsl!("common/x_texture.wgsl");
+const X_WORDS: &str = wgsl!("common/x_words.wgsl");
+const QUAD_WORDS: &str = wgsl!("common/quad_words.wgsl");
 const X_NONE: &str = wgsl!("common/x_none.wgsl");
 const MODEL_TILE: &str = wgsl!("common/model_tile.wgsl");
 const TILE_SUM: &str = wgsl!("common/tile_sum.wgsl");
 const LONG_SUM: &str = wgsl!("common/long_sum.wgsl");
 // holes themselves: the ladder says what fills them
+const NUMERIC: &str = "{NUMERIC}";
 const GROUP_SUM: &str = "{GROUP_SUM}";
 const PARTS_SUM: &str = "{PARTS_SUM}";
-const EXACT: &str = wgsl!("common/exact.wgsl");
+const EXACT: &str = "{EXACT}";
 const CSR: &str = wgsl!("common/csr.wgsl");
 const CSR_MODEL: &str = wgsl!("common/csr_model.wgsl");
 const CSR_LANES: &str = wgsl!("common/csr_lanes.wgsl");
 const CSR_SUM: &str = wgsl!("common/csr_sum.wgsl");
+
+/// What a precision has files of its own for: see [`double`].
+const SINGLE: [&str; 4] = [
+    wgsl!("common/numeric.wgsl"),
+    wgsl!("common/exact.wgsl"),
+    wgsl!("momentum/accumulate.wgsl"),
+    wgsl!("momentum/state_numbers.wgsl"),
+];
+const DOUBLE: [&str; 4] = [
+    wgsl!("common/numeric_f64.wgsl"),
+    wgsl!("common/exact_f64.wgsl"),
+    wgsl!("momentum/accumulate_f64.wgsl"),
+    wgsl!("momentum/state_numbers_f64.wgsl"),
+];
 
 /// The rows of a thread's 4×4 block and the component of a ratio column that belongs to each.
 const ROWS: [(&str, &str); 4] = [("a", "x"), ("b", "y"), ("c", "z"), ("d", "w")];
@@ -56,18 +74,23 @@ pub(crate) fn source(kernel: &Kernel, ladder: Ladder, batched: bool) -> String {
         (wgsl!("common/group_sum.wgsl"), wgsl!("common/parts_sum.wgsl"), "", "")
     };
     let mut holes = vec![("GROUP_SUM", group_sum.into()), ("PARTS_SUM", parts_sum.into())];
+    let [numeric, exact, accumulate, numbers] = if ladder.double { DOUBLE } else { SINGLE };
+    let by_precision =
+        [("NUMERIC", numeric), ("EXACT", exact), ("ACCUMULATE_EXACTLY", accumulate), ("STATE_NUMBERS", numbers)];
+    holes.extend(by_precision.map(|(name, text)| (name, text.into())));
     if *kernel == Kernel::SelfTest {
         holes.extend([("LANE", lane.into()), ("BROADCASTS", broadcasts.into())]);
     }
     let (fields, memory, place) =
         if batched { (batch::fields(), batch::MEMORY, batch::PLACE) } else { (String::new(), "", "") };
     let whole = fill(&[&text(kernel)], &holes);
+    let whole = if ladder.double { double::widened(&whole) } else { whole };
     // what finds the run is not moved by it
-    let whole = if batched { batch::moved(&whole) } else { whole };
+    let whole = if batched { batch::moved(&whole, ladder.double) } else { whole };
     fill(&[&whole], &vec![("RUN_FIELDS", fields), ("RUN_MEMORY", memory.into()), ("RUN_PLACE", place.into())])
 }
 
-/// Each lane's number, made in branches of different lengths, from lanes 0 to 7 to all: what [`crate::Lanes::broadcast`] relies on.
+/// Each lane's number, made in branches of different lengths, from lanes 0 to 7 to all, and the least of them: what [`crate::Lanes::broadcast`] relies on.
 const BROADCASTS: &str = "    var mine = 0u;
     if ((tid & 1u) == 0u) {
         for (var i = 0u; i < lane; i += 1u) {
@@ -81,6 +104,7 @@ const BROADCASTS: &str = "    var mine = 0u;
         wrong += f32(subgroupBroadcast(mine, 2u) != 2u) + f32(subgroupBroadcast(mine, 3u) != 3u);
         wrong += f32(subgroupBroadcast(mine, 4u) != 4u) + f32(subgroupBroadcast(mine, 5u) != 5u);
         wrong += f32(subgroupBroadcast(mine, 6u) != 6u) + f32(subgroupBroadcast(mine, 7u) != 7u);
+        wrong += f32(subgroupMin(mine + 3u) != 3u);
     }
 ";
 
@@ -93,11 +117,11 @@ fn text(kernel: &Kernel) -> String {
         }
         Kernel::CrossLanes(lanes) => {
             let what = lanes::Products { model: false, den: false, div: false };
-            fill(&[PARAMS, x_quads(true, lanes.half), wgsl!("lanes.wgsl")], &lanes::holes(lanes, what))
+            let words = if lanes.reads == Reads::Quads { "" } else { QUAD_WORDS };
+            fill(&[PARAMS, words, x_of(lanes), wgsl!("lanes.wgsl")], &lanes::holes(lanes, what))
         }
         Kernel::MuLanes { loss, lanes, den, div } => {
-            let parts =
-                [PARAMS, NUMERIC, loss_text(loss), x_quads(true, lanes.half), LONG_SUM, GROUP_SUM, wgsl!("lanes.wgsl")];
+            let parts = [PARAMS, NUMERIC, loss_text(loss), x_of(lanes), LONG_SUM, GROUP_SUM, wgsl!("lanes.wgsl")];
             fill(&parts, &lanes::holes(lanes, lanes::Products { model: true, den, div }))
         }
         Kernel::Matrices(pass) => matrices::text(pass),
@@ -156,14 +180,14 @@ fn text(kernel: &Kernel) -> String {
         Kernel::Reduce => [PARAMS, PARTS_SUM, wgsl!("reduce.wgsl")].concat(),
         Kernel::Spread => [PARAMS, wgsl!("spread.wgsl")].concat(),
         Kernel::Colsum => [PARAMS, PARTS_SUM, wgsl!("colsum.wgsl")].concat(),
-        Kernel::Apply => [PARAMS, NUMERIC, wgsl!("apply.wgsl")].concat(),
+        Kernel::Apply(power) => fill(&[PARAMS, NUMERIC, wgsl!("apply.wgsl")], &rows::apply_holes(power)),
         Kernel::Newton { over, shuffled } => {
             fill(&[PARAMS, NUMERIC, wgsl!("newton.wgsl")], &newton_holes(over, shuffled))
         }
         Kernel::Strip { cols, half } => fill(&[PARAMS, x_quads(true, half), wgsl!("strip.wgsl")], &strip_holes(cols)),
         Kernel::GradientStep => [PARAMS, wgsl!("gradient_step.wgsl")].concat(),
-        Kernel::Accumulate => [PARAMS, EXACT, wgsl!("momentum/accumulate.wgsl")].concat(),
-        Kernel::Advance => [PARAMS, EXACT, wgsl!("momentum/advance.wgsl")].concat(),
+        Kernel::Accumulate => [PARAMS, EXACT, "{ACCUMULATE_EXACTLY}"].concat(),
+        Kernel::Advance => [PARAMS, NUMERIC, EXACT, wgsl!("momentum/advance.wgsl")].concat(),
         Kernel::Extrapolate { of_state } => {
             fill(&[PARAMS, wgsl!("momentum/extrapolate.wgsl")], &extrapolate_holes(of_state))
         }
@@ -197,6 +221,14 @@ fn loss_text(loss: LossKind) -> &'static str {
         LossKind::Kl => wgsl!("loss/kl.wgsl"),
         LossKind::Is => wgsl!("loss/is.wgsl"),
         LossKind::Beta => wgsl!("loss/beta.wgsl"),
+    }
+}
+
+fn x_of(lanes: Lanes) -> &'static str {
+    match lanes.reads {
+        Reads::Quads => x_quads(true, lanes.half),
+        Reads::Words => X_WORDS,
+        Reads::Texture => X_TEXTURE,
     }
 }
 
@@ -353,11 +385,11 @@ fn mu_dense_holes(num: bool, den: bool, div: bool) -> Holes {
     ]
 }
 
-/// The weight is a parameter, or word 1 of the state of a momentum.
+/// The weight is a parameter, or the second number in the state of a momentum.
 fn extrapolate_holes(of_state: bool) -> Holes {
     let (weight, note, binding) = if of_state {
         let binding = "@group(0) @binding(3) var<storage, read> state: array<f32>;\n";
-        ("state[1]", "; 3 the state of a momentum, whose second word is β", binding)
+        ("state[1]", "; 3 the state of a momentum, whose second number is β", binding)
     } else {
         ("par.alpha", "; β is the parameter α", "")
     };

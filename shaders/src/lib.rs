@@ -6,31 +6,25 @@
 
 mod assemble;
 mod hals;
+mod ladder;
+mod lanes;
 mod matrices;
 mod variants;
 
 pub use hals::{HALS_BLOCK_ROWS, HALS_CLASSES, Hals};
+pub use ladder::Ladder;
+pub use lanes::{Lanes, Reads};
 pub use matrices::{MATRICES, Matrices, MatrixPass};
 
-/// How a kernel uses a buffer.
+/// How a kernel uses what is bound to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Only reads.
     Read,
     /// Writes, and may read.
     Write,
-}
-
-/// The optional device features that the texts may use. A device has one ladder for all of its kernels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Ladder {
-    /// Sums within subgroups go without workgroup memory.
-    pub subgroups: bool,
-}
-
-impl Ladder {
-    /// Every ladder that a device may have.
-    pub const ALL: [Ladder; 2] = [Ladder { subgroups: false }, Ladder { subgroups: true }];
+    /// Only reads, and not a buffer but a texture whose texels are quads.
+    Texture,
 }
 
 /// The text a loss contributes to a kernel.
@@ -44,6 +38,24 @@ pub enum LossKind {
     Is,
     /// Any other β, a parameter at run time.
     Beta,
+}
+
+/// What a multiplicative update does with the ratio N ⊘ D: a text for each, as processors compute all that a text may choose from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Power {
+    /// γ = 1.
+    One,
+    /// γ = ½.
+    Half,
+    /// Any other γ, a parameter at run time.
+    Any,
+    /// Nothing: the update is the root of a quadratic equation, for l2 > 0.
+    Quadratic,
+}
+
+impl Power {
+    /// All of them.
+    pub const ALL: [Power; 4] = [Power::One, Power::Half, Power::Any, Power::Quadratic];
 }
 
 /// What a scalar kernel sums.
@@ -70,47 +82,6 @@ pub enum Over {
     Weighted,
     /// Some rows of dense X̃, copied one after the other.
     Strip,
-}
-
-/// How a kernel that keeps whole rows of the factors in registers is laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Lanes {
-    /// X̃ = Xᵀ instead of X.
-    pub cols: bool,
-    /// Quads per row of the factors at most: one of [`LANE_CLASSES`].
-    pub quads: u32,
-    /// Rows of X̃ per thread: 1, 2 or 4.
-    pub rows: u32,
-    /// The rows of the other factor go from lane to lane within a subgroup (of at least [`BROADCAST`] lanes) instead of
-    /// being read by every thread.
-    pub broadcast: bool,
-    /// X is stored as halves.
-    pub half: bool,
-}
-
-impl Lanes {
-    /// Rows of X̃ per workgroup.
-    pub fn tile_rows(&self) -> u32 {
-        WORKGROUP * self.rows
-    }
-
-    /// Whether `arrays` rows of a factor per row of X̃ stay in registers; where rows go from lane to lane, twice as many may be tried:
-    /// a processor has next to no registers, but its stack is near.
-    pub fn fits(&self, arrays: u32) -> bool {
-        let most = if self.broadcast { 2 * LANE_REGISTERS } else { LANE_REGISTERS };
-        4 * self.quads * self.rows * arrays <= most
-    }
-
-    /// Summed entries staged at once: as many as workgroup memory holds beside a tile of X.
-    pub fn block(&self) -> u32 {
-        match (self.cols, self.rows) {
-            _ if self.broadcast => 1 << 16,
-            (false, 4) => 8,
-            (true, _) if self.quads <= 8 => 32,
-            (false, rows) if self.quads <= 8 => 32 / rows,
-            _ => 16,
-        }
-    }
 }
 
 /// How the rows that [`Kernel::MuCsr`] gathers serve its two products.
@@ -214,7 +185,7 @@ pub enum Kernel {
     /// Column sums of a factor.
     Colsum,
     /// The multiplicative update proper.
-    Apply,
+    Apply(Power),
     /// HALS passes over the rows of a factor.
     HalsSweep {
         /// Where the rows are.
@@ -270,7 +241,7 @@ pub enum Kernel {
 
 /// Chains per thread for which a [`Kernel::Fma`] exists: few fit the registers of a CPU's vector unit, many hide the latency
 /// of a device that keeps few threads per core.
-pub const FMA_CHAINS: [u32; 2] = [3, 8];
+pub const FMA_CHAINS: [u32; 3] = [2, 3, 8];
 /// Steps of each chain per round of [`Kernel::Fma`].
 pub const FMA_STEPS: u32 = 8;
 
@@ -299,11 +270,7 @@ pub const MAX_ROW_QUADS: u32 = 256;
 pub const MAX_QUADS: u32 = 16384;
 /// Elements per workgroup of the scalar kernels: quads of [`Kernel::Scalar`], numbers of [`Kernel::Sum`].
 pub const SUM_CHUNK: u32 = 2048;
-/// 32-bit words in the state of a momentum; at rest all are zero but the two in [`MOMENTUM_AT_REST`].
-pub const MOMENTUM_WORDS: usize = 76;
-/// The first words of a momentum at rest: t = 1, weight 0, and +∞ as the last objective.
-pub const MOMENTUM_AT_REST: [u32; 3] = [1.0f32.to_bits(), 0, 3];
-/// Bytes of workgroup memory that no kernel exceeds: what every WebGPU device offers.
+/// Bytes of workgroup memory that no kernel in f32 exceeds: what every WebGPU device offers.
 pub const WORKGROUP_MEMORY: u32 = 16384;
 
 impl Kernel {
@@ -324,9 +291,9 @@ impl Kernel {
         use Access::{Read, Write};
         match *self {
             Kernel::CrossDense { .. } => vec![(1, Read), (3, Read), (4, Write)],
-            Kernel::CrossLanes(_) => vec![(1, Read), (3, Read), (4, Write)],
-            Kernel::MuLanes { den, div, .. } => pick(&[
-                (true, 1, Read),
+            Kernel::CrossLanes(lanes) => vec![(1, lanes.x()), (3, Read), (4, Write)],
+            Kernel::MuLanes { lanes, den, div, .. } => pick(&[
+                (true, 1, lanes.x()),
                 (true, 2, Read),
                 (true, 3, Read),
                 (true, 4, Write),
@@ -358,7 +325,7 @@ impl Kernel {
             ]),
             Kernel::DivergenceCsr { .. } => vec![(1, Read), (2, Read), (3, Read), (4, Read), (5, Read), (8, Write)],
             Kernel::SegmentSum { den } => pick(&[(true, 1, Read), (true, 2, Read), (true, 3, Write), (den, 4, Write)]),
-            Kernel::Apply | Kernel::GradientStep => vec![(1, Read), (2, Read), (3, Write)],
+            Kernel::Apply(_) | Kernel::GradientStep => vec![(1, Read), (2, Read), (3, Write)],
             Kernel::HalsSweep { shuffled, .. } => {
                 pick(&[(true, 1, Read), (true, 2, Read), (true, 3, Write), (shuffled, 4, Read)])
             }
@@ -389,15 +356,6 @@ impl Kernel {
             Kernel::Fma { .. } => vec![(1, Write)],
             Kernel::Copy => vec![(1, Read), (2, Write)],
             Kernel::SelfTest => vec![(1, Write)],
-        }
-    }
-
-    /// Whether this text exists only on a ladder with subgroups.
-    pub fn needs_subgroups(&self) -> bool {
-        match self {
-            Kernel::CrossLanes(lanes) | Kernel::MuLanes { lanes, .. } => lanes.broadcast,
-            Kernel::Matrices(_) => true,
-            _ => false,
         }
     }
 

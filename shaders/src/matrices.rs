@@ -13,7 +13,7 @@ pub struct Matrices {
     pub teams: u32,
 }
 
-/// The forms for which texts exist, the preferred ones first: Metal has the first two, cards with Vulkan mostly 16×16 with
+/// The forms for which texts exist, the preferred ones first: Metal has the first and the fourth, cards with Vulkan mostly 16×16 with
 /// subgroups of 32 or 64, software adapters subgroups of 8.
 pub const MATRICES: [Matrices; 5] = [
     Matrices { size: 8, halves: false, teams: 2 },

@@ -2,19 +2,19 @@
 
 use crate::{
     BLOCKS, FMA_CHAINS, Gather, HALS_BLOCK_ROWS, HALS_CLASSES, HELD_CLASSES, Hals, Kernel, LANE_CLASSES, Lanes,
-    LossKind, MATRICES, MatrixPass, Over, Term,
+    LossKind, MATRICES, MatrixPass, Over, Power, Reads, Term,
 };
 
 impl Kernel {
     /// Every variant that a backend asks for.
     pub fn all() -> Vec<Kernel> {
         use LossKind::{Beta, Fro, Is, Kl};
+        use Reads::{Quads, Texture, Words};
         let bools = [false, true];
         let mut all = vec![
             Kernel::Reduce,
             Kernel::Spread,
             Kernel::Colsum,
-            Kernel::Apply,
             Kernel::Refill,
             Kernel::Sum,
             Kernel::GradientStep,
@@ -25,6 +25,7 @@ impl Kernel {
             Kernel::Copy,
             Kernel::SelfTest,
         ];
+        all.extend(Power::ALL.map(Kernel::Apply));
         all.extend(FMA_CHAINS.map(|chains| Kernel::Fma { chains }));
         all.extend(bools.map(|weighted| Kernel::CrossCsr { weighted }));
         all.extend(bools.map(|den| Kernel::SegmentSum { den }));
@@ -52,8 +53,14 @@ impl Kernel {
         }
         for (cols, half) in sides {
             let shapes = LANE_CLASSES.iter().flat_map(|q| [1, 2, 4].map(|r| (*q, r)));
-            for (quads, rows, broadcast) in shapes.flat_map(|(q, r)| bools.map(|b| (q, r, b))) {
-                let lanes = Lanes { cols, quads, rows, broadcast, half };
+            let ways = [(false, Quads), (true, Quads), (true, Words), (true, Texture)];
+            let ways = ways.into_iter().filter(|(_, reads)| !half || *reads == Quads);
+            for (quads, rows, (broadcast, reads)) in shapes.flat_map(|(q, r)| ways.clone().map(move |w| (q, r, w))) {
+                let lanes = Lanes { cols, quads, rows, broadcast, half, reads };
+                if reads == Words {
+                    all.extend(Some(Kernel::CrossLanes(lanes)).filter(|_| lanes.fits(1)));
+                    continue;
+                }
                 if lanes.fits(1) {
                     all.push(Kernel::CrossLanes(lanes));
                 }

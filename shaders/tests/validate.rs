@@ -3,14 +3,14 @@
 
 use naga::valid::{Capabilities, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, StorageAccess};
-use nmf_shaders::{Access, Kernel, Ladder, WORKGROUP, WORKGROUP_MEMORY};
+use nmf_shaders::{Access, Kernel, Ladder, WORKGROUP};
 
-/// Every kernel on every ladder that has it, for one run, and on the last ladder for a batch of runs as well.
+/// Every kernel on every ladder that has it, for one run, and but for the first ladder for a batch of runs as well.
 fn all() -> impl Iterator<Item = (Kernel, Ladder, bool)> {
-    let kernels = |ladder: Ladder| Kernel::all().into_iter().filter(move |k| ladder.subgroups || !k.needs_subgroups());
-    let last = Ladder::ALL[Ladder::ALL.len() - 1];
+    let kernels = |ladder: Ladder| Kernel::all().into_iter().filter(move |k| k.is_on(ladder));
     let alone = Ladder::ALL.into_iter().map(|ladder| (ladder, false));
-    alone.chain([(last, true)]).flat_map(move |(ladder, batched)| kernels(ladder).map(move |k| (k, ladder, batched)))
+    let batched = Ladder::ALL.into_iter().skip(1).map(|ladder| (ladder, true));
+    alone.chain(batched).flat_map(move |(ladder, batched)| kernels(ladder).map(move |k| (k, ladder, batched)))
 }
 
 fn module(kernel: &Kernel, ladder: Ladder, batched: bool) -> naga::Module {
@@ -29,6 +29,11 @@ fn naga_accepts_every_variant() {
         // the built-in functions that unpack halves; numbers of that type are not asked for
         needed.set(Capabilities::SHADER_FLOAT16_IN_FLOAT32, kernel.label().contains("half: true"));
         needed.set(Capabilities::SUBGROUP, ladder.subgroups);
+        needed.set(Capabilities::FLOAT64, ladder.double);
+        needed.set(
+            Capabilities::SHADER_INT64,
+            ladder.double || ["reads: Words", "reads: Texture"].iter().any(|r| kernel.label().contains(r)),
+        );
         if let Kernel::Matrices(pass) = kernel {
             needed |= Capabilities::COOPERATIVE_MATRIX;
             needed.set(Capabilities::SHADER_FLOAT16, pass.matrices.halves);
@@ -54,6 +59,7 @@ fn the_listed_bindings_are_those_of_the_text() {
                     Some((v.binding.as_ref()?.binding, Access::Write))
                 }
                 AddressSpace::Storage { .. } => Some((v.binding.as_ref()?.binding, Access::Read)),
+                AddressSpace::Handle => Some((v.binding.as_ref()?.binding, Access::Texture)),
                 _ => None,
             })
             .collect();
@@ -75,7 +81,7 @@ fn workgroup_memory_stays_within_the_portable_limit() {
             .filter(|(_, v)| v.space == AddressSpace::WorkGroup)
             .map(|(_, v)| layouter[v.ty].size)
             .sum();
-        assert!(bytes <= WORKGROUP_MEMORY, "{}: {bytes} bytes of workgroup memory", kernel.label());
+        assert!(bytes <= ladder.workgroup_memory(), "{}: {bytes} bytes of workgroup memory", kernel.label());
     }
 }
 
@@ -103,6 +109,19 @@ fn every_kernel_in_a_batch_finds_its_run_first() {
 #[test]
 fn only_the_ladder_with_subgroups_uses_them() {
     let with = |ladder| Kernel::all().iter().filter(|k| k.source(ladder).contains("subgroupAdd(")).count();
-    assert_eq!(with(Ladder { subgroups: false }), 0);
-    assert!(with(Ladder { subgroups: true }) > 20);
+    assert_eq!(with(Ladder::default()), 0);
+    assert!(with(Ladder { subgroups: true, double: false }) > 20);
+}
+
+/// No number of less precision is left on a ladder in f64, and none of more elsewhere; comments may speak of both.
+#[test]
+fn a_text_has_one_precision() {
+    for (kernel, ladder, batched) in all().filter(|(_, ladder, _)| !ladder.subgroups) {
+        let text = if batched { kernel.batched_source(ladder) } else { kernel.source(ladder) };
+        let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+        let other = if ladder.double { ["f32", "vec4f"] } else { ["f64", "u64"] };
+        let found = code.filter(|line| other.iter().any(|word| line.contains(word))).count();
+        // what unpacks halves is named after them
+        assert_eq!(found, 0, "{}", kernel.label());
+    }
 }

@@ -9,7 +9,7 @@
 // out0 + s·p …, reduce.wgsl adds the chunks; 6 one partial sum of the divergence per workgroup, from sum0 on.
 // Variants bind only what they use.
 // Grid: tiles of {TILE_ROWS} rows × chunks. 64 threads; blocks of {BLOCK} summed entries.
-@group(0) @binding(3) var<storage, read> other: array<vec4<f32>>;
+{OTHER}
 {BINDINGS}
 {STAGED}
 {X_MEMORY}
@@ -25,7 +25,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     let q_end = min(par.q, (chunk + 1u) * par.chunk);
 {PLACE}
 {DECLARE}
-    for (var q_base = chunk * par.chunk; q_base < q_end; q_base += {BLOCK}u) {
+    for (var q_base = chunk * par.chunk; q_base < {LAST}; q_base += {BLOCK}u) {
 {STAGE}
         let filled = min(q_end - q_base, {BLOCK}u);
 {ROUNDS}

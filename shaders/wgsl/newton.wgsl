@@ -26,7 +26,7 @@ fn newton_entry(w: f32, g: f32, h: f32, c: f32) -> f32 {
         return select(w, 0.0, g > 0.0);
     }
     var d = g / h;
-    let lambda = c * sqrt(h) * d;
+    let lambda = c * root(h) * d;
     if (lambda > DAMPING) {
         d = d / (1.0 + lambda);
     }
@@ -65,7 +65,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
             least = min(least, smallest[t]);
         }
         if (least < par.inf) {
-            c = 1.0 / sqrt(least);
+            c = 1.0 / root(least);
         }
     }
     // once, and changed with each step from then on: where the floor lifted it, it stays lifted

@@ -93,6 +93,7 @@ pub(crate) fn run(
         Engine::CpuF32(mut b) => job.run(&mut b, &mut mixture, folder, x),
         Engine::CpuF64(mut b) => job.run(&mut b, &mut mixture, folder, x),
         Engine::Gpu(mut b) => job.run(&mut *b, &mut mixture, folder, x),
+        Engine::GpuF64(mut b) => job.run(&mut *b, &mut mixture, folder, x),
     }
 }
 

@@ -89,7 +89,8 @@ pub(super) fn run<B: Backend, S: Solver<B> + ?Sized>(
             b.finish()?;
             clock.share(&mut states, &active);
             let last = plan.restart.0 + 1 >= plan.restart.1 || interrupted;
-            if let (Some(keeper), [(run, _)]) = (keeper.as_deref_mut().filter(|_| unsaved && last), &ended[..]) {
+            let wanted = keeper.as_deref_mut().filter(|k| unsaved && last && k.wants_the_last());
+            if let (Some(keeper), [(run, _)]) = (wanted, &ended[..]) {
                 states[*run].keep(b, &m, solver, (&mut post, &mut recs[*run]), keeper)?;
                 reached.kept = Some(i);
             }

@@ -21,6 +21,14 @@ impl<T: Element> Nmf<T> {
         matches!(kind, Mu | Mue | Newton) && self.options.shuffle.is_none()
     }
 
+    /// How many restarts `b` computes side by side, at most; 1 where they go one after the other.
+    ///
+    /// # Errors
+    /// As [`Nmf::check`].
+    pub fn side_by_side<B: Backend<Elem = T>>(&self, b: &B, data: &B::Data, problem: &Problem<'_, T>) -> Result<usize> {
+        Ok(self.batch(b, data, problem)?.0.min(self.restarts))
+    }
+
     /// Runs of this rank that `b` computes side by side with profit, and what must be equal for two of them to share a batch.
     pub(crate) fn batch<B: Backend<Elem = T>>(
         &self,

@@ -6,6 +6,7 @@ use crate::fit::{Run, get_trace, put_trace};
 use crate::snapshot::{Entry, Keeper, Snapshot};
 use crate::stop::{Stop, Stopped};
 use crate::{Backend, Element, Error, Info, Init, Observer, Problem, Progress, Result, SolverKind};
+use std::cell::OnceCell;
 use std::fmt::Debug;
 
 impl<T: Element> Nmf<T> {
@@ -61,21 +62,23 @@ impl<T: Element> Nmf<T> {
             return self.fit_uploaded(b, data, problem, prepare_seconds, observer);
         }
         let kind = self.check(b, problem)?;
-        let identity = self.identity(problem, kind, &b.info());
+        let info = b.info();
+        let identity = OnceCell::new();
         let mut past = Past::default();
         if let Some(snapshot) = resume {
-            check_identity(snapshot, &identity)?;
+            check_identity(snapshot, identity.get_or_init(|| self.identity(problem, kind, &info)))?;
             let ((m, n), k) = (problem.dim(), self.rank);
             past = Past::of(snapshot, ((m, k * self.options.shifts), (n, k)))?;
             past.check(self.restarts, &self.stop, snapshot.iteration()?)?;
         }
-        let mut book = keeper.map(|keeper| Book { keeper, identity });
+        let about = Box::new(move || self.identity(problem, kind, &info));
+        let mut book = keeper.map(|keeper| Book { keeper, identity, about });
         let of_run = resume.map(|s| s.part("run"));
         self.fit_from(b, data, problem, prepare_seconds, observer, book.as_mut(), past, of_run.as_ref())
     }
 
     /// Everything that decides about the path of a factorization, in words: what a snapshot must agree with.
-    fn identity(&self, problem: &Problem<'_, T>, kind: SolverKind, info: &Info) -> Vec<(&'static str, String)> {
+    fn identity(&self, problem: &Problem<'_, T>, kind: SolverKind, info: &Info) -> Identity {
         let (rows, cols) = problem.dim();
         let (stats, options, stop) = (problem.stats(), &self.options, &self.stop);
         let hash = |value: u64| format!("{value:016x}");
@@ -144,8 +147,13 @@ fn check_identity<T: Element>(snapshot: &Snapshot<T>, identity: &[(&'static str,
 /// Completes the snapshots of a run and passes them on.
 pub(super) struct Book<'a, T> {
     keeper: &'a mut dyn Keeper<T>,
-    identity: Vec<(&'static str, String)>,
+    /// Made for the first snapshot: it reads all of X.
+    identity: OnceCell<Identity>,
+    about: Box<dyn Fn() -> Identity + Send + 'a>,
 }
+
+/// What a snapshot must agree with: names and words.
+type Identity = Vec<(&'static str, String)>;
 
 /// A run's view of the book: what went before it goes with its snapshots.
 pub(super) struct Page<'p, 'a, T> {
@@ -158,9 +166,13 @@ impl<T: Element> Keeper<T> for Page<'_, '_, T> {
         self.book.keeper.due(p)
     }
 
+    fn wants_the_last(&self) -> bool {
+        self.book.keeper.wants_the_last()
+    }
+
     fn keep(&mut self, run: Snapshot<T>) {
         let mut whole = self.past.clone();
-        for (name, value) in &self.book.identity {
+        for (name, value) in self.book.identity.get_or_init(&self.book.about) {
             whole.put(format!("about.{name}"), Entry::Text(value.clone()));
         }
         whole.put_all("run", run);

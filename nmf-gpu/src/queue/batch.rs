@@ -1,6 +1,5 @@
 //! Several runs in one dispatch: what kernels are told of them.
 
-use super::Params;
 use crate::pool::Buf;
 use bytemuck::{Pod, Zeroable};
 use nmf_core::{Error, Result};
@@ -48,11 +47,11 @@ impl Batch {
         self.ranks.get(run).map(|k| *k as usize)
     }
 
-    /// The parameter block for these buffers.
-    pub(super) fn block(&self, one: Params, kernel: Kernel, buffers: &[&Buf]) -> Result<Block> {
-        let mut block = Block { one, step: [0; 8], members: [0; MAX_RUNS as usize / 4], narrow: [0; 4] };
+    /// What follows the parameter block for these buffers, in quads of f32 or (`double`) f64.
+    pub(super) fn block(&self, double: bool, kernel: Kernel, buffers: &[&Buf]) -> Result<Block> {
+        let mut block = Block { step: [0; 8], members: [0; MAX_RUNS as usize / 4], narrow: [0; 4] };
         for ((binding, _), buf) in kernel.bindings().into_iter().zip(buffers) {
-            let quads = u32::try_from(buf.step() / 16);
+            let quads = u32::try_from(buf.step() / if double { 32 } else { 16 });
             let quads = quads.map_err(|_| Error::Device(format!("{}: a part is too large", kernel.label())))?;
             block.step[binding as usize - 1] = quads;
         }
@@ -66,11 +65,10 @@ impl Batch {
     }
 }
 
-/// The parameter block of a batched kernel, field by field.
+/// What the parameter block of a batched kernel goes on with, field by field.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Pod, Zeroable)]
 pub(super) struct Block {
-    pub(super) one: Params,
     step: [u32; 8],
     members: [u32; MAX_RUNS as usize / 4],
     narrow: [u32; 4],
@@ -100,7 +98,7 @@ mod tests {
         let ranks: Vec<usize> = (0..40).map(|r| 5 + r % 4).collect();
         let mut batch = Batch::new(&ranks).unwrap();
         batch.choose(&[39, 3, 17, 0, 20]).unwrap();
-        let block = batch.block(Params::default(), Kernel::Apply, &[]).unwrap();
+        let block = batch.block(false, Kernel::Apply(nmf_shaders::Power::One), &[]).unwrap();
         for (place, run) in [39, 3, 17, 0, 20].into_iter().enumerate() {
             let found = (block.members[place >> 2] >> (8 * (place & 3))) & 0xff;
             assert_eq!(found, run);

@@ -1,9 +1,11 @@
 //! Dense X in panels: how it is cut, in which form its numbers are stored, where they lie.
 
+use super::image::Image;
 use super::ring::Home;
-use super::turns::{Budget, place};
+use super::turns::{Budget, factors, place};
 use super::{Claim, Keeping, XStorage, put};
 use crate::gpu::Gpu;
+use crate::number::Number;
 use crate::pool::{Buf, Pool};
 use crate::queue::Stream;
 use half::f16;
@@ -36,9 +38,14 @@ impl DensePanel {
     pub(crate) fn streamed(&self) -> bool {
         self.home.streamed()
     }
+
+    /// Whether it lies on the device as a texture, too.
+    pub(crate) fn image(&self) -> bool {
+        matches!(&self.home, Home::Device([numbers]) if numbers.image().is_some())
+    }
 }
 
-impl Gpu {
+impl<T: Number> Gpu<T> {
     /// The numbers of a panel on the device, for kernels that are recorded before the next panel is asked for.
     pub(crate) fn window(&mut self, panel: &DensePanel) -> Result<Arc<Buf>> {
         let [numbers] = panel.home.bring(&mut self.stream)?;
@@ -48,57 +55,64 @@ impl Gpu {
 
 /// The form in which numbers are stored.
 #[derive(Clone, Copy)]
-struct Form {
+pub(super) struct Form {
     /// As in [`DensePanel`].
-    unit: f32,
+    pub(super) unit: f32,
+    /// Bytes of a number as it is.
+    number: u64,
 }
 
 impl Form {
-    fn of(a: &ArrayView2<'_, f32>, scale: f32, storage: XStorage) -> Form {
+    fn of<T: Number>(a: &ArrayView2<'_, T>, scale: T, storage: XStorage) -> Form {
+        let number = T::BYTES;
         if storage == XStorage::F32 {
-            return Form { unit: 0.0 };
+            return Form { unit: 0.0, number };
         }
-        let largest = a.iter().map(|v| (scale * v).abs()).filter(|v| v.is_finite()).fold(0.0, f32::max);
+        let sizes = a.iter().map(|v| (scale * *v).abs()).filter(|v| v.is_finite());
+        let largest = sizes.fold(T::zero(), T::max).f64() as f32;
         let exponent = if largest > 0.0 { (largest.to_bits() >> 23) as i32 - 127 } else { TOP };
         // the unit and its inverse must be normal numbers
-        Form { unit: f32::from_bits(((exponent - TOP).max(-126) + 127).cast_unsigned() << 23) }
+        Form { unit: f32::from_bits(((exponent - TOP).max(-126) + 127).cast_unsigned() << 23), number }
+    }
+
+    fn entry_bytes(self) -> u64 {
+        if self.unit == 0.0 { self.number } else { 2 }
     }
 
     fn quad_bytes(self) -> u64 {
-        if self.unit == 0.0 { 16 } else { 8 }
+        4 * self.entry_bytes()
     }
 
     /// Appends numbers as they will lie on the device.
-    fn store(self, values: &mut [f32], halves: &mut Vec<f16>, out: &mut Vec<u8>) {
+    fn store<T: Number>(self, values: &[T], halves: &mut Vec<f16>, out: &mut Vec<u8>) {
         if self.unit == 0.0 {
             out.extend_from_slice(bytemuck::cast_slice(values));
             return;
         }
         let (inverse, least) = (1.0 / self.unit, f16::MIN_POSITIVE.to_f32());
-        for v in values.iter_mut() {
-            let scaled = *v * inverse;
-            // No positive entry becomes zero, where some losses are infinite, nor a subnormal half, which drivers may take for zero.
-            *v = if scaled > 0.0 { scaled.max(least) } else { scaled };
-        }
+        let scaled = values.iter().map(|v| v.f64() as f32 * inverse);
+        // No positive entry becomes zero, where some losses are infinite, nor a subnormal half, which drivers may take for zero.
+        let scaled: Vec<f32> = scaled.map(|v| if v > 0.0 { v.max(least) } else { v }).collect();
         halves.clear();
         halves.resize(values.len(), f16::ZERO);
-        halves.convert_from_f32_slice(values);
+        halves.convert_from_f32_slice(&scaled);
         out.extend_from_slice(bytemuck::cast_slice(halves.reinterpret_cast()));
     }
 }
 
 /// Where panels begin, and their sizes.
-struct Cut {
-    rows: Range<usize>,
+pub(super) struct Cut {
+    pub(super) rows: Range<usize>,
     cols: Range<usize>,
 }
 
 impl Cut {
-    fn ld(&self) -> usize {
+    /// Quads per row.
+    pub(super) fn ld(&self) -> usize {
         self.cols.len().div_ceil(4)
     }
 
-    fn bytes(&self, form: Form) -> u64 {
+    pub(super) fn bytes(&self, form: Form) -> u64 {
         (self.rows.len() * self.ld()) as u64 * form.quad_bytes()
     }
 
@@ -132,9 +146,9 @@ fn cuts((m, n): (usize, usize), limit: u64, form: Form) -> Vec<Cut> {
 }
 
 /// The part of scale·X that is to lie in a panel, padded, handed out in pieces with their places in bytes.
-fn pieces(
-    a: &ArrayView2<'_, f32>,
-    scale: f32,
+fn pieces<T: Number>(
+    a: &ArrayView2<'_, T>,
+    scale: T,
     form: Form,
     cut: &Cut,
     mut take: impl FnMut(u64, &[u8]) -> Result<()>,
@@ -148,23 +162,23 @@ fn pieces(
         for i in first..(first + at_once).min(cut.rows.end) {
             let row = a.slice(ndarray::s![i, cut.cols.clone()]);
             match row.as_slice() {
-                Some(row) => piece.extend(row.iter().map(|v| scale * v)),
-                None => piece.extend(row.iter().map(|v| scale * v)),
+                Some(row) => piece.extend(row.iter().map(|v| scale * *v)),
+                None => piece.extend(row.iter().map(|v| scale * *v)),
             }
-            piece.resize(piece.len().next_multiple_of(stride), 0.0);
+            piece.resize(piece.len().next_multiple_of(stride), T::zero());
         }
-        form.store(&mut piece, &mut halves, &mut bytes);
+        form.store(&piece, &mut halves, &mut bytes);
         take(at, &bytes)?;
         at += bytes.len() as u64;
     }
     Ok(())
 }
 
-pub(super) fn upload(
+pub(super) fn upload<T: Number>(
     stream: &mut Stream,
     pool: &Pool,
-    a: &ArrayView2<'_, f32>,
-    scale: f32,
+    a: &ArrayView2<'_, T>,
+    scale: T,
     how: &Keeping,
 ) -> Result<Vec<DensePanel>> {
     let form = Form::of(a, scale, how.storage);
@@ -172,37 +186,41 @@ pub(super) fn upload(
         stream,
         pool,
         how.stream,
-        (a.dim(), whole(a, form)),
+        (factors::<T>(a.dim()), whole(a, form)),
         |stream| resident(stream, pool, a, scale, how.window, form),
         |stream, available| streamed(stream, pool, a, scale, how.window, form, available),
     )
 }
 
 /// Bytes of all of X on the device, less what the ends of rows are padded with.
-fn whole(a: &ArrayView2<'_, f32>, form: Form) -> u64 {
+fn whole<T>(a: &ArrayView2<'_, T>, form: Form) -> u64 {
     let (m, n) = a.dim();
-    let entry = if form.unit == 0.0 { 4 } else { 2 };
-    m as u64 * n as u64 * entry
+    m as u64 * n as u64 * form.entry_bytes()
 }
 
 /// Everything on the device.
-fn resident(
+fn resident<T: Number>(
     stream: &mut Stream,
     pool: &Pool,
-    a: &ArrayView2<'_, f32>,
-    scale: f32,
+    a: &ArrayView2<'_, T>,
+    scale: T,
     limit: u64,
     form: Form,
 ) -> Result<Vec<DensePanel>> {
     let cuts = cuts(a.dim(), limit, form);
     let mut claim = Claim::new(stream, pool, "the matrix X", cuts.iter().map(|c| c.bytes(form)).sum())?;
     // all memory first, so that a matrix that does not fit is refused before anything is sent
-    let buffers = cuts.iter().map(|c| claim.get(c.bytes(form)).map(Arc::new)).collect::<Result<Vec<_>>>()?;
+    let buffers = cuts.iter().map(|c| claim.get(c.bytes(form))).collect::<Result<Vec<_>>>()?;
+    let images = Image::of_all(&stream.device, pool, &cuts, form)?;
     let mut sent = 0;
-    for (cut, buf) in cuts.iter().zip(&buffers) {
+    for (i, (cut, buf)) in cuts.iter().zip(&buffers).enumerate() {
         pieces(a, scale, form, cut, |at, bytes| {
             put(&stream.device, buf, at, bytes)?;
             sent += bytes.len();
+            if let Some(image) = images.get(i) {
+                image.put(&stream.device, at, bytes)?;
+                sent += bytes.len();
+            }
             if sent > 16 * PIECE {
                 stream.flush_writes()?;
                 sent = 0;
@@ -210,22 +228,30 @@ fn resident(
             Ok(())
         })?;
     }
-    Ok(cuts.iter().zip(buffers).map(|(cut, buf)| cut.panel(Home::Device([buf]), form)).collect())
+    let mut images = images.into_iter();
+    let panel = |(cut, buf): (&Cut, Buf)| {
+        let buf = match images.next() {
+            Some(image) => buf.with_image(image.view()),
+            None => buf,
+        };
+        cut.panel(Home::Device([Arc::new(buf)]), form)
+    };
+    Ok(cuts.iter().zip(buffers).map(panel).collect())
 }
 
 /// Everything on the host, a ring of buffers on the device, and the first panels there as well if it is known what is `available`.
-fn streamed(
+fn streamed<T: Number>(
     stream: &mut Stream,
     pool: &Pool,
-    a: &ArrayView2<'_, f32>,
-    scale: f32,
+    a: &ArrayView2<'_, T>,
+    scale: T,
     limit: u64,
     form: Form,
     available: Option<u64>,
 ) -> Result<Vec<DensePanel>> {
     // with panels of one row each
-    let least = 2 * 4 * form.quad_bytes() / 16 * (a.ncols() as u64).next_multiple_of(4);
-    let budget = Budget::new(pool, a.dim(), least)?;
+    let least = 2 * form.entry_bytes() * (a.ncols() as u64).next_multiple_of(4);
+    let budget = Budget::new(pool, factors::<T>(a.dim()), least)?;
     let cuts = cuts(a.dim(), limit.min(budget.panel()), form);
     let largest = cuts.iter().map(|c| c.bytes(form)).max().unwrap_or(0);
     let mut turns = budget.turns(stream, pool, (cuts.len(), [largest]), available)?;
@@ -249,8 +275,9 @@ fn streamed(
 }
 
 /// Some rows of X, and some quads of each, as stored, one row after the other: of X that is streamed.
-pub(crate) fn gathered(panels: &[DensePanel], rows: Range<u32>, quads: Range<u32>) -> Vec<u8> {
-    let bytes_per_quad = panels.first().map_or(16, |p| Form { unit: p.unit }.quad_bytes()) as usize;
+pub(crate) fn gathered<T: Number>(panels: &[DensePanel], rows: Range<u32>, quads: Range<u32>) -> Vec<u8> {
+    let bytes_per_quad =
+        panels.first().map_or(T::QUAD, |p| Form { unit: p.unit, number: T::BYTES }.quad_bytes()) as usize;
     let width = quads.len() * bytes_per_quad;
     let mut out = vec![0; rows.len() * width];
     for panel in panels {

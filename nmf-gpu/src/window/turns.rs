@@ -2,6 +2,7 @@
 
 use super::ring::{Contents, Home, Ring, rounded};
 use super::{Claim, Streaming};
+use crate::number::Number;
 use crate::pool::{Lender, Pool};
 use crate::queue::Stream;
 use nmf_core::{Error, Result};
@@ -12,16 +13,16 @@ use std::sync::{Arc, Weak};
 const STREAMED: u64 = 64 << 20;
 
 /// Bytes of W, H and their numerators and denominators for X of this shape, with up to 4 components.
-fn factors((m, n): (usize, usize)) -> u64 {
-    3 * 16 * (m + n) as u64
+pub(super) fn factors<T: Number>((m, n): (usize, usize)) -> u64 {
+    3 * T::QUAD * (m + n) as u64
 }
 
-/// Puts X where it belongs. `whole` is what all of it takes on the device; `streamed` is told what is available for it, if that is known.
+/// Puts X where it belongs. `whole` is what all of it takes on the device, `factors` what W and H do ([`factors`]); `streamed` is told what is available for it, if that is known.
 pub(super) fn place<T>(
     stream: &mut Stream,
     pool: &Pool,
     how: Streaming,
-    (dim, whole): ((usize, usize), u64),
+    (factors, whole): (u64, u64),
     resident: impl FnOnce(&mut Stream) -> Result<T>,
     streamed: impl FnOnce(&mut Stream, Option<u64>) -> Result<T>,
 ) -> Result<T> {
@@ -29,9 +30,7 @@ pub(super) fn place<T>(
         Streaming::Never => resident(stream),
         Streaming::Always => streamed(stream, None),
         // X alone might fit, but not factors of about 32 components beside it: what fits of its panels stays, and makes room
-        Streaming::Auto if pool.left().is_some_and(|left| whole + 8 * factors(dim) > left) => {
-            streamed(stream, pool.left())
-        }
+        Streaming::Auto if pool.left().is_some_and(|left| whole + 8 * factors > left) => streamed(stream, pool.left()),
         Streaming::Auto => match resident(stream) {
             // the budget, or what the driver gave until it refused
             Err(Error::OutOfMemory { available, .. }) => streamed(stream, Some(available)),
@@ -47,9 +46,9 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// For X of shape `dim`, whose smallest ring takes `least` bytes.
-    pub(super) fn new(pool: &Pool, dim: (usize, usize), least: u64) -> Result<Budget> {
-        let budget = Budget { left: pool.left(), factors: factors(dim) };
+    /// For X whose smallest ring takes `least` bytes, beside [`factors`].
+    pub(super) fn new(pool: &Pool, factors: u64, least: u64) -> Result<Budget> {
+        let budget = Budget { left: pool.left(), factors };
         // (what a driver without a budget gave until it refused is no measure for them: it may have refused the first window)
         match budget.left {
             Some(left) if budget.factors > left => Err(budget.refused(least, left)),

@@ -39,9 +39,9 @@ struct Buffer {
     per_quad: u32,
 }
 
-/// Moves every access of a text.
-pub(super) fn moved(text: &str) -> String {
-    let buffers = buffers(text);
+/// Moves every access of a text; `double`: its quads are of f64.
+pub(super) fn moved(text: &str, double: bool) -> String {
+    let buffers = buffers(text, double);
     let mut out = String::with_capacity(text.len() * 2);
     for line in text.split_inclusive('\n') {
         let (code, comment) = line.split_at(line.find("//").unwrap_or(line.len()));
@@ -56,7 +56,7 @@ pub(super) fn moved(text: &str) -> String {
     out
 }
 
-fn buffers(text: &str) -> Vec<Buffer> {
+fn buffers(text: &str, double: bool) -> Vec<Buffer> {
     text.lines()
         .filter_map(|line| {
             let (_, rest) = line.split_once("@binding(")?;
@@ -64,8 +64,10 @@ fn buffers(text: &str) -> Vec<Buffer> {
             let (_, rest) = rest.split_once("var<storage")?;
             let (name, rest) = rest.split_once("> ")?.1.split_once(':')?;
             let per_quad = match rest.trim().strip_prefix("array<")? {
-                element if element.starts_with("vec4") => 1,
+                element if element.starts_with("vec4") || element.starts_with("vec2<u64>") => 1,
                 element if element.starts_with("vec2") => 2,
+                // a quad of f64 is as long as eight words
+                element if double && !element.starts_with("f64") => 8,
                 _ => 4,
             };
             Some(Buffer { name: name.trim().into(), binding: binding.parse().ok()?, per_quad })
@@ -122,6 +124,17 @@ mod tests {
     fn every_access_is_moved_and_nothing_else() {
         let code = "    // f[1] stays\n    let a = f[f_at + part[i]].x + w.f[3] + other_f[2]; // part[0]\n    part[(a[0] & 1u)] = par.k + par.kq;\n";
         let expected = "    // f[1] stays\n    let a = f[run * par.step2 + (f_at + part[run * par.step7 * 4u + (i)])].x + w.f[3] + other_f[2]; // part[0]\n    part[run * par.step7 * 4u + ((a[0] & 1u))] = run_k + par.kq;\n";
-        assert_eq!(moved(&format!("{BINDINGS}{code}")), format!("{BINDINGS}{expected}"));
+        assert_eq!(moved(&format!("{BINDINGS}{code}"), false), format!("{BINDINGS}{expected}"));
+    }
+
+    #[test]
+    fn distances_are_counted_in_quads_of_the_precision() {
+        let bindings = "@group(0) @binding(1) var<storage, read> n: array<f64>;
+@group(0) @binding(2) var<storage, read> f: array<vec4<f64>>;
+@group(0) @binding(3) var<storage, read_write> state: array<i32>;
+";
+        let code = "state[1] = i32(n[2]) + i32(f[3].x);\n";
+        let expected = "state[run * par.step3 * 8u + (1)] = i32(n[run * par.step1 * 4u + (2)]) + i32(f[run * par.step2 + (3)].x);\n";
+        assert_eq!(moved(&format!("{bindings}{code}"), true), format!("{bindings}{expected}"));
     }
 }

@@ -4,7 +4,7 @@
 //! a compiler does not manage to keep in registers would cost more than all the rest.
 
 use super::{Holes, output};
-use crate::Lanes;
+use crate::{Lanes, Reads};
 use std::fmt::Write;
 
 const COMPONENTS: [&str; 4] = ["x", "y", "z", "w"];
@@ -55,14 +55,33 @@ pub(super) fn holes(lanes: Lanes, what: Products) -> Holes {
         ("STAGED", staged_memory(lanes)),
         ("STAGE", stage(lanes)),
         ("ROWS", rows.to_string()),
+        ("OTHER", other(lanes, what).into()),
         ("BINDINGS", bindings),
         ("X_MEMORY", x_memory(lanes)),
         ("PLACE", place(lanes)),
         ("LANE", if lanes.broadcast { ", @builtin(subgroup_invocation_id) lane: u32" } else { "" }.into()),
         ("DECLARE", declare(lanes, what, &sums)),
+        ("LAST", if lanes.broadcast { "q_last" } else { "q_end" }.into()),
         ("ROUNDS", rounds(lanes, what, &sums)),
         ("STORE", store(lanes, what, &sums)),
     ]
+}
+
+/// The other factor, and how a quad of it is read.
+fn other(lanes: Lanes, what: Products) -> &'static str {
+    if lanes.reads != Reads::Quads && !what.model {
+        "@group(0) @binding(3) var<storage, read> other: array<vec2<u64>>;
+
+fn other_quad(at: u32) -> vec4<f32> {
+    return of_words(other[at]);
+}"
+    } else {
+        "@group(0) @binding(3) var<storage, read> other: array<vec4<f32>>;
+
+fn other_quad(at: u32) -> vec4<f32> {
+    return other[at];
+}"
+    }
 }
 
 /// The loop over a block, four summed entries at a time.
@@ -108,7 +127,7 @@ fn stage(lanes: Lanes) -> String {
             let quad = i % {quads}u;
             var o = vec4<f32>();
             if (entry < q_end && quad < par.kq) {{
-                o = other[(par.q0 + entry) * par.kq + quad];
+                o = other_quad((par.q0 + entry) * par.kq + quad);
             }}
             staged[i] = o;
         }}
@@ -129,17 +148,22 @@ fn x_memory(lanes: Lanes) -> String {
     format!("var<workgroup> tile: array<vec4<f32>, {}>;\n", lanes.tile_rows() * (lanes.block() / 4 + 1))
 }
 
-/// The rows of a thread: neighbours where X is read along them, 64 apart where each is a line of its own.
+/// The rows of a thread: neighbours where X is read along them, or where subgroups without rows have nothing to do, 64 apart where X is turned through workgroup memory.
 fn place(lanes: Lanes) -> String {
-    (0..lanes.rows)
+    let rows: String = (0..lanes.rows)
         .map(|r| {
-            if lanes.cols {
+            if lanes.cols || lanes.broadcast {
                 format!("    let row{r} = p_base + {}u * tid + {r}u;\n", lanes.rows)
             } else {
                 format!("    let row{r} = p_base + tid + {}u;\n", 64 * r)
             }
         })
-        .collect()
+        .collect();
+    if !lanes.broadcast {
+        return rows;
+    }
+    // nobody waits for a subgroup here
+    rows + "    // a subgroup without rows has nothing to add up\n    let q_last = select(0u, q_end, subgroupMin(row0) < par.p);\n"
 }
 
 fn declare(lanes: Lanes, what: Products, sums: &[(&str, &str)]) -> String {
@@ -178,7 +202,7 @@ fn x_stage(lanes: Lanes) -> String {
             let quad = q_base / 4u + i % {quads}u;
             var here = vec4<f32>();
             if (row < par.p && quad < par.ld) {{
-                here = x_quad(row * par.ld + quad);
+                here = x_at(row, quad);
             }}
             tile[(i / {quads}u) * {stride}u + i % {quads}u] = here;
         }}",
@@ -192,7 +216,7 @@ fn x_read(lanes: Lanes) -> String {
     if !lanes.cols && lanes.broadcast {
         text.push_str("            let quad = (q_base + b) / 4u;\n");
         for r in 0..lanes.rows {
-            let _ = writeln!(text, "            let x{r} = x_quad(min(row{r}, par.p - 1u) * par.ld + quad);");
+            let _ = writeln!(text, "            let x{r} = x_at(min(row{r}, par.p - 1u), quad);");
         }
         return text;
     }
@@ -208,14 +232,14 @@ fn x_read(lanes: Lanes) -> String {
         if lanes.broadcast {
             let _ = writeln!(
                 text,
-                "            var x{c} = x_quad(min(q_base + b + {c}u, q_end - 1u) * par.ld + min(quad, par.ld - 1u));
+                "            var x{c} = x_at(min(q_base + b + {c}u, q_end - 1u), min(quad, par.ld - 1u));
             x{c} = select(vec4<f32>(), x{c}, b + {c}u < filled);"
             );
         } else {
             let _ = writeln!(
                 text,
                 "            var x{c} = vec4<f32>();
-            if (quad < par.ld && b + {c}u < filled) {{ x{c} = x_quad((q_base + b + {c}u) * par.ld + quad); }}"
+            if (quad < par.ld && b + {c}u < filled) {{ x{c} = x_at(q_base + b + {c}u, quad); }}"
             );
         }
         // fewer rows than a quad has: the part of the quad that belongs to this thread comes first
@@ -259,7 +283,7 @@ fn steps_broadcast(lanes: Lanes, what: Products, sums: &[(&str, &str)]) -> Strin
             let last = lanes.quads - 1 - 8 * part;
             let _ = writeln!(
                 text,
-                "                let mine{c}_{part} = other[entry{c} + min({}u + min(lane & 7u, {}u), par.kq - 1u)];",
+                "                let mine{c}_{part} = other_quad(entry{c} + min({}u + min(lane & 7u, {}u), par.kq - 1u));",
                 8 * part,
                 last.min(7)
             );
@@ -316,15 +340,21 @@ fn ratios(lanes: Lanes, what: Products, c: u32, tag: &str) -> String {
         }
         let _ = writeln!(text, "                sum = long_add(sum, s{tag});");
     }
-    let _ = writeln!(text, "                let n{tag}ratio = negative4(x{tag}here, v{tag}all);");
-    if what.den && lanes.broadcast {
-        let _ = writeln!(
-            text,
-            "                let d{tag}ratio = select(vec4<f32>(), positive4(v{tag}all), b + {c}u < filled);"
-        );
-    } else if what.den {
-        let _ = writeln!(text, "                let d{tag}ratio = positive4(v{tag}all);");
+    if !what.den {
+        let _ = writeln!(text, "                let n{tag}ratio = negative4(x{tag}here, v{tag}all);");
+        return text;
     }
+    let _ = writeln!(
+        text,
+        "                let p{tag}all = positive4(v{tag}all);
+                let n{tag}ratio = negative_of4(x{tag}here, v{tag}all, p{tag}all);"
+    );
+    let d = if lanes.broadcast {
+        format!("select(vec4<f32>(), p{tag}all, b + {c}u < filled)")
+    } else {
+        format!("p{tag}all")
+    };
+    let _ = writeln!(text, "                let d{tag}ratio = {d};");
     text
 }
 

@@ -1,7 +1,7 @@
 //! Holes of the kernels that go over the rows of a factor, column after column.
 
 use super::{Holes, entry_holes};
-use crate::Over;
+use crate::{Over, Power};
 use std::fmt::Write;
 
 /// A loop over the free columns q, one after the other or in the order of a buffer.
@@ -85,4 +85,31 @@ pub(super) fn hals_holes(quads: u32, shuffled: bool) -> Holes {
     let mut holes = visit_holes(shuffled, 4);
     holes.extend([("ROW_QUADS", quads.to_string()), ("GRAM_QUADS", (4 * quads * quads).to_string())]);
     holes
+}
+
+/// What becomes of `w`, from `n`, `d` and the parameters.
+pub(super) fn apply_holes(power: Power) -> Holes {
+    let ratio = "    let ratio = n / floored4(fma(vec4<f32>(par.l2), w, d));\n";
+    let (note, next) = match power {
+        Power::One => ("f ← f ∘ (N ⊘ max(D + l1 + l2·f, FLOOR))", format!("{ratio}    var next = w * ratio;\n")),
+        Power::Half => (
+            "f ← f ∘ (N ⊘ max(D + l1 + l2·f, FLOOR))^½",
+            format!(
+                "{ratio}    var next = w * select(min(root4(ratio), vec4<f32>(MOST)), vec4<f32>(), ratio <= vec4<f32>());\n"
+            ),
+        ),
+        Power::Any => (
+            "f ← f ∘ (N ⊘ max(D + l1 + l2·f, FLOOR))^γ",
+            format!("{ratio}    var next = w * powr4(ratio, par.gamma);\n"),
+        ),
+        Power::Quadratic => (
+            "f ← the positive root w of l2·w² + (D + l1)·w − N·f = 0, in the form that does not cancel,",
+            "    let nw = n * w;
+    let s = d + root4(fma(d, d, 4.0 * par.l2 * nw));
+    var next = select(vec4<f32>(), 2.0 * nw / max(s, vec4<f32>(LEAST)), s > vec4<f32>());
+"
+            .into(),
+        ),
+    };
+    vec![("WHAT_NOTE", note.into()), ("NEXT", next)]
 }

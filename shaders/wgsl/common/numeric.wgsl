@@ -3,6 +3,12 @@
 
 const FLOOR: f32 = 1e-10;
 const TINY: f32 = 1e-30;
+// Powers end here.
+const MOST: f32 = 1e30;
+// Far below every sum of two numbers that are not both zero.
+const LEAST: f32 = 1e-37;
+// Terms of a series in t with |t| ≤ ¼: the first one left out is below 1e-9 of the sum.
+const SERIES: u32 = 16u;
 
 // NaN by its bits.
 fn is_nan(x: f32) -> bool {
@@ -19,6 +25,14 @@ fn floored(v: f32) -> f32 {
 
 fn floored4(v: vec4<f32>) -> vec4<f32> {
     return vec4<f32>(floored(v.x), floored(v.y), floored(v.z), floored(v.w));
+}
+
+fn root(x: f32) -> f32 {
+    return sqrt(x);
+}
+
+fn root4(x: vec4<f32>) -> vec4<f32> {
+    return sqrt(x);
 }
 
 // T(s) = s/3 + s³/5 + s⁵/7 + …, so that ln((1+s)/(1−s)) = 2s + 2s²·T(s). Six terms: for |s| ≤ 0.2 the first one
@@ -45,7 +59,7 @@ fn ln(x: f32) -> f32 {
     return fma(f32(e), 0.693145751953125, fma(f32(e), 1.4286068203094172e-6, lnm));
 }
 
-// v^e for v ≥ 0, saturated at 1e30 so that products with zero stay zero. Whole and half exponents up to 4 use
+// v^e for v ≥ 0, saturated at MOST so that products with zero stay zero. Whole and half exponents up to 4 use
 // only products, square root and division; the rest is exp(e·ln v), good to about (3 + 2·|e·ln v|) roundings.
 fn powr(v: f32, e: f32) -> f32 {
     if (v <= 0.0) {
@@ -67,11 +81,11 @@ fn powr(v: f32, e: f32) -> f32 {
             r = r * (b2 * b2);
         }
         if (f32(n) != a) {
-            r = r * sqrt(b);
+            r = r * root(b);
         }
-        return min(r, 1e30);
+        return min(r, MOST);
     }
-    return min(exp(e * ln(v)), 1e30);
+    return min(exp(e * ln(v)), MOST);
 }
 
 fn powr4(v: vec4<f32>, e: f32) -> vec4<f32> {

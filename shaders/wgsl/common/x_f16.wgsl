@@ -6,3 +6,7 @@ fn x_quad(at: u32) -> vec4<f32> {
     return par.x_unit * vec4<f32>(unpack2x16float(q.x), unpack2x16float(q.y));
 }
 
+// Quad `quad` of a row.
+fn x_at(row: u32, quad: u32) -> vec4<f32> {
+    return x_quad(row * par.ld + quad);
+}

@@ -11,6 +11,10 @@ fn negative4(x: vec4<f32>, v: vec4<f32>) -> vec4<f32> {
 fn positive4(v: vec4<f32>) -> vec4<f32> {
     return powr4(v, par.beta - 1.0);
 }
+// x·v^(β−2) from v^(β−1): a division instead of a second power
+fn negative_of4(x: vec4<f32>, v: vec4<f32>, positive: vec4<f32>) -> vec4<f32> {
+    return x * min(positive / v, vec4<f32>(MOST));
+}
 // d(x, v)
 fn value(x: f32, v: f32) -> f32 {
     let b = par.beta;
@@ -24,7 +28,7 @@ fn value(x: f32, v: f32) -> f32 {
     if (abs(t) <= 0.25) {
         var term = 0.5 * t * t;
         var sum = 0.0;
-        for (var n = 2u; n < 18u; n += 1u) {
+        for (var n = 2u; n < SERIES + 2u; n += 1u) {
             sum += term;
             term *= t * (b - f32(n)) / f32(n + 1u);
         }

@@ -12,6 +12,10 @@ fn negative4(x: vec4<f32>, v: vec4<f32>) -> vec4<f32> {
 fn positive4(v: vec4<f32>) -> vec4<f32> {
     return 1.0 / v;
 }
+// x·v^(β−2) from v^(β−1)
+fn negative_of4(x: vec4<f32>, v: vec4<f32>, positive: vec4<f32>) -> vec4<f32> {
+    return x * positive * positive;
+}
 // d(x, v)
 fn value(x: f32, v: f32) -> f32 {
     if (x == 0.0) {

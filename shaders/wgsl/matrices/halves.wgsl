@@ -46,10 +46,16 @@ fn upper(v: vec4<f32>) -> vec4<f32> {
     return select(near, small, abs(v) < vec4<f32>(6.103515625e-5));
 }
 
+// What is left of v beside its upper part, times 2048. No positive number becomes zero, which multiplicative updates would keep for ever.
+fn lower(v: vec4<f32>, top: vec4<f32>) -> vec4<f32> {
+    let tiny = (v > vec4<f32>()) & (v < vec4<f32>(2.910383045673370361328125e-11));
+    return select((v - top) * 2048.0, max((v - top) * 2048.0, vec4<f32>(5.9604644775390625e-8)), tiny);
+}
+
 fn put_a(v: vec4<f32>, at: u32) {
     let top = upper(v);
     let hi = vec4<f16>(top);
-    let lo = vec4<f16>((v - top) * 2048.0);
+    let lo = vec4<f16>(lower(v, top));
     a_hi[at] = hi.x;
     a_hi[at + 1u] = hi.y;
     a_hi[at + 2u] = hi.z;
@@ -63,7 +69,7 @@ fn put_a(v: vec4<f32>, at: u32) {
 fn put_b(v: vec4<f32>, at: u32) {
     let top = upper(v);
     let hi = vec4<f16>(top);
-    let lo = vec4<f16>((v - top) * 2048.0);
+    let lo = vec4<f16>(lower(v, top));
     b_hi[at] = hi.x;
     b_hi[at + 1u] = hi.y;
     b_hi[at + 2u] = hi.z;

@@ -7,7 +7,7 @@
 @group(0) @binding(1) var<storage, read> numbers: array<u32>;
 @group(0) @binding(2) var<storage, read_write> state: array<i32>;
 
-var<workgroup> limbs: array<atomic<i32>, 36>;
+var<workgroup> limbs: array<atomic<i32>, LIMBS>;
 var<workgroup> special: atomic<i32>;
 
 // Adds the number with these bits times the power of two (with its sign) that has the bits `by`.

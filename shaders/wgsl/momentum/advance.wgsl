@@ -6,6 +6,7 @@
 // Grid: one thread.
 @group(0) @binding(1) var<storage, read_write> state: array<i32>;
 
+{STATE_NUMBERS}
 fn kind(special: i32) -> i32 {
     if ((special & 1) != 0 || (special & 6) == 6) {
         return IS_NAN;
@@ -46,12 +47,12 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     var t = 1.0;
     var weight = 0.0;
     if (falls) {
-        let before = bitcast<f32>(state[T]);
-        t = 0.5 * (1.0 + sqrt(fma(4.0 * before, before, 1.0)));
+        let before = state_number(T);
+        t = 0.5 * (1.0 + root(fma(4.0 * before, before, 1.0)));
         weight = (before - 1.0) / t;
     }
-    state[T] = bitcast<i32>(t);
-    state[WEIGHT] = bitcast<i32>(weight);
+    set_state_number(T, t);
+    set_state_number(WEIGHT, weight);
     state[LAST_KIND] = now;
     state[NOW_SPECIAL] = 0;
     for (var i = 0u; i < LIMBS; i += 1u) {
