@@ -3,6 +3,7 @@
 use crate::args::{Global, GpuExtra, GpuFeature, GpuStream, GpuX};
 use crate::failure::Failure;
 use etcetera::BaseStrategy;
+use nmf_core::{Loss, SolverKind};
 use nmf_gpu::{AdapterChoice, Features, GpuOptions, Streaming, Switch, XStorage};
 pub(crate) use nmf_gpu::{AdapterInfo, Gpu, Number};
 use std::num::NonZeroUsize;
@@ -119,4 +120,51 @@ pub(crate) fn open<T: Number>(adapter: &AdapterInfo, global: &Global) -> Result<
 /// Opens an adapter only to see what it would be used with: what cannot be had is listed with its reason.
 pub(crate) fn look<T: Number>(adapter: &AdapterInfo, global: &Global) -> Result<Gpu<T>, Failure> {
     Ok(Gpu::open(&options(adapter, global, Switch::Auto))?)
+}
+
+/// Why cooperative matrices would do nothing in a factorization of this kind, if so; `sides` are the rows and columns of X.
+pub(crate) fn idle_matrices(
+    kind: SolverKind,
+    loss: &Loss,
+    sparse: bool,
+    sides: (usize, usize),
+    k: usize,
+) -> Option<String> {
+    // up to 64 components rows of a factor stay in registers, unless there are fewer than half a workgroup
+    const REGISTERS: usize = 64;
+    const ROWS: usize = 32;
+    if !matches!(kind, SolverKind::Mu | SolverKind::Mue) {
+        Some(format!("they serve the solvers mu and mue, not {kind}"))
+    } else if !(loss.is_kl() || loss.is_fro()) {
+        Some(format!("they serve kl and fro, not {loss}"))
+    } else if sparse {
+        Some("they serve dense X".into())
+    } else if k <= REGISTERS && sides.0.min(sides.1) >= ROWS {
+        Some(format!("they serve more than {REGISTERS} components, not {k}"))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matrices_that_nothing_uses_are_told_with_the_reason() {
+        let (fro, kl, is) = (Loss::FRO, Loss::Beta(1.0), Loss::Beta(0.0));
+        let why = |kind, loss, sparse, k| idle_matrices(kind, loss, sparse, (300, 200), k).unwrap_or_default();
+        assert_eq!(why(SolverKind::Mu, &kl, false, 65), "");
+        assert_eq!(why(SolverKind::Mue, &fro, false, 200), "");
+        for (text, word) in [
+            (why(SolverKind::EHals, &fro, false, 100), "not ehals"),
+            (why(SolverKind::Mu, &is, false, 100), "kl and fro"),
+            (why(SolverKind::Mu, &kl, true, 100), "dense"),
+            (why(SolverKind::Mu, &kl, false, 64), "not 64"),
+        ] {
+            assert!(text.contains(word), "{text}");
+        }
+        // a side too short for rows in registers
+        assert_eq!(idle_matrices(SolverKind::Mu, &kl, false, (300, 20), 10), None);
+    }
 }

@@ -12,12 +12,13 @@
 //! })
 //! ```
 
-use crate::args::Global;
+use crate::args::{Global, GpuExtra};
 use crate::checkpoint::Checkpoint;
 use crate::cross_check;
 use crate::failure::Failure;
 use crate::fit_json::Report;
 use crate::fit_options::FitOptions;
+use crate::gpu;
 use crate::known::Known;
 use crate::patterns;
 use crate::progress::{Interruptible, Watch};
@@ -101,6 +102,14 @@ pub(crate) fn solve<B: Backend>(
     let weighted = built.nmf.weighted(&x).map_err(blame)?;
     let problem = built.nmf.problem(x.reborrow(), weighted.as_ref()).map_err(blame)?;
     let kind = built.nmf.check(b, &problem).map_err(blame)?;
+    let asked = global.gpu_on.contains(&GpuExtra::Cooperative) && b.info().asynchronous;
+    // a convolutive model's factors have as many columns as components times shifts
+    let sparse = matches!(x, MatrixRef::Sparse(_));
+    if let Some(why) =
+        gpu::idle_matrices(kind, &job.fit.loss(), sparse, dim, job.fit.rank * job.fit.shifts).filter(|_| asked)
+    {
+        global.warn(format!("--gpu-on cooperative changes nothing here: {why}"));
+    }
     let data = problem.upload(b)?;
     b.finish()?;
     let prepare = prepare.elapsed().as_secs_f64();

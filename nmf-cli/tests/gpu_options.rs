@@ -272,7 +272,12 @@ fn tuning_keeps_what_it_measured() {
     run("devices --tune --widths 4 --gpu-off tuning").fails(2, &["tuning is switched off"]);
     let tuned = run("devices --tune --widths 3 --json").ok().json()["tuned"].clone();
     let classes: Vec<&str> = tuned.as_array().unwrap().iter().map(|t| t["class"].as_str().unwrap()).collect();
-    assert!(classes.contains(&"product-rows-q1-small") && classes.contains(&"beta-cols-q1-small"), "{classes:?}");
+    // how the adapter holds dense X is part of a class: on a processor it is a texture
+    let storage = classes[0].strip_prefix("product-rows-q1-small").unwrap_or("?");
+    assert!(["", "-texture"].contains(&storage), "{classes:?}");
+    for class in ["product-rows-q1-small", "kl-cols-q1-small", "is-rows-q1-small", "beta-cols-q1-small"] {
+        assert!(classes.contains(&format!("{class}{storage}").as_str()), "{class}: {classes:?}");
+    }
     for t in tuned.as_array().unwrap() {
         assert!(t["seconds"].as_f64().unwrap() <= t["default_seconds"].as_f64().unwrap(), "{t}");
     }
