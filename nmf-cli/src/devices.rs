@@ -61,9 +61,9 @@ pub(crate) struct DevicesArgs {
     /// Measure kernel variants and keep the fastest
     #[arg(long)]
     pub(crate) tune: bool,
-    /// Ranks to tune for; each also serves those up to three below
-    #[arg(long, value_delimiter = ',', default_value = "4,8,12,16,20,24,32,40,48,64", value_name = "RANKS", requires = "tune",
-        value_parser = clap::value_parser!(u16).range(1..=64))]
+    /// Ranks to tune for; each also serves those up to three below, 128 from 65 on, 256 all above
+    #[arg(long, value_delimiter = ',', default_value = "4,8,12,16,20,24,32,40,48,64,128,256", value_name = "RANKS", requires = "tune",
+        value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) widths: Vec<u16>,
 }
 
@@ -71,6 +71,7 @@ pub(crate) struct DevicesArgs {
 fn variant(number: u32) -> String {
     match (number % 8, number / 8) {
         (0, 0) => "tiles".into(),
+        (0, 4) => "tiles of 64 rows".into(),
         (0, _) => "tiles by cooperative matrices".into(),
         (rows, 0) => format!("{rows} rows/thread"),
         (rows, _) => format!("{rows} rows/thread, subgroups"),

@@ -266,7 +266,7 @@ fn tuning_keeps_what_it_measured() {
     let refused = place.run_anywhere("devices --tune");
     refused.fails(2, &["NMF_CACHE_DIR", "nothing would be kept"]);
     place.run_anywhere("devices --widths 4").fails(2, &["--tune"]);
-    place.run_anywhere("devices --tune --widths 65").fails(2, &["--widths", "64"]);
+    place.run_anywhere("devices --tune --widths 257").fails(2, &["--widths", "256"]);
     let cache = place.path("cache");
     let run = |words: &str| place.with_env(&[("NMF_CACHE_DIR", cache.to_str().unwrap())], &[], words);
     run("devices --tune --widths 4 --gpu-off tuning").fails(2, &["tuning is switched off"]);

@@ -93,7 +93,7 @@ impl<T: Number> Gpu<T> {
         let plan = self.plan(what, pass);
         let kernel = match plan.way {
             Way::Lanes(lanes) => Kernel::CrossLanes(lanes),
-            Way::Tiles => Kernel::CrossDense { cols, blocks: plan.blocks, half: at.half() },
+            Way::Tiles { tall } => Kernel::CrossDense { cols, blocks: plan.blocks, tall, half: at.half() },
             Way::Matrices(matrices) => {
                 let (blocks, half) = (plan.blocks, at.half());
                 Kernel::Matrices(MatrixPass { matrices, update: None, div: false, cols, blocks, half })
@@ -178,7 +178,10 @@ impl<T: Number> Gpu<T> {
             let half = at.half();
             let kernel = match plan.way {
                 Way::Lanes(lanes) => Kernel::MuLanes { loss: kind, lanes, den, div },
-                Way::Tiles => Kernel::MuDense { loss: kind, cols, blocks: plan.blocks, num: true, den, div, half },
+                Way::Tiles { tall } => {
+                    let blocks = plan.blocks;
+                    Kernel::MuDense { loss: kind, cols, blocks, tall, num: true, den, div, half }
+                }
                 Way::Matrices(matrices) => {
                     let (update, blocks) = (Some(kind), plan.blocks);
                     Kernel::Matrices(MatrixPass { matrices, update, div, cols, blocks, half })
@@ -228,14 +231,14 @@ impl<T: Number> Gpu<T> {
         let kq = quads(f.k as usize);
         let pass =
             Pass { p: f.rows, q: other.rows, kq, cols: false, half: false, image: false, double: T::DOUBLE, arrays: 2 };
-        let plan = Plan::new(pass, Way::Tiles, self.sharing());
+        let plan = Plan::new(pass, Way::Tiles { tall: false }, self.sharing());
         let sums = self.sums_buffer(div, plan.sums().into())?;
         let to = Target { acc: &acc.den, row0: 0, alpha, add };
         let direct = to.direct(plan.chunks);
         let part = if direct { None } else { Some(self.scratch(u64::from(plan.chunks) * u64::from(f.rows), kq)?) };
         let at = Params { kq, p: f.rows, q: other.rows, chunk: plan.chunk, chunks: plan.chunks, ..Params::default() };
-        let kernel =
-            Kernel::MuDense { loss: kind, cols: false, blocks: plan.blocks, num: false, den: true, div, half: false };
+        let (blocks, tall) = (plan.blocks, false);
+        let kernel = Kernel::MuDense { loss: kind, cols: false, blocks, tall, num: false, den: true, div, half: false };
         let mut buffers = vec![&f.buf, &other.buf, part.as_ref().unwrap_or(&acc.den)];
         buffers.extend(sums.as_deref());
         let params = self.loss_params(loss, at);
@@ -270,7 +273,8 @@ impl<T: Number> Gpu<T> {
             double: T::DOUBLE,
             arrays: 0,
         };
-        let plans: Vec<Plan> = windows.iter().map(|(_, at)| Plan::new(pass(at), Way::Tiles, self.sharing())).collect();
+        let plans: Vec<Plan> =
+            windows.iter().map(|(_, at)| Plan::new(pass(at), Way::Tiles { tall: false }, self.sharing())).collect();
         let total = plans.iter().map(|p| u64::from(p.sums())).sum();
         let sums = Arc::new(self.scratch(total, 1)?);
         let mut sum0 = 0;

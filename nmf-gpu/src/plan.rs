@@ -1,11 +1,11 @@
 //! How a dense pass is cut into workgroups, and which of two kernels does it.
 //!
 //! Factors of few columns stay in the registers of threads (`lanes.wgsl`): X is read once and V never leaves a thread. Wider
-//! ones, and matrices with fewer rows than half the threads of a workgroup, go through tiles of 32×32 in workgroup memory
-//! (`mu_dense.wgsl`, `cross_dense.wgsl`; on request by cooperative matrices, `matrices/`).
+//! ones, and matrices with fewer rows than half the threads of a workgroup, go through tiles of 32×32 or 64×32 in workgroup
+//! memory (`mu_dense.wgsl`, `cross_dense.wgsl`; on request by cooperative matrices, `matrices/`).
 
 use crate::device::Device;
-use nmf_shaders::{BLOCKS, BROADCAST, LANE_CLASSES, Lanes, Matrices, Reads, TILE, WORKGROUP};
+use nmf_shaders::{BLOCKS, BROADCAST, LANE_CLASSES, Lanes, Matrices, Reads, TALL_BLOCKS, TILE, WORKGROUP};
 
 /// Workgroups that keep a large device busy: eight on each of 132 multiprocessors, or four tiles.
 const TARGET_LANES: u32 = 1024;
@@ -48,7 +48,10 @@ pub(crate) struct Pass {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Lanes(Lanes),
-    Tiles,
+    /// Tiles of 32 rows; tall ones have 64, twice as many for each read of workgroup memory, and twice the registers.
+    Tiles {
+        tall: bool,
+    },
     /// Tiles, multiplied by cooperative matrices.
     Matrices(Matrices),
 }
@@ -102,7 +105,7 @@ impl Pass {
                 })
                 // a subgroup without rows ends at once where no other waits for it
                 .filter(|l| l.fits(self.arrays * if self.double { 2 } else { 1 }))
-                .filter(|l| l.rows == 1 || l.broadcast || self.fills(l))
+                .filter(|l| l.rows == 1 || l.broadcast || self.is_full(l.tile_rows()))
                 .map(Way::Lanes)
                 .collect();
             if let Some(first) = ways.iter().position(|w| self.is_busy(w, sharing)).or(ways.len().checked_sub(1)) {
@@ -115,8 +118,23 @@ impl Pass {
             Sharing::Either => [of(false), of(true)].concat(),
             Sharing::Lanes => [of(true), of(false)].concat(),
         };
-        ways.push(Way::Tiles);
+        ways.push(Way::Tiles { tall: false });
+        ways.extend(Some(Way::Tiles { tall: true }).filter(|_| self.may_be_tall()));
         ways
+    }
+
+    /// Whether tall tiles exist for the pass, and have rows.
+    fn may_be_tall(&self) -> bool {
+        matches!(self.arrays, 1 | 2) && self.kq > 0 && !self.double && self.is_full(2 * TILE)
+    }
+
+    /// Whether tall tiles are expected to be the faster ones where registers are many: as long as V is computed no more
+    /// often for them, and workgroups are enough.
+    pub(crate) fn is_better_tall(&self, sharing: Sharing) -> bool {
+        let once = self.arrays == 1 || self.kq <= 8 * TALL_BLOCKS;
+        let groups = u64::from(self.p.div_ceil(2 * TILE)) * u64::from(self.q.div_ceil(SHORTEST));
+        let target = if sharing == Sharing::Lanes { TARGET_PROCESSOR } else { TARGET_TILES };
+        once && groups >= u64::from(target / 2)
     }
 
     fn reads(&self, sharing: Sharing) -> Reads {
@@ -127,9 +145,9 @@ impl Pass {
         }
     }
 
-    /// Whether at most a fifth of the threads of all tiles have rows that do not exist.
-    fn fills(&self, lanes: &Lanes) -> bool {
-        let all = u64::from(self.p.div_ceil(lanes.tile_rows())) * u64::from(lanes.tile_rows());
+    /// Whether at most a fifth of all tiles' rows do not exist.
+    fn is_full(&self, tile_rows: u32) -> bool {
+        let all = u64::from(self.p.div_ceil(tile_rows)) * u64::from(tile_rows);
         5 * (all - u64::from(self.p)) <= all
     }
 
@@ -140,7 +158,7 @@ impl Pass {
                 let groups = u64::from(self.p.div_ceil(l.tile_rows())) * u64::from(self.q.div_ceil(SHORTEST));
                 groups >= u64::from(sharing.target() / 2)
             }
-            Way::Tiles | Way::Matrices(_) => true,
+            Way::Tiles { .. } | Way::Matrices(_) => true,
         }
     }
 }
@@ -163,11 +181,19 @@ impl Plan {
         let Pass { p, q, kq, arrays, .. } = pass;
         let (rows, target, blocks, column_blocks) = match way {
             Way::Lanes(l) => (l.tile_rows(), sharing.target(), 1, 1),
-            Way::Tiles | Way::Matrices(_) => {
-                // with a denominator a thread has registers for half as many
-                let most = if arrays > 2 { 4 } else { 8 };
+            Way::Tiles { .. } | Way::Matrices(_) => {
+                let tall = way == Way::Tiles { tall: true };
+                // with a denominator, or twice the rows, a thread has registers for half as many
+                let most = if tall {
+                    TALL_BLOCKS
+                } else if arrays > 2 {
+                    4
+                } else {
+                    8
+                };
                 let blocks = BLOCKS.into_iter().find(|b| 8 * b >= kq).unwrap_or(most).min(most);
-                (TILE, TARGET_TILES, blocks, kq.div_ceil(8 * blocks).max(1))
+                let rows = if tall { 2 * TILE } else { TILE };
+                (rows, TARGET_TILES, blocks, kq.div_ceil(8 * blocks).max(1))
             }
         };
         let tiles = p.div_ceil(rows).max(1);
@@ -195,9 +221,10 @@ impl Plan {
                 let entries = f64::from(l.tile_rows()) * f64::from(self.chunk);
                 entries * (8.0 * f64::from(l.quads * self.arrays) + special)
             }
-            Way::Tiles | Way::Matrices(_) => {
+            Way::Tiles { .. } | Way::Matrices(_) => {
                 // the product with `other` for each result, and V if there is a model
-                let entries = f64::from(TILE) * f64::from(self.chunk);
+                let rows = if self.way == (Way::Tiles { tall: true }) { 2 * TILE } else { TILE };
+                let entries = f64::from(rows) * f64::from(self.chunk);
                 let (model, results) = if self.arrays > 1 { (kq, self.arrays - 1) } else { (0, self.arrays) };
                 entries * (64.0 * f64::from(self.blocks * results) + 8.0 * f64::from(model) + special)
             }
@@ -216,7 +243,7 @@ mod tests {
     fn few_columns_stay_in_registers_and_many_do_not() {
         let rows = |pass: Pass| match pass.ways(Sharing::Memory)[0] {
             Way::Lanes(l) => l.rows,
-            Way::Tiles | Way::Matrices(_) => 0,
+            Way::Tiles { .. } | Way::Matrices(_) => 0,
         };
         assert_eq!(rows(KL), 4);
         assert_eq!(rows(Pass { kq: 8, ..KL }), 2);
@@ -238,8 +265,32 @@ mod tests {
     }
 
     #[test]
+    fn tall_tiles_are_for_products_whose_rows_fill_them() {
+        let tall = |pass: Pass| pass.ways(Sharing::Memory).contains(&Way::Tiles { tall: true });
+        let wide = Pass { kq: 32, ..KL };
+        assert!(tall(wide) && wide.is_better_tall(Sharing::Memory));
+        assert!(
+            tall(Pass { kq: 300, arrays: 1, ..KL })
+                && Pass { kq: 300, arrays: 1, ..KL }.is_better_tall(Sharing::Memory)
+        );
+        // V would be computed more often
+        assert!(tall(Pass { kq: 33, ..KL }) && !Pass { kq: 33, ..KL }.is_better_tall(Sharing::Memory));
+        // a device would be idle
+        let small = Pass { p: 500, q: 300, ..wide };
+        assert!(!small.is_better_tall(Sharing::Memory) && small.is_better_tall(Sharing::Lanes));
+        assert!(
+            !tall(Pass { arrays: 3, ..wide }) && !tall(Pass { double: true, ..wide }) && !tall(Pass { kq: 0, ..wide })
+        );
+        assert!(!tall(Pass { p: 40, ..wide }) && tall(Pass { p: 60, ..wide }) && !tall(Pass { p: 80, ..wide }));
+        // blocks of columns, and rows
+        let plan = |kq, tall| Plan::new(Pass { kq, ..KL }, Way::Tiles { tall }, Sharing::Memory);
+        assert_eq!((plan(64, false).blocks, plan(64, true).blocks, plan(64, true).column_blocks), (8, 4, 2));
+        assert_eq!((plan(32, false).tiles, plan(32, true).tiles), (625, 313));
+    }
+
+    #[test]
     fn every_way_is_listed_once() {
-        for (sharing, count) in [(Sharing::Memory, 4), (Sharing::Either, 7), (Sharing::Lanes, 7)] {
+        for (sharing, count) in [(Sharing::Memory, 5), (Sharing::Either, 8), (Sharing::Lanes, 8)] {
             let ways = KL.ways(sharing);
             assert_eq!(ways.len(), count);
             assert!(ways.iter().enumerate().all(|(i, w)| !ways[..i].contains(w)));

@@ -11,6 +11,8 @@ use std::time::Instant;
 
 /// Entries of X from which a pass counts as large.
 const LARGE: u64 = 1 << 21;
+/// Row lengths in quads, beyond those whose rows stay in registers, up to which one choice serves: 128 and 256 columns.
+const WIDE_CLASSES: [u32; 2] = [32, 64];
 /// Seconds that one timing takes at least.
 const ENOUGH: f64 = 4e-3;
 
@@ -29,7 +31,7 @@ pub struct Tuned {
     /// What was computed, on which side, for factors of how many quads, on how large an X, stored how.
     pub class: String,
     /// The fastest way, as a number: rows per thread, 8 more where rows of the other factor go from lane to lane of a subgroup; 0 for tiles, 16 for
-    /// those by cooperative matrices.
+    /// those by cooperative matrices, 32 for tall ones.
     pub choice: u32,
     /// The choice without measurement.
     pub default: u32,
@@ -38,8 +40,9 @@ pub struct Tuned {
 }
 
 /// The name of a class: what, side, quads, size, how X is stored.
-fn class(what: What, pass: &Pass) -> Option<String> {
-    let quads = LANE_CLASSES.into_iter().find(|c| *c >= pass.kq)?;
+fn class(what: What, pass: &Pass) -> String {
+    // the last stands for all that are wider
+    let quads = LANE_CLASSES.into_iter().chain(WIDE_CLASSES).find(|c| *c >= pass.kq).unwrap_or(WIDE_CLASSES[1]);
     let what = match what {
         What::Product | What::Numerator => "product".to_string(),
         What::Update(loss) => format!("{loss:?}").to_lowercase(),
@@ -51,16 +54,17 @@ fn class(what: What, pass: &Pass) -> Option<String> {
         (false, true) => "-texture",
         (false, false) => "",
     };
-    Some(format!("{what}-{side}-q{quads}-{size}{stored}"))
+    format!("{what}-{side}-q{quads}-{size}{stored}")
 }
 
 /// A way as a number: rows per thread, 8 more where rows of the other factor go from lane to lane; 0 for tiles, 16 for those by
-/// cooperative matrices.
+/// cooperative matrices, 32 for tall ones.
 fn number(way: Way) -> u32 {
     match way {
         Way::Lanes(l) => l.rows + if l.broadcast { 8 } else { 0 },
-        Way::Tiles => 0,
+        Way::Tiles { tall: false } => 0,
         Way::Matrices(_) => 16,
+        Way::Tiles { tall: true } => 32,
     }
 }
 
@@ -78,23 +82,34 @@ impl<T: Number> Gpu<T> {
         let serves = matches!(what, What::Numerator | What::Update(LossKind::Fro | LossKind::Kl));
         // nor where rows in registers would do
         let narrow = ways.iter().any(|way| matches!(way, Way::Lanes(_)));
-        let form = self.stream.device.matrices.filter(|_| serves && pass.kq > 0 && !narrow);
-        ways.extend(form.map(Way::Matrices));
-        if let [.., tiles, matrices @ Way::Matrices(_)] = ways.as_mut_slice() {
-            std::mem::swap(tiles, matrices);
+        if let [.., low, tall @ Way::Tiles { tall: true }] = ways.as_mut_slice()
+            && self.has_many_registers()
+            && pass.is_better_tall(self.sharing())
+        {
+            std::mem::swap(low, tall);
         }
+        let form = self.stream.device.matrices.filter(|_| serves && pass.kq > 0 && !narrow);
+        let tiles = ways.iter().position(|way| matches!(way, Way::Tiles { .. })).unwrap_or(ways.len());
+        ways.splice(tiles..tiles, form.map(Way::Matrices));
         ways
+    }
+
+    /// Whether a thread may have 200 registers: on cards with a memory of their own it may (NVIDIA 255, AMD 256), on those in
+    /// processors mostly not (Apple and Intel about 128). A processor itself has next to none, but its stack is near.
+    fn has_many_registers(&self) -> bool {
+        self.adapter().device_type == "DiscreteGpu" || self.sharing() == Sharing::Lanes
     }
 
     /// The grid of a pass: by what was measured for its class, else by its shape.
     pub(crate) fn plan(&self, what: What, pass: Pass) -> Plan {
         let ways = self.ways(what, &pass);
-        let known = class(what, &pass).and_then(|c| match &self.trial {
-            Some((on_trial, n)) if *on_trial == c => Some(*n),
-            _ => self.tuning.get(&c),
-        });
+        let class = class(what, &pass);
+        let known = match &self.trial {
+            Some((on_trial, n)) if *on_trial == class => Some(*n),
+            _ => self.tuning.get(&class),
+        };
         let chosen = known.and_then(|n| ways.iter().copied().find(|w| number(*w) == n));
-        Plan::new(pass, chosen.or(ways.first().copied()).unwrap_or(Way::Tiles), self.sharing())
+        Plan::new(pass, chosen.or(ways.first().copied()).unwrap_or(Way::Tiles { tall: false }), self.sharing())
     }
 
     /// Measures every way of the dense passes for factors of these widths, and remembers the fastest of each class. Takes
@@ -138,7 +153,7 @@ impl<T: Number> Gpu<T> {
                         arrays,
                     };
                     let best = self.fastest(What::Product, pass(1), |b| b.cross(&x, side, other, &mut out))?;
-                    best.iter().for_each(&mut *told);
+                    told(&best);
                     for loss in losses {
                         let kind = crate::update::kind(loss)?;
                         // the least squares' update is a product
@@ -148,7 +163,7 @@ impl<T: Number> Gpu<T> {
                         let pass = pass(if kind == LossKind::Kl { 2 } else { 3 });
                         let run = |b: &mut Self| b.terms(loss, &x, side, f, other, 1.0, Accumulate::Set, &mut terms);
                         let best = self.fastest(What::Update(kind), pass, run)?;
-                        best.iter().for_each(&mut *told);
+                        told(&best);
                     }
                 }
             }
@@ -156,13 +171,8 @@ impl<T: Number> Gpu<T> {
         Ok(())
     }
 
-    fn fastest(
-        &mut self,
-        what: What,
-        pass: Pass,
-        mut run: impl FnMut(&mut Self) -> Result<()>,
-    ) -> Result<Option<Tuned>> {
-        let Some(class) = class(what, &pass) else { return Ok(None) };
+    fn fastest(&mut self, what: What, pass: Pass, mut run: impl FnMut(&mut Self) -> Result<()>) -> Result<Tuned> {
+        let class = class(what, &pass);
         let (mut default, mut best) = (None, (0, f64::INFINITY));
         for way in self.ways(what, &pass) {
             self.trial = Some((class.clone(), number(way)));
@@ -178,7 +188,7 @@ impl<T: Number> Gpu<T> {
         self.tuning
             .put(&class, choice)
             .map_err(|e| Error::Device(format!("the choice for {class} cannot be kept: {e}")))?;
-        Ok(Some(Tuned { class, choice, default: default.0, seconds: (seconds, default.1) }))
+        Ok(Tuned { class, choice, default: default.0, seconds: (seconds, default.1) })
     }
 
     /// Seconds of one run: the best of three timings, each of as many runs as it takes to be measurable.
@@ -244,18 +254,24 @@ mod tests {
             let arrays = if matches!(kind, LossKind::Fro | LossKind::Kl) { 2 } else { 3 };
             let cols = side == Side::Cols;
             let half = b.keeping.storage == XStorage::F16;
-            let pass = Pass {
-                p: f.rows,
-                q: other.rows,
-                kq: k.div_ceil(4) as u32,
-                cols,
-                half,
-                image: false,
-                double: T::DOUBLE,
-                arrays,
-            };
+            let image = matches!(&data.layout, Layout::Dense(panels) if panels.iter().all(DensePanel::image));
+            let kq = k.div_ceil(4) as u32;
+            let pass = Pass { p: f.rows, q: other.rows, kq, cols, half, image, double: T::DOUBLE, arrays };
+            let product = Pass { arrays: 1, ..pass };
+            for way in product.ways(b.sharing()).into_iter().filter(|_| kind == LossKind::Fro) {
+                b.trial = Some((class(What::Product, &product), number(way)));
+                assert_eq!(b.plan(What::Product, product).way, way);
+                let mut out = b.factor(noise(f.rows as usize, k, 8).view()).unwrap();
+                b.cross(&data, side, other, &mut out).unwrap();
+                let x = if cols { wide(&x).reversed_axes() } else { wide(&x) };
+                let steps = 4.0 + f64::from(pass.q);
+                for (g, w) in b.read(&out).unwrap().iter().zip(&x.dot(&o)) {
+                    assert!((g.f64() - w).abs() <= steps * eps * w, "product k={k} {side:?} {way:?}: {g} {w}");
+                }
+            }
             for way in pass.ways(b.sharing()) {
-                b.trial = Some((class(What::Update(kind), &pass).unwrap(), number(way)));
+                b.trial = Some((class(What::Update(kind), &pass), number(way)));
+                assert_eq!(b.plan(What::Update(kind), pass).way, way);
                 let rule = nmf_core::Rule { exponent: 0.0, ..nmf_core::Rule::for_loss(loss) };
                 let mut terms = b.new_terms(f.rows as usize, k).unwrap();
                 // with γ = 0 the update changes nothing
@@ -285,12 +301,13 @@ mod tests {
     #[test]
     fn every_way_computes_the_same_within_rounding() {
         let mut b = Gpu::new(&GpuOptions { checked: false, ..GpuOptions::default() }).unwrap();
-        for k in [1, 6, 12, 13, 20, 23, 30, 39, 45, 64] {
+        for k in [1, 6, 12, 13, 20, 23, 30, 39, 45, 64, 65, 150] {
             check(&mut b, &Loss::KL, (270, 301, k));
         }
         for loss in [Loss::FRO, Loss::IS, Loss::Beta(1.5)] {
             check(&mut b, &loss, (301, 259, 7));
         }
+        check(&mut b, &Loss::FRO, (256, 310, 130));
         let mut b = Gpu::<f64>::open(&GpuOptions { checked: false, ..crate::number::with_double() }).unwrap();
         for k in [4, 7, 31] {
             check(&mut b, &Loss::KL, (270, 301, k));

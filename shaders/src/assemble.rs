@@ -8,11 +8,11 @@ mod lanes;
 mod matrices;
 mod rows;
 mod sparse;
+mod tiles;
 
 use crate::{Gather, Hals, Kernel, Ladder, Lanes, LossKind, Reads, Term};
 use rows::{hals_holes, newton_holes, strip_holes};
 use sparse::{cross_csr_holes, divergence_csr_holes, entry_holes, mu_csr_holes, segment_sum_holes};
-use std::fmt::Write;
 
 macro_rules! wgsl {
     ($path:literal) => {
@@ -31,7 +31,9 @@ const X_TEXTURE: &str = wgsl!("common/x_texture.wgsl");
 const X_WORDS: &str = wgsl!("common/x_words.wgsl");
 const QUAD_WORDS: &str = wgsl!("common/quad_words.wgsl");
 const X_NONE: &str = wgsl!("common/x_none.wgsl");
+const MODEL_ROWS: &str = wgsl!("common/model_rows.wgsl");
 const MODEL_TILE: &str = wgsl!("common/model_tile.wgsl");
+const MODEL_TALL: &str = wgsl!("common/model_tall.wgsl");
 const TILE_SUM: &str = wgsl!("common/tile_sum.wgsl");
 const LONG_SUM: &str = wgsl!("common/long_sum.wgsl");
 // holes themselves: the ladder says what fills them
@@ -57,9 +59,6 @@ const DOUBLE: [&str; 4] = [
     wgsl!("momentum/accumulate_f64.wgsl"),
     wgsl!("momentum/state_numbers_f64.wgsl"),
 ];
-
-/// The rows of a thread's 4×4 block and the component of a ratio column that belongs to each.
-const ROWS: [(&str, &str); 4] = [("a", "x"), ("b", "y"), ("c", "z"), ("d", "w")];
 
 /// The text of a kernel, for one run or for a batch of them.
 pub(crate) fn source(kernel: &Kernel, ladder: Ladder, batched: bool) -> String {
@@ -110,9 +109,8 @@ const BROADCASTS: &str = "    var mine = 0u;
 
 fn text(kernel: &Kernel) -> String {
     match *kernel {
-        Kernel::CrossDense { cols, blocks, half } => {
-            let mut holes = product_holes(blocks, true, false);
-            holes.push(("BINDINGS", output(4, "num")));
+        Kernel::CrossDense { cols, blocks, tall, half } => {
+            let holes = tiles::cross_holes(blocks, tall);
             fill(&[PARAMS, TILE, STAGE, x_quads(true, half), x_text(true, cols), wgsl!("cross_dense.wgsl")], &holes)
         }
         Kernel::CrossLanes(lanes) => {
@@ -125,10 +123,8 @@ fn text(kernel: &Kernel) -> String {
             fill(&parts, &lanes::holes(lanes, lanes::Products { model: true, den, div }))
         }
         Kernel::Matrices(pass) => matrices::text(pass),
-        Kernel::MuDense { loss, cols, blocks, num, den, div, half } => {
-            let mut holes = product_holes(blocks, num, den);
-            holes.extend(mu_dense_holes(num, den, div));
-            let parts = [
+        Kernel::MuDense { loss, cols, blocks, tall, num, den, div, half } => {
+            let mut parts = vec![
                 PARAMS,
                 NUMERIC,
                 loss_text(loss),
@@ -136,13 +132,12 @@ fn text(kernel: &Kernel) -> String {
                 STAGE,
                 x_quads(num, half),
                 x_text(num, cols),
-                MODEL_TILE,
-                LONG_SUM,
-                GROUP_SUM,
-                TILE_SUM,
-                wgsl!("mu_dense.wgsl"),
+                MODEL_ROWS,
+                if tall { MODEL_TALL } else { MODEL_TILE },
             ];
-            fill(&parts, &holes)
+            parts.extend(if div { [LONG_SUM, GROUP_SUM, TILE_SUM].as_slice() } else { &[] });
+            parts.push(wgsl!("mu_dense.wgsl"));
+            fill(&parts, &tiles::mu_holes(tiles::Products { blocks, tall, num, den, div }))
         }
         Kernel::DivergenceDense { loss, stored, half } => {
             let parts = [
@@ -153,6 +148,7 @@ fn text(kernel: &Kernel) -> String {
                 STAGE,
                 x_quads(stored, half),
                 x_text(stored, false),
+                MODEL_ROWS,
                 MODEL_TILE,
                 LONG_SUM,
                 GROUP_SUM,
@@ -257,132 +253,6 @@ fn fill(parts: &[&str], holes: &Holes) -> String {
 
 fn output(number: u32, name: &str) -> String {
     format!("@group(0) @binding({number}) var<storage, read_write> {name}: array<vec4<f32>>;\n")
-}
-
-/// Blocks of 32 columns of other that lie in workgroup memory together: two share each read of the ratio, where there is room.
-fn staged_blocks(blocks: u32, den: bool) -> u32 {
-    if blocks > 1 && !den { 2 } else { 1 }
-}
-
-/// 32 rows of other, `count` blocks of 32 columns from block `first` on, into the staging room.
-fn stage_blocks(first: u32, count: u32) -> String {
-    format!(
-        "        workgroupBarrier();
-        for (var at = tid; at < {all}u; at += 64u) {{
-            let row = q_base + (at & 255u) / 8u;
-            let quad = quad0 + {shift}u + 8u * (at / 256u) + at % 8u;
-            var o = vec4<f32>();
-            if (row < par.q && quad < par.kq) {{
-                o = other[(par.q0 + row) * par.kq + quad];
-            }}
-            stage[at] = o;
-        }}
-        workgroupBarrier();
-",
-        all = 256 * count,
-        shift = 8 * first
-    )
-}
-
-/// The second product, ratio tile × other: accumulators are named and unrolled in the text, so that no compiler
-/// has to find out that an array could live in registers.
-fn product_holes(blocks: u32, num: bool, den: bool) -> Holes {
-    let sums: Vec<(&str, &str, &str)> = [(num, "n", "ratio", "num"), (den, "d", "ratio_den", "den")]
-        .into_iter()
-        .filter(|s| s.0)
-        .map(|(_, acc, tile, out)| (acc, tile, out))
-        .collect();
-    let (mut declare, mut accumulate, mut store) = (String::new(), String::new(), String::new());
-    let at_once = staged_blocks(blocks, den);
-    for first in (0..blocks).step_by(at_once as usize) {
-        accumulate.push_str(&stage_blocks(first, at_once));
-        accumulate.push_str("        for (var s = 0u; s < 32u; s += 1u) {\n");
-        for block in 0..at_once {
-            let _ = writeln!(accumulate, "            let o{block} = stage[{}u + s * 8u + tx];", 256 * block);
-        }
-        for (acc, tile, _) in &sums {
-            let _ = writeln!(accumulate, "            let {acc}r = {tile}[s * 8u + ty];");
-            for block in 0..at_once {
-                for (row, component) in ROWS {
-                    let name = format!("{acc}{}{row}", first + block);
-                    let _ = writeln!(
-                        accumulate,
-                        "            {name} = fma(vec4<f32>({acc}r.{component}), o{block}, {name});"
-                    );
-                }
-            }
-        }
-        accumulate.push_str("        }\n");
-    }
-    for block in 0..blocks {
-        let shift = 8 * block;
-        for (acc, ..) in &sums {
-            for (row, _) in ROWS {
-                let _ = writeln!(declare, "    var {acc}{block}{row} = vec4<f32>();");
-            }
-        }
-        let _ = writeln!(store, "    if (quad0 + {shift}u + tx < par.kq) {{");
-        for (i, (row, _)) in ROWS.iter().enumerate() {
-            let _ = writeln!(store, "        if (p_base + 4u * ty + {i}u < par.p) {{");
-            for (acc, _, out) in &sums {
-                let _ = writeln!(
-                    store,
-                    "            {out}[(par.out0 + chunk * par.p + p_base + 4u * ty + {i}u) * par.kq + quad0 + {shift}u + tx] = {acc}{block}{row};"
-                );
-            }
-            store.push_str("        }\n");
-        }
-        store.push_str("    }\n");
-    }
-    vec![
-        ("BLOCKS", blocks.to_string()),
-        ("BLOCK_QUADS", (8 * blocks).to_string()),
-        ("STAGE_QUADS", (256 * staged_blocks(blocks, den)).to_string()),
-        ("DECLARE", declare),
-        ("ACCUMULATE", accumulate),
-        ("STORE", store),
-    ]
-}
-
-fn mu_dense_holes(num: bool, den: bool, div: bool) -> Holes {
-    let mut bindings = String::new();
-    let mut step = String::new();
-    let products = [
-        (num, output(4, "num"), "ratio", "negative4(xt.#, v.#)"),
-        (den, output(5, "den"), "ratio_den", "positive4(v.#)"),
-    ];
-    for (wanted, binding, tile, entry) in products {
-        if wanted {
-            bindings.push_str(&binding);
-            let rows: Vec<String> = ROWS.iter().map(|(row, _)| entry.replace('#', row)).collect();
-            let _ = writeln!(step, "        let {tile}_tile = transposed(Tile({}));", rows.join(", "));
-            for (i, (row, _)) in ROWS.iter().enumerate() {
-                let _ = writeln!(step, "        {tile}[(4u * tx + {i}u) * 8u + ty] = {tile}_tile.{row};");
-            }
-        }
-    }
-    if div {
-        bindings.push_str("@group(0) @binding(6) var<storage, read_write> sums: array<f32>;\n");
-    }
-    let memory = if den { "var<workgroup> ratio_den: array<vec4<f32>, 256>;\n" } else { "" };
-    let (sum_step, sum_store) = if div {
-        (
-            "        sum = long_add(sum, tile_sum(xt, v, p_base, q_base, tx, ty));",
-            "    let total = group_sum(tid, long_total(sum));
-    if (tid == 0u && quad0 == 0u) {
-        sums[par.sum0 + g] = total;
-    }",
-        )
-    } else {
-        ("", "")
-    };
-    vec![
-        ("BINDINGS", bindings),
-        ("DEN_MEMORY", memory.into()),
-        ("RATIO_STEP", step),
-        ("SUM_STEP", sum_step.into()),
-        ("SUM_STORE", sum_store.into()),
-    ]
 }
 
 /// The weight is a parameter, or the second number in the state of a momentum.

@@ -52,17 +52,16 @@ impl Kernel {
         if ladder.double { self.has_double() } else { ladder.subgroups || !self.needs_subgroups() }
     }
 
-    /// Whether there is a form in f64: not of what reads halves, needs subgroups or measures a device.
+    /// Whether there is a form in f64: not of what reads halves, fills the registers, needs subgroups or measures a device.
     fn has_double(&self) -> bool {
-        let half = match self {
-            Kernel::CrossDense { half, .. }
-            | Kernel::MuDense { half, .. }
-            | Kernel::DivergenceDense { half, .. }
-            | Kernel::Strip { half, .. } => *half,
+        let single = match self {
+            // twice the registers and the workgroup memory of half the rows
+            Kernel::CrossDense { half, tall, .. } | Kernel::MuDense { half, tall, .. } => *half || *tall,
+            Kernel::DivergenceDense { half, .. } | Kernel::Strip { half, .. } => *half,
             Kernel::CrossLanes(lanes) | Kernel::MuLanes { lanes, .. } => lanes.half,
             _ => false,
         };
         let measures = matches!(self, Kernel::Fma { .. } | Kernel::Copy | Kernel::SelfTest);
-        !(half || measures || self.needs_subgroups())
+        !(single || measures || self.needs_subgroups())
     }
 }

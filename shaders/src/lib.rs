@@ -104,6 +104,8 @@ pub enum Kernel {
         cols: bool,
         /// Blocks of 32 columns of the result per workgroup, one of [`BLOCKS`].
         blocks: u32,
+        /// Tiles of 64 rows instead of 32 ([`TALL_BLOCKS`]).
+        tall: bool,
         /// X is stored as halves.
         half: bool,
     },
@@ -128,6 +130,8 @@ pub enum Kernel {
         cols: bool,
         /// Blocks of 32 columns of the result per workgroup, one of [`BLOCKS`].
         blocks: u32,
+        /// Tiles of 64 rows instead of 32 ([`TALL_BLOCKS`]); not with a denominator.
+        tall: bool,
         /// Compute N. Without it X is not read: every entry counts as 0.
         num: bool,
         /// Compute D.
@@ -254,6 +258,8 @@ pub const TILE: u32 = 32;
 /// Blocks of 32 columns of the result that one workgroup of a tile kernel may take; with a denominator not the last. V is
 /// computed anew for every workgroup that shares a tile of X, so wide factors want many.
 pub const BLOCKS: [u32; 4] = [1, 2, 4, 8];
+/// Blocks of 32 columns that a workgroup with tiles of 64 rows takes at most: a thread then has 128 numbers of the result in registers.
+pub const TALL_BLOCKS: u32 = 4;
 /// Row lengths (in quads) for which [`Kernel::CrossLanes`] and [`Kernel::MuLanes`] exist; shorter rows leave registers empty.
 pub const LANE_CLASSES: [u32; 10] = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16];
 /// Lanes of a subgroup that [`Lanes::broadcast`] needs at least.

@@ -2,7 +2,7 @@
 
 use crate::{
     BLOCKS, FMA_CHAINS, Gather, HALS_BLOCK_ROWS, HALS_CLASSES, HELD_CLASSES, Hals, Kernel, LANE_CLASSES, Lanes,
-    LossKind, MATRICES, MatrixPass, Over, Power, Reads, Term,
+    LossKind, MATRICES, MatrixPass, Over, Power, Reads, TALL_BLOCKS, Term,
 };
 
 impl Kernel {
@@ -41,14 +41,14 @@ impl Kernel {
         let sides = [(false, false), (false, true), (true, false), (true, true)];
         all.extend(sides.map(|(cols, half)| Kernel::Strip { cols, half }));
         for (blocks, (cols, half)) in BLOCKS.into_iter().flat_map(|b| sides.map(|s| (b, s))) {
-            all.push(Kernel::CrossDense { cols, blocks, half });
-            // for β = 2 and β = 1 the denominator has a short form
-            all.push(Kernel::MuDense { loss: Fro, cols, blocks, num: true, den: false, div: true, half });
-            for div in bools {
-                all.push(Kernel::MuDense { loss: Kl, cols, blocks, num: true, den: false, div, half });
-                for loss in [Is, Beta].into_iter().filter(|_| blocks < 8) {
-                    all.push(Kernel::MuDense { loss, cols, blocks, num: true, den: true, div, half });
-                }
+            for tall in bools.into_iter().filter(|tall| !tall || blocks <= TALL_BLOCKS) {
+                all.push(Kernel::CrossDense { cols, blocks, tall, half });
+                // for β = 2 and β = 1 the denominator has a short form
+                let mu = |loss, div| Kernel::MuDense { loss, cols, blocks, tall, num: true, den: false, div, half };
+                all.extend([mu(Fro, true), mu(Kl, false), mu(Kl, true)]);
+            }
+            for (loss, div) in [Is, Beta].into_iter().flat_map(|l| bools.map(|d| (l, d))).filter(|_| blocks < 8) {
+                all.push(Kernel::MuDense { loss, cols, blocks, tall: false, num: true, den: true, div, half });
             }
         }
         for (cols, half) in sides {
@@ -79,7 +79,8 @@ impl Kernel {
         for blocks in BLOCKS {
             for loss in [Is, Beta] {
                 for div in bools {
-                    all.push(Kernel::MuDense { loss, cols: false, blocks, num: false, den: true, div, half: false });
+                    let (num, half) = (false, false);
+                    all.push(Kernel::MuDense { loss, cols: false, blocks, tall: false, num, den: true, div, half });
                 }
             }
         }

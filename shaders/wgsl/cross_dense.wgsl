@@ -5,11 +5,11 @@
 //
 // Bindings: 1 X quads; 3 other (q × kq quads); 4 out, chunks × p × kq quads: chunk s of the sum goes to rows
 // out0 + s·p …; reduce.wgsl adds the chunks.
-// Grid: row tiles × chunks × blocks of {BLOCKS}·32 columns. Tile: 32 rows × 32 summed entries × {BLOCKS}·32 columns
-// by 64 threads, 4 rows × {BLOCKS} quads of the result in the registers of each.
+// Grid: row tiles × chunks × blocks of {BLOCKS}·32 columns. Tile: {ROWS} rows × 32 summed entries × {BLOCKS}·32 columns
+// by 64 threads, {OWN_ROWS} rows × {BLOCKS} quads of the result in the registers of each.
 @group(0) @binding(3) var<storage, read> other: array<vec4<f32>>;
 {BINDINGS}
-var<workgroup> ratio: array<vec4<f32>, 256>;
+var<workgroup> ratio: array<vec4<f32>, {RATIO_QUADS}>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
@@ -19,23 +19,19 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     }
     let tx = tid & 7u;
     let ty = tid >> 3u;
-    let p_tiles = (par.p + 31u) / 32u;
-    let p_base = (g % p_tiles) * 32u;
+    let p_tiles = (par.p + {ROWS}u - 1u) / {ROWS}u;
+    let p_base = (g % p_tiles) * {ROWS}u;
     let chunk = (g / p_tiles) % par.chunks;
     let quad0 = (g / p_tiles / par.chunks) * {BLOCK_QUADS}u;
     let q_end = min(par.q, (chunk + 1u) * par.chunk);
 {DECLARE}
-    var ahead = load_x(p_base, chunk * par.chunk, tx, ty);
+{LOAD_FIRST}
     for (var q_base = chunk * par.chunk; q_base < q_end; q_base += 32u) {
-        let xt = transposed(ahead);
         workgroupBarrier();
-        ratio[(4u * tx) * 8u + ty] = xt.a;
-        ratio[(4u * tx + 1u) * 8u + ty] = xt.b;
-        ratio[(4u * tx + 2u) * 8u + ty] = xt.c;
-        ratio[(4u * tx + 3u) * 8u + ty] = xt.d;
+{RATIO_STEP}
         // the next tile of X is under way while this one is multiplied
         if (q_base + 32u < q_end) {
-            ahead = load_x(p_base, q_base + 32u, tx, ty);
+{LOAD_NEXT}
         }
 {ACCUMULATE}
     }

@@ -5,11 +5,11 @@
 // Bindings: 1 X quads (absent where no entry is stored); 2 f (p × kq quads); 3 other (q × kq quads); 4 N and 5 D,
 // chunks × p × kq quads: chunk s goes to rows out0 + s·p …, reduce.wgsl adds the chunks; 6 one partial sum of the
 // divergence per workgroup of the first column block, from sum0 on. Variants bind only what they produce.
-// Grid: row tiles × chunks × blocks of {BLOCKS}·32 columns (V is recomputed for each block). Tile: 32 × 32 entries of
-// X by 64 threads, a 4×4 block each; the ratios go through workgroup memory, and every thread keeps 4 rows ×
-// {BLOCKS} quads of N and of D in registers.
+// Grid: row tiles × chunks × blocks of {BLOCKS}·32 columns (V is recomputed for each block). Tile: {ROWS} × 32 entries of
+// X by 64 threads, a 4×4 block of each 32 rows for one; the ratios go through workgroup memory, and every thread keeps
+// {OWN_ROWS} rows × {BLOCKS} quads of N and of D in registers.
 {BINDINGS}
-var<workgroup> ratio: array<vec4<f32>, 256>;
+var<workgroup> ratio: array<vec4<f32>, {RATIO_QUADS}>;
 {DEN_MEMORY}
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
@@ -19,18 +19,15 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) 
     }
     let tx = tid & 7u;
     let ty = tid >> 3u;
-    let p_tiles = (par.p + 31u) / 32u;
-    let p_base = (g % p_tiles) * 32u;
+    let p_tiles = (par.p + {ROWS}u - 1u) / {ROWS}u;
+    let p_base = (g % p_tiles) * {ROWS}u;
     let chunk = (g / p_tiles) % par.chunks;
     let quad0 = (g / p_tiles / par.chunks) * {BLOCK_QUADS}u;
     let q_end = min(par.q, (chunk + 1u) * par.chunk);
-    var sum = LongSum(0.0, 0.0, 0.0, 0u);
-{DECLARE}
+{SUM_DECLARE}{DECLARE}
     for (var q_base = chunk * par.chunk; q_base < q_end; q_base += 32u) {
         // X first: it comes from far away, and the model is computed while it is under way
-        let xt = load_x(p_base, q_base, tx, ty);
-        var v = model_tile(p_base, q_base, tid, tx, ty);
-        v = Tile(model4(v.a), model4(v.b), model4(v.c), model4(v.d));
+{MODEL}
 {SUM_STEP}
         workgroupBarrier();
 {RATIO_STEP}

@@ -4,31 +4,6 @@
 // in registers so that both lie k-major; then every thread adds 16 outer products of 4×4.
 // The staging room `stage` (256 quads: f in the first half, other in the second) belongs to the kernel, which
 // reuses it for its second product.
-@group(0) @binding(2) var<storage, read> f: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> other: array<vec4<f32>>;
-
-
-fn load_rows(row: u32, quad: u32, from_f: bool) -> Tile {
-    var t = Tile(vec4<f32>(), vec4<f32>(), vec4<f32>(), vec4<f32>());
-    if (quad >= par.kq) {
-        return t;
-    }
-    if (from_f) {
-        let at = (par.p0 + row) * par.kq + quad;
-        if (row < par.p) { t.a = f[at]; }
-        if (row + 1u < par.p) { t.b = f[at + par.kq]; }
-        if (row + 2u < par.p) { t.c = f[at + 2u * par.kq]; }
-        if (row + 3u < par.p) { t.d = f[at + 3u * par.kq]; }
-    } else {
-        let at = (par.q0 + row) * par.kq + quad;
-        if (row < par.q) { t.a = other[at]; }
-        if (row + 1u < par.q) { t.b = other[at + par.kq]; }
-        if (row + 2u < par.q) { t.c = other[at + 2u * par.kq]; }
-        if (row + 3u < par.q) { t.d = other[at + 3u * par.kq]; }
-    }
-    return t;
-}
-
 fn model_tile(p_base: u32, q_base: u32, tid: u32, tx: u32, ty: u32) -> Tile {
     var v = Tile(vec4<f32>(), vec4<f32>(), vec4<f32>(), vec4<f32>());
     let lane = tid & 31u;
