@@ -61,7 +61,7 @@ pub(crate) struct DevicesArgs {
     /// Measure kernel variants and keep the fastest
     #[arg(long)]
     pub(crate) tune: bool,
-    /// Ranks to tune for; each also serves those up to three below, 128 from 65 on, 256 all above
+    /// Ranks to tune for; each also serves those below down to the next of the default list, 256 all above
     #[arg(long, value_delimiter = ',', default_value = "4,8,12,16,20,24,32,40,48,64,128,256", value_name = "RANKS", requires = "tune",
         value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) widths: Vec<u16>,

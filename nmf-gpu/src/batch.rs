@@ -3,11 +3,12 @@
 use crate::gpu::Gpu;
 use crate::memory::{Factor, Scalar, quads};
 use crate::number::Number;
-use crate::plan::{Pass, Plan};
+use crate::plan::Pass;
 use crate::queue::Batch;
+use crate::tune::What;
 use crate::window::{Data, Layout};
 use nmf_core::{Error, Result};
-use nmf_shaders::MAX_RUNS;
+use nmf_shaders::{LossKind, MAX_RUNS};
 
 /// Bytes that the parts of a batch take together at most, where no budget says less.
 const MOST: u64 = 1 << 30;
@@ -70,12 +71,11 @@ impl<T: Number> Gpu<T> {
                         kq: quads(k),
                         cols,
                         half,
-                        image: false,
+                        image: panels.iter().all(|p| p.image()),
                         double: T::DOUBLE,
                         arrays: 2,
                     };
-                    let way = pass.ways(self.sharing())[0];
-                    let plan = Plan::new(pass, way, self.sharing());
+                    let plan = self.plan(What::Update(LossKind::Kl), pass);
                     (plan.groups(), u64::from(plan.chunks) * p as u64 * u64::from(quads(k)) * T::QUAD)
                 });
                 (halves[0].0.min(halves[1].0), halves[0].1.max(halves[1].1))

@@ -238,6 +238,9 @@ pub(crate) struct Device {
     pub(crate) offered: Vec<Matrices>,
     /// The form that passed its self-test.
     pub(crate) matrices: Option<Matrices>,
+    /// A thread may have 200 registers: on cards of NVIDIA (255) and AMD (256) it may, on others mostly not (64 to 128 on
+    /// those of Apple and Intel). A processor has next to none, but its stack is near.
+    pub(crate) many_registers: bool,
     /// Everything that decides whether what was kept of this device is still good.
     pub(crate) key: String,
 }
@@ -302,7 +305,9 @@ impl Device {
             if double { "; f64" } else { "" }
         );
         let checked = options.checked;
-        Ok(Device { raw, queue, info, limits, faults, checked, ladder, offered, matrices: None, key })
+        // the numbers of PCI: NVIDIA, AMD
+        let many_registers = info.software || matches!(card.vendor, 0x10de | 0x1002);
+        Ok(Device { raw, queue, info, limits, faults, checked, ladder, offered, matrices: None, many_registers, key })
     }
 
     /// Runs `make` inside error scopes, so that what goes wrong becomes an error of this call.

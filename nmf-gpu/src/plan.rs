@@ -48,7 +48,7 @@ pub(crate) struct Pass {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Lanes(Lanes),
-    /// Tiles of 32 rows; tall ones have 64, twice as many for each read of workgroup memory, and twice the registers.
+    /// Tiles of 32 rows; tall ones have 64: fewer reads of workgroup memory for a product, and more registers.
     Tiles {
         tall: bool,
     },
@@ -132,9 +132,7 @@ impl Pass {
     /// often for them, and workgroups are enough.
     pub(crate) fn is_better_tall(&self, sharing: Sharing) -> bool {
         let once = self.arrays == 1 || self.kq <= 8 * TALL_BLOCKS;
-        let groups = u64::from(self.p.div_ceil(2 * TILE)) * u64::from(self.q.div_ceil(SHORTEST));
-        let target = if sharing == Sharing::Lanes { TARGET_PROCESSOR } else { TARGET_TILES };
-        once && groups >= u64::from(target / 2)
+        once && self.is_busy(&Way::Tiles { tall: true }, sharing)
     }
 
     fn reads(&self, sharing: Sharing) -> Reads {
@@ -152,14 +150,13 @@ impl Pass {
     }
 
     /// More rows per thread save reads of the other factor, as long as there are workgroups enough.
-    fn is_busy(&self, way: &Way, sharing: Sharing) -> bool {
-        match way {
-            Way::Lanes(l) => {
-                let groups = u64::from(self.p.div_ceil(l.tile_rows())) * u64::from(self.q.div_ceil(SHORTEST));
-                groups >= u64::from(sharing.target() / 2)
-            }
-            Way::Tiles { .. } | Way::Matrices(_) => true,
-        }
+    pub(crate) fn is_busy(&self, way: &Way, sharing: Sharing) -> bool {
+        let (rows, target) = match way {
+            Way::Lanes(l) => (l.tile_rows(), sharing.target()),
+            Way::Tiles { tall: true } => (2 * TILE, sharing.target().min(TARGET_TILES)),
+            Way::Tiles { tall: false } | Way::Matrices(_) => return true,
+        };
+        u64::from(self.p.div_ceil(rows)) * u64::from(self.q.div_ceil(SHORTEST)) >= u64::from(target / 2)
     }
 }
 

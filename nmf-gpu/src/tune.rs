@@ -49,7 +49,8 @@ fn class(what: What, pass: &Pass) -> String {
     };
     let side = if pass.cols { "cols" } else { "rows" };
     let size = if u64::from(pass.p) * u64::from(pass.q) >= LARGE { "large" } else { "small" };
-    let stored = match (pass.half, pass.image) {
+    // only rows in registers read a texture
+    let stored = match (pass.half, pass.image && LANE_CLASSES.contains(&quads)) {
         (true, _) => "-f16",
         (false, true) => "-texture",
         (false, false) => "",
@@ -83,7 +84,7 @@ impl<T: Number> Gpu<T> {
         // nor where rows in registers would do
         let narrow = ways.iter().any(|way| matches!(way, Way::Lanes(_)));
         if let [.., low, tall @ Way::Tiles { tall: true }] = ways.as_mut_slice()
-            && self.has_many_registers()
+            && self.stream.device.many_registers
             && pass.is_better_tall(self.sharing())
         {
             std::mem::swap(low, tall);
@@ -94,21 +95,22 @@ impl<T: Number> Gpu<T> {
         ways
     }
 
-    /// Whether a thread may have 200 registers: on cards with a memory of their own it may (NVIDIA 255, AMD 256), on those in
-    /// processors mostly not (Apple and Intel about 128). A processor itself has next to none, but its stack is near.
-    fn has_many_registers(&self) -> bool {
-        self.adapter().device_type == "DiscreteGpu" || self.sharing() == Sharing::Lanes
-    }
-
     /// The grid of a pass: by what was measured for its class, else by its shape.
     pub(crate) fn plan(&self, what: What, pass: Pass) -> Plan {
         let ways = self.ways(what, &pass);
         let class = class(what, &pass);
-        let known = match &self.trial {
-            Some((on_trial, n)) if *on_trial == class => Some(*n),
-            _ => self.tuning.get(&class),
+        let by_number = |n: u32| ways.iter().copied().find(|w| number(*w) == n);
+        let chosen = match &self.trial {
+            Some((on_trial, n)) if *on_trial == class => by_number(*n),
+            // matrices serve numerators, but not the products that were measured for both
+            _ if what == What::Numerator && ways.iter().any(|w| matches!(w, Way::Matrices(_))) => None,
+            // a class of wide factors holds passes of all sizes, those of a Gram matrix too
+            _ => self
+                .tuning
+                .get(&class)
+                .and_then(by_number)
+                .filter(|w| matches!(w, Way::Lanes(_)) || pass.is_busy(w, self.sharing())),
         };
-        let chosen = known.and_then(|n| ways.iter().copied().find(|w| number(*w) == n));
         Plan::new(pass, chosen.or(ways.first().copied()).unwrap_or(Way::Tiles { tall: false }), self.sharing())
     }
 
@@ -153,7 +155,7 @@ impl<T: Number> Gpu<T> {
                         arrays,
                     };
                     let best = self.fastest(What::Product, pass(1), |b| b.cross(&x, side, other, &mut out))?;
-                    told(&best);
+                    best.iter().for_each(&mut *told);
                     for loss in losses {
                         let kind = crate::update::kind(loss)?;
                         // the least squares' update is a product
@@ -163,7 +165,7 @@ impl<T: Number> Gpu<T> {
                         let pass = pass(if kind == LossKind::Kl { 2 } else { 3 });
                         let run = |b: &mut Self| b.terms(loss, &x, side, f, other, 1.0, Accumulate::Set, &mut terms);
                         let best = self.fastest(What::Update(kind), pass, run)?;
-                        told(&best);
+                        best.iter().for_each(&mut *told);
                     }
                 }
             }
@@ -171,10 +173,18 @@ impl<T: Number> Gpu<T> {
         Ok(())
     }
 
-    fn fastest(&mut self, what: What, pass: Pass, mut run: impl FnMut(&mut Self) -> Result<()>) -> Result<Tuned> {
-        let class = class(what, &pass);
+    fn fastest(
+        &mut self,
+        what: What,
+        pass: Pass,
+        mut run: impl FnMut(&mut Self) -> Result<()>,
+    ) -> Result<Option<Tuned>> {
+        let (class, ways) = (class(what, &pass), self.ways(what, &pass));
+        if ways.len() == 1 {
+            return Ok(None);
+        }
         let (mut default, mut best) = (None, (0, f64::INFINITY));
-        for way in self.ways(what, &pass) {
+        for way in ways {
             self.trial = Some((class.clone(), number(way)));
             let seconds = self.time(&mut run);
             self.trial = None;
@@ -188,7 +198,7 @@ impl<T: Number> Gpu<T> {
         self.tuning
             .put(&class, choice)
             .map_err(|e| Error::Device(format!("the choice for {class} cannot be kept: {e}")))?;
-        Ok(Tuned { class, choice, default: default.0, seconds: (seconds, default.1) })
+        Ok(Some(Tuned { class, choice, default: default.0, seconds: (seconds, default.1) }))
     }
 
     /// Seconds of one run: the best of three timings, each of as many runs as it takes to be measurable.
@@ -230,6 +240,7 @@ fn noise<T: Number>(rows: usize, cols: usize, seed: u32) -> Array2<T> {
 mod tests {
     use super::*;
     use crate::device::GpuOptions;
+    use crate::features::{Features, Switch};
 
     /// N, D and the divergence of a pass against loops in f64; every number within a bound for its own terms.
     fn check<T: Number>(b: &mut Gpu<T>, loss: &Loss, (m, n, k): (usize, usize, usize)) {
@@ -294,6 +305,14 @@ mod tests {
                 });
                 let d = b.value(&d).unwrap();
                 assert!((d - want).abs() <= steps * eps * scale, "{loss} k={k} {side:?} {way:?}: {d} {want}");
+                // without the divergence it is another kernel
+                if kind != LossKind::Fro {
+                    b.terms(loss, &data, side, f, other, 1.0, Accumulate::Set, &mut terms).unwrap();
+                    let (got_n, got_d) = b.read_terms(&terms).unwrap();
+                    for (g, w) in got_n.iter().zip(&num).chain(got_d.iter().zip(&den)) {
+                        assert!((g.f64() - w).abs() <= steps * eps * w, "{loss} k={k} {side:?} {way:?}: {g} {w}");
+                    }
+                }
             }
         }
     }
@@ -316,7 +335,40 @@ mod tests {
         let options = GpuOptions { x_storage: XStorage::F16, checked: false, ..GpuOptions::default() };
         let mut b = Gpu::new(&options).unwrap();
         check(&mut b, &Loss::KL, (301, 270, 18));
+        check(&mut b, &Loss::FRO, (192, 130, 70));
         check(&mut b, &Loss::IS, (270, 301, 7));
+    }
+
+    #[test]
+    fn wide_factors_take_tall_tiles_or_matrices_whatever_was_measured_for_others() {
+        let options =
+            GpuOptions { features: Features { tuning: Switch::Auto, ..Features::default() }, ..GpuOptions::default() };
+        let mut b = Gpu::new(&options).unwrap();
+        let (low, tall) = (Way::Tiles { tall: false }, Way::Tiles { tall: true });
+        let wide =
+            Pass { p: 20_000, q: 10_000, kq: 32, cols: false, half: false, image: true, double: false, arrays: 2 };
+        let product = Pass { arrays: 1, ..wide };
+        let (kl, beta) = (What::Update(LossKind::Kl), What::Update(LossKind::Beta));
+        for (many, want) in [(true, tall), (false, low)] {
+            b.stream.device.many_registers = many;
+            assert_eq!((b.plan(kl, wide).way, b.plan(What::Product, product).way), (want, want));
+            assert_eq!(b.plan(beta, Pass { arrays: 3, ..wide }).way, low);
+        }
+        // a choice that was measured goes before the rule, but not where it would leave the device idle
+        assert_eq!(class(kl, &wide), "kl-rows-q32-large");
+        assert_eq!(class(What::Product, &Pass { kq: 300, ..product }), "product-rows-q64-large");
+        b.tuning.put("product-rows-q32-large", number(tall)).unwrap();
+        b.tuning.put("product-rows-q32-small", number(tall)).unwrap();
+        assert_eq!(b.plan(What::Product, product).way, tall);
+        assert_eq!(b.plan(What::Product, Pass { p: 128, q: 128, ..product }).way, low);
+        // nor before matrices, which products that are not numerators go without
+        let form = nmf_shaders::MATRICES[0];
+        b.stream.device.matrices = Some(form);
+        assert_eq!(b.plan(What::Numerator, product).way, Way::Matrices(form));
+        assert_eq!(b.plan(What::Product, product).way, tall);
+        assert_eq!(b.plan(kl, wide).way, Way::Matrices(form));
+        b.tuning.put("kl-rows-q32-large", number(low)).unwrap();
+        assert_eq!(b.plan(kl, wide).way, low);
     }
 
     #[test]

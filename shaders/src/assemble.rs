@@ -137,7 +137,7 @@ fn text(kernel: &Kernel) -> String {
             ];
             parts.extend(if div { [LONG_SUM, GROUP_SUM, TILE_SUM].as_slice() } else { &[] });
             parts.push(wgsl!("mu_dense.wgsl"));
-            fill(&parts, &tiles::mu_holes(tiles::Products { blocks, tall, num, den, div }))
+            fill(&parts, &tiles::mu_holes(tiles::Products { blocks, tall, model: true, num, den, div }))
         }
         Kernel::DivergenceDense { loss, stored, half } => {
             let parts = [

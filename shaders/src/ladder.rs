@@ -55,7 +55,7 @@ impl Kernel {
     /// Whether there is a form in f64: not of what reads halves, fills the registers, needs subgroups or measures a device.
     fn has_double(&self) -> bool {
         let single = match self {
-            // twice the registers and the workgroup memory of half the rows
+            // in f64 tall tiles would take registers and workgroup memory that devices do not have
             Kernel::CrossDense { half, tall, .. } | Kernel::MuDense { half, tall, .. } => *half || *tall,
             Kernel::DivergenceDense { half, .. } | Kernel::Strip { half, .. } => *half,
             Kernel::CrossLanes(lanes) | Kernel::MuLanes { lanes, .. } => lanes.half,

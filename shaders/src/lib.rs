@@ -253,7 +253,7 @@ pub const FMA_STEPS: u32 = 8;
 pub const MAX_RUNS: u32 = 64;
 /// Threads per workgroup of every kernel.
 pub const WORKGROUP: u32 = 64;
-/// Rows, and summed entries, of a tile of the dense kernels.
+/// Rows, and summed entries, of a tile of the dense kernels; tall tiles have twice as many rows.
 pub const TILE: u32 = 32;
 /// Blocks of 32 columns of the result that one workgroup of a tile kernel may take; with a denominator not the last. V is
 /// computed anew for every workgroup that shares a tile of X, so wide factors want many.

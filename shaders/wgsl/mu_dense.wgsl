@@ -6,8 +6,8 @@
 // chunks × p × kq quads: chunk s goes to rows out0 + s·p …, reduce.wgsl adds the chunks; 6 one partial sum of the
 // divergence per workgroup of the first column block, from sum0 on. Variants bind only what they produce.
 // Grid: row tiles × chunks × blocks of {BLOCKS}·32 columns (V is recomputed for each block). Tile: {ROWS} × 32 entries of
-// X by 64 threads, a 4×4 block of each 32 rows for one; the ratios go through workgroup memory, and every thread keeps
-// {OWN_ROWS} rows × {BLOCKS} quads of N and of D in registers.
+// X by 64 threads: each has a block of 4×4, tall tiles a second one 32 rows below; the ratios go through workgroup memory,
+// and every thread keeps {OWN_ROWS} rows × {BLOCKS} quads of N and of D in registers.
 {BINDINGS}
 var<workgroup> ratio: array<vec4<f32>, {RATIO_QUADS}>;
 {DEN_MEMORY}

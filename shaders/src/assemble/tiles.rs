@@ -14,6 +14,8 @@ pub(super) struct Products {
     pub(super) blocks: u32,
     /// Tiles of 64 rows instead of 32: a thread has a second block of 4×4.
     pub(super) tall: bool,
+    /// V is computed.
+    pub(super) model: bool,
     /// N, or a product without a model.
     pub(super) num: bool,
     pub(super) den: bool,
@@ -103,9 +105,9 @@ fn product_holes(products: Products) -> Holes {
         }
         store.push_str("    }\n");
     }
-    // the model of a tall tile takes 384
     let stage = 256 * at_once;
-    let stage = if products.tall { stage.max(384) } else { stage };
+    // the model of a tall tile
+    let stage = if products.tall && products.model { stage.max(384) } else { stage };
     vec![
         ("BLOCKS", blocks.to_string()),
         ("BLOCK_QUADS", (8 * blocks).to_string()),
@@ -134,7 +136,7 @@ fn corner(half: u32) -> &'static str {
 
 /// What fills `cross_dense.wgsl`.
 pub(super) fn cross_holes(blocks: u32, tall: bool) -> Holes {
-    let products = Products { blocks, tall, num: true, den: false, div: false };
+    let products = Products { blocks, tall, model: false, num: true, den: false, div: false };
     let (mut load, mut step, mut next) = (String::new(), String::new(), String::new());
     for half in 0..products.halves() {
         let corner = corner(half);
