@@ -86,9 +86,9 @@ fn restarts_side_by_side_are_those_one_after_the_other() {
         }
     }
     // on an adapter that is a processor: tiles of 64 rows
-    let large = Matrix::Dense(counts(250, 300));
+    let large = Matrix::Dense(counts(128, 250));
     for loss in [Loss::KL, Loss::FRO] {
-        same(&restarts(100, &loss, SolverKind::Mu).max_iter(3), &large, &format!("large, {loss}"));
+        same(&restarts(70, &loss, SolverKind::Mu).max_iter(3), &large, &format!("large, {loss}"));
     }
     let positive = Matrix::Dense(x.mapv(|v| v + 0.1));
     same(&restarts(5, &Loss::IS, SolverKind::Mu), &positive, "is");
