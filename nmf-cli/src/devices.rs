@@ -67,17 +67,6 @@ pub(crate) struct DevicesArgs {
     pub(crate) widths: Vec<u16>,
 }
 
-/// A variant of a kernel in words.
-fn variant(number: u32) -> String {
-    match (number % 8, number / 8) {
-        (0, 0) => "tiles".into(),
-        (0, 4) => "tiles of 64 rows".into(),
-        (0, _) => "tiles by cooperative matrices".into(),
-        (rows, 0) => format!("{rows} rows/thread"),
-        (rows, _) => format!("{rows} rows/thread, subgroups"),
-    }
-}
-
 /// Measures the variants of the chosen adapter's kernels.
 fn tune(args: &DevicesArgs, global: &Global) -> Result<(), Failure> {
     if gpu::cache_folder().is_none() {
@@ -89,7 +78,7 @@ fn tune(args: &DevicesArgs, global: &Global) -> Result<(), Failure> {
     let losses = [Loss::FRO, Loss::KL, Loss::IS, Loss::Beta(0.5)];
     let mut found = Vec::new();
     let told = |t: &Tuned| {
-        global.note(format!("{}: {}", t.class, variant(t.choice)));
+        global.note(format!("{}: {}", t.class, Tuned::words(t.choice)));
         found.push(t.clone());
     };
     if global.precision == Some(PrecisionChoice::F64) {
@@ -103,7 +92,7 @@ fn tune(args: &DevicesArgs, global: &Global) -> Result<(), Failure> {
             .map(|t| {
                 let (seconds, default_seconds) = t.seconds;
                 json!({
-                    "class": t.class, "choice": variant(t.choice), "default": variant(t.default), "seconds": seconds,
+                    "class": t.class, "choice": Tuned::words(t.choice), "default": Tuned::words(t.default), "seconds": seconds,
                     "default_seconds": default_seconds,
                 })
             })
@@ -115,7 +104,7 @@ fn tune(args: &DevicesArgs, global: &Global) -> Result<(), Failure> {
         .map(|t| {
             let (best, default) = t.seconds;
             let (ms, gain) = (text::number(1e3 * best), format!("{:.2}", default / best));
-            vec![t.class.clone(), variant(t.choice), ms, variant(t.default), gain]
+            vec![t.class.clone(), Tuned::words(t.choice), ms, Tuned::words(t.default), gain]
         })
         .collect();
     let table = text::table(&["pass", "fastest", "ms", "without tuning", "gain"], &rows, 2);

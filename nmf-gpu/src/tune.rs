@@ -39,6 +39,19 @@ pub struct Tuned {
     pub seconds: (f64, f64),
 }
 
+impl Tuned {
+    /// A choice in words.
+    pub fn words(choice: u32) -> String {
+        match (choice % 8, choice / 8) {
+            (0, 0) => "tiles".into(),
+            (0, 4) => "tiles of 64 rows".into(),
+            (0, _) => "tiles by cooperative matrices".into(),
+            (rows, 0) => format!("{rows} rows/thread"),
+            (rows, _) => format!("{rows} rows/thread, subgroups"),
+        }
+    }
+}
+
 /// The name of a class: what, side, quads, size, how X is stored.
 fn class(what: What, pass: &Pass) -> String {
     // the last stands for all that are wider
@@ -241,6 +254,7 @@ mod tests {
     use super::*;
     use crate::device::GpuOptions;
     use crate::features::{Features, Switch};
+    use nmf_shaders::{Lanes, Reads};
 
     /// N, D and the divergence of a pass against loops in f64; every number within a bound for its own terms.
     fn check<T: Number>(b: &mut Gpu<T>, loss: &Loss, (m, n, k): (usize, usize, usize)) {
@@ -369,6 +383,20 @@ mod tests {
         assert_eq!(b.plan(kl, wide).way, Way::Matrices(form));
         b.tuning.put("kl-rows-q32-large", number(low)).unwrap();
         assert_eq!(b.plan(kl, wide).way, low);
+    }
+
+    #[test]
+    fn every_way_has_its_own_number_and_words() {
+        let lanes = |rows, broadcast| {
+            Way::Lanes(Lanes { cols: false, quads: 4, rows, broadcast, half: false, reads: Reads::Quads })
+        };
+        let mut ways: Vec<Way> = [1, 2, 4].into_iter().flat_map(|r| [lanes(r, false), lanes(r, true)]).collect();
+        ways.extend([false, true].map(|tall| Way::Tiles { tall }));
+        ways.push(Way::Matrices(nmf_shaders::MATRICES[0]));
+        let words: Vec<String> = ways.iter().map(|w| Tuned::words(number(*w))).collect();
+        assert!(words.iter().enumerate().all(|(i, w)| !words[..i].contains(w)), "{words:?}");
+        assert_eq!(Tuned::words(number(lanes(4, true))), "4 rows/thread, subgroups");
+        assert_eq!(Tuned::words(number(Way::Tiles { tall: true })), "tiles of 64 rows");
     }
 
     #[test]

@@ -9,12 +9,13 @@ mod measure;
 mod merge;
 mod picture;
 mod report;
+mod ways;
 mod work;
 
 use measure::{Effort, Session};
 use nmf_core::{Backend, Loss, Matrix, Observed};
 use nmf_cpu::Cpu;
-use nmf_gpu::{AdapterChoice, Gpu, GpuOptions, Streaming};
+use nmf_gpu::{AdapterChoice, Gpu, GpuOptions, Streaming, Tuned};
 use report::{Report, digits};
 use std::path::{Path, PathBuf};
 use work::Shape;
@@ -23,7 +24,7 @@ pub(crate) type Failure = Box<dyn std::error::Error>;
 
 const USAGE: &str = "usage: gpu [OPTIONS]
   --quick            a few small cases and comparisons: about a minute on a software adapter
-  --only TEXT        only cases whose name contains TEXT, such as \"k=32 kl\", \"mu W\", \"sparse\", \"20000x10000\"
+  --only TEXT        only cases whose name contains TEXT, such as \"k=32 kl\", \"mu W\", \"sparse\", \"20000x10000\", \"ways\"
   --out DIR          results.json, results.md, results.svg (default gpu-out)
   --adapter A        number or part of the name
   --budget S         seconds for everything (default 420); what does not fit is named
@@ -192,9 +193,10 @@ fn run(o: &Options) -> Result<(), Failure> {
     let mut cpu = Cpu::<f32>::new()?;
     let threads = cpu.info().threads;
     let batches = batches::all(&mut s, &options, if o.quick { (16, 20) } else { (32, 100) });
-    let save = |s: &Session| -> Result<Vec<report::Target>, Failure> {
+    let save = |s: &Session, ways: &[Tuned]| -> Result<Vec<report::Target>, Failure> {
         let (checks, batches) = (&checks[..], &batches[..]);
-        let report = Report { adapter: &adapter, checked: o.checked, threads, ceilings, checks, batches, session: s };
+        let report =
+            Report { adapter: &adapter, checked: o.checked, threads, ceilings, checks, batches, ways, session: s };
         std::fs::write(o.out.join("results.json"), serde_json::to_string_pretty(&report.json())?)?;
         std::fs::write(o.out.join("results.md"), report.markdown())?;
         std::fs::write(o.out.join("results.svg"), picture::roofline(&s.records, &ceilings, &adapter.name)?)?;
@@ -230,8 +232,10 @@ fn run(o: &Options) -> Result<(), Failure> {
             let ks = (&plan.operations.1[..], &plan.losses[..]);
             cases::operations(&mut s, &mut gpu, &ceilings, pair, ks, &plan.per_operation)?;
         }
-        save(&s)?;
+        save(&s, &[])?;
     }
+    let ks: &[usize] = if o.quick { &[32] } else { &[128, 32, 16, 8, 64, 256] };
+    let ways = ways::all(&mut s, &options, ks, &plan.losses, adapter.software);
     if !o.no_cpu {
         // what one thread does at least; corrected by what is measured
         let mut rate = 1e10 * threads as f64;
@@ -245,7 +249,7 @@ fn run(o: &Options) -> Result<(), Failure> {
             }
         }
     }
-    let targets = save(&s)?;
+    let targets = save(&s, &ways)?;
     for t in &targets {
         println!("{} {}: {} ({})", if t.met { "met   " } else { "missed" }, t.what, t.found, t.wanted);
     }

@@ -96,6 +96,11 @@ impl Session {
         self.only.as_ref().is_none_or(|p| name.contains(p.as_str()))
     }
 
+    /// Whether cases were asked for by this word.
+    pub(crate) fn names(&self, word: &str) -> bool {
+        self.only.as_ref().is_some_and(|p| p.contains(word))
+    }
+
     pub(crate) fn leave_out(&mut self, name: String, why: impl Into<String>) {
         let why = why.into();
         println!("  left out: {name}: {why}");

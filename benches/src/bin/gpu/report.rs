@@ -4,7 +4,7 @@ use crate::batches::Batched;
 use crate::correct::Check;
 use crate::measure::Session;
 use crate::work::Record;
-use nmf_gpu::{AdapterInfo, Ceilings};
+use nmf_gpu::{AdapterInfo, Ceilings, Tuned};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -16,6 +16,7 @@ pub(crate) struct Report<'a> {
     pub(crate) ceilings: Ceilings,
     pub(crate) checks: &'a [Check],
     pub(crate) batches: &'a [Batched],
+    pub(crate) ways: &'a [Tuned],
     pub(crate) session: &'a Session,
 }
 
@@ -49,6 +50,10 @@ impl Report<'_> {
             "batches": self.batches.iter().map(|b| {
                 json!({"name": b.name, "runs": b.runs, "at_once": b.at_once, "iterations": b.iterations,
                     "seconds": b.together, "seconds_one_after_the_other": b.alone, "same_objectives": b.same})
+            }).collect::<Vec<Value>>(),
+            "ways": self.ways.iter().map(|t| {
+                json!({"class": t.class, "fastest": Tuned::words(t.choice), "by_rule": Tuned::words(t.default),
+                    "seconds": t.seconds.0, "seconds_by_rule": t.seconds.1})
             }).collect::<Vec<Value>>(),
             "targets": self.targets().iter().map(|t| {
                 json!({"what": t.what, "wanted": t.wanted, "found": t.found, "met": t.met})
@@ -104,6 +109,7 @@ impl Report<'_> {
         self.iterations(&mut out);
         self.operations(&mut out);
         self.side_by_side(&mut out);
+        self.fastest_ways(&mut out);
         let targets = self.targets();
         if !targets.is_empty() {
             out.push_str("## Targets\n\n| what | wanted | found | |\n|---|---|---|---|\n");
@@ -197,6 +203,27 @@ impl Report<'_> {
                 digits(b.alone),
                 b.alone / b.together,
                 if b.same { "yes" } else { "**no**" }
+            );
+        }
+        out.push('\n');
+    }
+
+    fn fastest_ways(&self, out: &mut String) {
+        if self.ways.is_empty() {
+            return;
+        }
+        out.push_str("## Ways of the dense passes\n\n| class | the fastest | ms | by the rule | ms | ratio |\n|---|---|---|---|---|---|\n");
+        for t in self.ways {
+            let (best, default) = t.seconds;
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {} | {} | {:.2} |",
+                t.class,
+                Tuned::words(t.choice),
+                digits(best * 1e3),
+                Tuned::words(t.default),
+                digits(default * 1e3),
+                default / best
             );
         }
         out.push('\n');
