@@ -122,7 +122,8 @@ pub(crate) fn look<T: Number>(adapter: &AdapterInfo, global: &Global) -> Result<
     Ok(Gpu::open(&options(adapter, global, Switch::Auto))?)
 }
 
-/// Why cooperative matrices would do nothing in a factorization of this kind, if so; `sides` are the rows and columns of X.
+/// Why cooperative matrices would serve no update in a factorization of this kind, if so; `sparse` is X with weights too,
+/// `sides` are its rows and columns.
 pub(crate) fn idle_matrices(
     kind: SolverKind,
     loss: &Loss,
@@ -133,12 +134,12 @@ pub(crate) fn idle_matrices(
     // up to 64 components rows of a factor stay in registers, unless there are fewer than half a workgroup
     const REGISTERS: usize = 64;
     const ROWS: usize = 32;
-    if !matches!(kind, SolverKind::Mu | SolverKind::Mue) {
-        Some(format!("they serve the solvers mu and mue, not {kind}"))
+    if !matches!(kind, SolverKind::Mu | SolverKind::Mue | SolverKind::Gd) {
+        Some(format!("they serve the solvers mu, mue and gd, not {kind}"))
     } else if !(loss.is_kl() || loss.is_fro()) {
         Some(format!("they serve kl and fro, not {loss}"))
     } else if sparse {
-        Some("they serve dense X".into())
+        Some("they serve dense X without weights".into())
     } else if k <= REGISTERS && sides.0.min(sides.1) >= ROWS {
         Some(format!("they serve more than {REGISTERS} components, not {k}"))
     } else {

@@ -26,7 +26,7 @@ use crate::rescue::Rescue;
 use crate::session::Engine;
 use crate::squared_error::{squared_error, weighted_squared_error};
 use crate::text::number;
-use nmf_core::{Backend, Element, Error, Fitted, Keeper, MatrixRef, Norm, SolverKind, Stopped};
+use nmf_core::{Backend, Element, Error, Fitted, Keeper, MatrixRef, Norm, Observed, SolverKind, Stopped};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -104,11 +104,11 @@ pub(crate) fn solve<B: Backend>(
     let kind = built.nmf.check(b, &problem).map_err(blame)?;
     let asked = global.gpu_on.contains(&GpuExtra::Cooperative) && b.info().asynchronous;
     // a convolutive model's factors have as many columns as components times shifts
-    let sparse = matches!(x, MatrixRef::Sparse(_));
+    let sparse = matches!(x, MatrixRef::Sparse(_)) || problem.observed() != Observed::All;
     if let Some(why) =
         gpu::idle_matrices(kind, &job.fit.loss(), sparse, dim, job.fit.rank * job.fit.shifts).filter(|_| asked)
     {
-        global.warn(format!("--gpu-on cooperative changes nothing here: {why}"));
+        global.warn(format!("--gpu-on cooperative serves no update here: {why}"));
     }
     let data = problem.upload(b)?;
     b.finish()?;

@@ -20,6 +20,7 @@ pub(crate) use recorder::{get_trace, put_trace};
 pub(crate) use run::Done;
 use run::{Task, run};
 use state::Reached;
+use std::sync::Mutex;
 
 /// W (m×k) and H (n×k, transposed) to start from, in the units of X.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,6 +87,9 @@ pub struct Run<T> {
 pub(crate) enum Origin<'a, T> {
     /// At its first iteration.
     Start(&'a Start<T>),
+    /// The same for a run that is alone: what is taken from here is freed as soon as the device has it, since large factors weigh
+    /// as much as X.
+    Once(&'a Mutex<Option<Start<T>>>),
     /// Where this state of a run of that rank and number of shifts was kept.
     Snapshot { of_run: &'a Snapshot<T>, rank: usize, shifts: usize },
 }

@@ -21,7 +21,7 @@ use crate::stop::{Stop, Stopped};
 use crate::{Backend, Element, Error, Loss, Matrix, MatrixRef, Observed, Penalty, Problem, Result, Rule, Weighted};
 use kept::{Book, Page, Past};
 use ndarray::{Array2, s};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// What to factor X (m×n) into, and how: X ≈ W·H with W m×k, H k×n.
@@ -336,8 +336,8 @@ impl<T: Element> Nmf<T> {
             let origin = match of_run.take() {
                 Some(of_run) => Origin::Snapshot { of_run, rank, shifts },
                 None => {
-                    start = self.start_of(r, b, data, problem)?;
-                    Origin::Start(&start)
+                    start = Mutex::new(Some(self.start_of(r, b, data, problem)?));
+                    Origin::Once(&start)
                 }
             };
             let mut page = book.as_deref_mut().map(|book| Page { book, past: past.to_snapshot() });

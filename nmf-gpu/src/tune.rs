@@ -108,6 +108,12 @@ impl<T: Number> Gpu<T> {
         ways
     }
 
+    /// Whether a measured choice counts for a pass: a class of wide factors holds passes of all sizes, those of a Gram matrix
+    /// too, and tall tiles would leave the device idle at some.
+    fn may_be_chosen(&self, way: &Way, pass: &Pass) -> bool {
+        matches!(way, Way::Lanes(_)) || pass.is_busy(way, self.sharing())
+    }
+
     /// The grid of a pass: by what was measured for its class, else by its shape.
     pub(crate) fn plan(&self, what: What, pass: Pass) -> Plan {
         let ways = self.ways(what, &pass);
@@ -117,12 +123,7 @@ impl<T: Number> Gpu<T> {
             Some((on_trial, n)) if *on_trial == class => by_number(*n),
             // matrices serve numerators, but not the products that were measured for both
             _ if what == What::Numerator && ways.iter().any(|w| matches!(w, Way::Matrices(_))) => None,
-            // a class of wide factors holds passes of all sizes, those of a Gram matrix too
-            _ => self
-                .tuning
-                .get(&class)
-                .and_then(by_number)
-                .filter(|w| matches!(w, Way::Lanes(_)) || pass.is_busy(w, self.sharing())),
+            _ => self.tuning.get(&class).and_then(by_number).filter(|w| self.may_be_chosen(w, &pass)),
         };
         Plan::new(pass, chosen.or(ways.first().copied()).unwrap_or(Way::Tiles { tall: false }), self.sharing())
     }
@@ -192,7 +193,9 @@ impl<T: Number> Gpu<T> {
         pass: Pass,
         mut run: impl FnMut(&mut Self) -> Result<()>,
     ) -> Result<Option<Tuned>> {
-        let (class, ways) = (class(what, &pass), self.ways(what, &pass));
+        let (class, mut ways) = (class(what, &pass), self.ways(what, &pass));
+        // what would not be taken at this size is not measured
+        ways.retain(|w| self.may_be_chosen(w, &pass));
         if ways.len() == 1 {
             return Ok(None);
         }
@@ -421,7 +424,7 @@ mod tests {
         assert_eq!(taken(&b), chosen);
         // every choice that there is decides, not only one that happens to be the default; others do not count
         let default = number(pass.ways(b.sharing())[0]);
-        for way in pass.ways(b.sharing()) {
+        for way in pass.ways(b.sharing()).into_iter().filter(|w| b.may_be_chosen(w, &pass)).collect::<Vec<_>>() {
             b.tuning.put(&kl, number(way)).unwrap();
             assert_eq!(taken(&b), number(way));
         }

@@ -5,7 +5,7 @@
 
 use super::recorder::{Post, Recorder};
 use super::state::{Clock, Reached, State};
-use super::{Origin, Plan, Run, TracePoint, check_start, diverged, place};
+use super::{Origin, Plan, Run, Start, TracePoint, check_start, diverged, place};
 use crate::observer::{Flow, Observer, Progress};
 use crate::penalty::Rule;
 use crate::snapshot::Keeper;
@@ -13,6 +13,7 @@ use crate::solver::{Measure, Model, Solver, TermsH};
 use crate::stop::Stopped;
 use crate::{Backend, Element, Error, Problem, Result, shifts};
 use ndarray::Array2;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What is to be run: all runs under one plan.
 pub(super) struct Task<'a, 'x, B: Backend> {
@@ -279,6 +280,8 @@ impl<T: Element> Origin<'_, T> {
     fn rank(&self) -> usize {
         match *self {
             Origin::Start(start) => start.h.ncols(),
+            // of a batch alone the rank is asked
+            Origin::Once(start) => lock(start).as_ref().map_or(0, |s| s.h.ncols()),
             Origin::Snapshot { rank, .. } => rank,
         }
     }
@@ -287,12 +290,11 @@ impl<T: Element> Origin<'_, T> {
     fn place<B: Backend<Elem = T>>(&self, b: &mut B, problem: &Problem<'_, T>) -> Result<(B::Factor, B::Factor)> {
         let (rows, cols) = problem.dim();
         match *self {
-            Origin::Start(start) => {
-                let k = start.h.ncols();
-                let shifts = shifts::count(start.w.dim(), (rows, k))?;
-                check_start(start, (rows, cols), k, shifts)?;
-                let units = problem.units();
-                Ok((place(b, &start.w, units.w())?, place(b, &start.h, units.h())?))
+            Origin::Start(start) => place_start(b, start, problem),
+            Origin::Once(start) => {
+                let start = lock(start).take();
+                let start = start.ok_or_else(|| Error::Device("a start is there for one run, not for two".into()))?;
+                place_start(b, &start, problem)
             }
             // in the device's units already
             Origin::Snapshot { of_run, rank, shifts } => Ok((
@@ -321,6 +323,24 @@ impl<T: Element> Origin<'_, T> {
         }
         Ok(())
     }
+}
+
+/// A start on the device.
+fn place_start<B: Backend>(
+    b: &mut B,
+    start: &Start<B::Elem>,
+    problem: &Problem<'_, B::Elem>,
+) -> Result<(B::Factor, B::Factor)> {
+    let (rows, cols) = problem.dim();
+    let k = start.h.ncols();
+    let shifts = shifts::count(start.w.dim(), (rows, k))?;
+    check_start(start, (rows, cols), k, shifts)?;
+    let units = problem.units();
+    Ok((place(b, &start.w, units.w())?, place(b, &start.h, units.h())?))
+}
+
+fn lock<T>(start: &Mutex<Option<Start<T>>>) -> MutexGuard<'_, Option<Start<T>>> {
+    start.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads a run's part of a factor back into the units of X.
