@@ -120,10 +120,10 @@ fn buffer(ty: wgpu::BufferBindingType) -> wgpu::BindingType {
 fn bound(access: Access) -> wgpu::BindingType {
     match access {
         Access::Read | Access::Write => buffer(wgpu::BufferBindingType::Storage { read_only: access == Access::Read }),
-        Access::Texture => wgpu::BindingType::Texture {
-            sample_type: wgpu::TextureSampleType::Float { filterable: false },
+        Access::Texture | Access::Copy => wgpu::BindingType::StorageTexture {
+            access: wgpu::StorageTextureAccess::ReadOnly,
+            format: wgpu::TextureFormat::Rgba32Float,
             view_dimension: wgpu::TextureViewDimension::D2,
-            multisampled: false,
         },
     }
 }

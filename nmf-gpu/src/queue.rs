@@ -5,10 +5,12 @@
 //! Only reads wait.
 
 mod batch;
+mod copies;
 mod landing;
 mod sending;
 
 pub(crate) use batch::Batch;
+pub(crate) use copies::rows;
 pub(crate) use landing::Landing;
 
 use crate::device::Device;
@@ -94,6 +96,7 @@ impl Params {
 enum Command {
     Run { pipeline: wgpu::ComputePipeline, bind: wgpu::BindGroup, grid: (u32, u32, u32) },
     Copy { from: wgpu::Buffer, offset: u64, to: wgpu::Buffer, at: u64, bytes: u64 },
+    Picture { from: wgpu::Buffer, to: wgpu::Texture },
 }
 
 /// How much was done: for tests of residency and batching.
@@ -123,6 +126,8 @@ pub(crate) struct Stream {
     commands: Vec<Command>,
     params: Vec<u8>,
     uniform: wgpu::Buffer,
+    /// Where factors are copied for kernels that read them as textures, one after the other.
+    picture: Option<wgpu::Texture>,
     work: f64,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     staging: Vec<wgpu::Buffer>,
@@ -146,6 +151,7 @@ impl Stream {
             commands: Vec::new(),
             params: Vec::new(),
             uniform,
+            picture: None,
             work: 0.0,
             in_flight: VecDeque::new(),
             staging: Vec::new(),
@@ -199,6 +205,8 @@ impl Stream {
             )));
         }
         let pipeline = self.pipelines.get(&self.device, kernel, self.batch.is_some())?;
+        let copied = numbers.iter().zip(buffers).find(|((_, access), _)| *access == Access::Copy);
+        let copied = copied.map(|(_, b)| self.picture(b)).transpose()?;
         let (per_submit, per_dispatch) = self.limits_of_work();
         let side = self.device.limits.max_compute_workgroups_per_dimension.max(1);
         // fewer workgroups than a large card holds would leave it idle; even heavy ones take well below half a second
@@ -236,9 +244,10 @@ impl Stream {
                 }),
             }];
             for ((n, access), b) in numbers.iter().zip(buffers) {
-                let resource = match (access, b.image()) {
-                    (Access::Texture, Some(image)) => wgpu::BindingResource::TextureView(image),
-                    (Access::Texture, None) => {
+                let image = if *access == Access::Copy { copied.as_ref() } else { b.image() };
+                let resource = match (access, image) {
+                    (Access::Texture | Access::Copy, Some(image)) => wgpu::BindingResource::TextureView(image),
+                    (Access::Texture | Access::Copy, None) => {
                         return Err(Error::Device(format!("{}: X has no texture", kernel.label())));
                     }
                     _ => b.raw().as_entire_binding(),
@@ -260,23 +269,6 @@ impl Stream {
         Ok(())
     }
 
-    /// Records a copy between buffers; sizes and offsets in bytes, multiples of 4.
-    pub(crate) fn copy(&mut self, from: &Buf, to: &Buf, bytes: u64) {
-        self.copy_part((from, 0), (to, 0), bytes);
-    }
-
-    /// Records a copy of `bytes` from one offset to another, of each run where the target has a part for each.
-    pub(crate) fn copy_part(&mut self, (from, offset): (&Buf, u64), (to, at): (&Buf, u64), bytes: u64) {
-        let runs = match &self.batch {
-            Some(b) if to.step() > 0 => b.members(),
-            _ => &[0],
-        };
-        for run in runs.iter().map(|r| *r as usize).filter(|_| bytes > 0) {
-            let (offset, at) = (offset + from.part(run), at + to.part(run));
-            self.commands.push(Command::Copy { from: from.raw().clone(), offset, to: to.raw().clone(), at, bytes });
-        }
-    }
-
     /// Hands everything recorded to the device. Does not wait, unless too much is under way.
     pub(crate) fn submit(&mut self) -> Result<()> {
         self.device.faults.check()?;
@@ -294,8 +286,7 @@ impl Stream {
             let mut encoder = d.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("nmf") });
             let mut rest = commands.as_slice();
             while let Some(first) = rest.first() {
-                if let Command::Copy { from, offset, to, at, bytes } = first {
-                    encoder.copy_buffer_to_buffer(from, *offset, to, *at, *bytes);
+                if first.copy(&mut encoder) {
                     rest = &rest[1..];
                     continue;
                 }

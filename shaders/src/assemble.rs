@@ -80,13 +80,17 @@ pub(crate) fn source(kernel: &Kernel, ladder: Ladder, batched: bool) -> String {
     if *kernel == Kernel::SelfTest {
         holes.extend([("LANE", lane.into()), ("BROADCASTS", broadcasts.into())]);
     }
-    let (fields, memory, place) =
-        if batched { (batch::fields(), batch::MEMORY, batch::PLACE) } else { (String::new(), "", "") };
+    let (fields, memory, place, other) = if batched {
+        (batch::fields(), batch::MEMORY, batch::PLACE, batch::OTHER)
+    } else {
+        (String::new(), "", "", "")
+    };
     let whole = fill(&[&text(kernel)], &holes);
     let whole = if ladder.double { double::widened(&whole) } else { whole };
     // what finds the run is not moved by it
     let whole = if batched { batch::moved(&whole, ladder.double) } else { whole };
-    fill(&[&whole], &vec![("RUN_FIELDS", fields), ("RUN_MEMORY", memory.into()), ("RUN_PLACE", place.into())])
+    let rest = [("RUN_MEMORY", memory), ("RUN_PLACE", place), ("RUN_OTHER", other)].map(|(name, s)| (name, s.into()));
+    fill(&[&whole], &[vec![("RUN_FIELDS", fields)], rest.into()].concat())
 }
 
 /// Each lane's number, made in branches of different lengths, from lanes 0 to 7 to all, and the least of them: what [`crate::Lanes::broadcast`] relies on.
@@ -115,7 +119,7 @@ fn text(kernel: &Kernel) -> String {
         }
         Kernel::CrossLanes(lanes) => {
             let what = lanes::Products { model: false, den: false, div: false };
-            let words = if lanes.reads == Reads::Quads { "" } else { QUAD_WORDS };
+            let words = if lanes.reads == Reads::Words { QUAD_WORDS } else { "" };
             fill(&[PARAMS, words, x_of(lanes), wgsl!("lanes.wgsl")], &lanes::holes(lanes, what))
         }
         Kernel::MuLanes { loss, lanes, den, div } => {

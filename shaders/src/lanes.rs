@@ -9,7 +9,7 @@ pub enum Reads {
     Quads,
     /// Two numbers at a time, for processors, which read number by number. Products of f32 alone: beside a model it was slower.
     Words,
-    /// X from a texture, for processors, which read texels faster than buffers; the other factor in products as [`Self::Words`]. Not halves.
+    /// X from a texture, and the other factor from a copy in one, for processors, which read texels faster than buffers. Not halves.
     Texture,
 }
 
@@ -35,6 +35,11 @@ impl Lanes {
     /// How X is bound.
     pub(crate) fn x(&self) -> Access {
         if self.reads == Reads::Texture { Access::Texture } else { Access::Read }
+    }
+
+    /// How the other factor is bound.
+    pub(crate) fn other(&self) -> Access {
+        if self.reads == Reads::Texture { Access::Copy } else { Access::Read }
     }
 
     /// Rows of X̃ per workgroup.

@@ -25,7 +25,12 @@ pub enum Access {
     Write,
     /// Only reads, and not a buffer but a texture whose texels are quads.
     Texture,
+    /// Only reads, and not the buffer but a texture with [`COPY_WIDTH`] of its quads in each row, copied before the kernel runs.
+    Copy,
 }
+
+/// Quads per row of a texture that is a copy of a buffer.
+pub const COPY_WIDTH: u32 = 4096;
 
 /// The text a loss contributes to a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -297,11 +302,11 @@ impl Kernel {
         use Access::{Read, Write};
         match *self {
             Kernel::CrossDense { .. } => vec![(1, Read), (3, Read), (4, Write)],
-            Kernel::CrossLanes(lanes) => vec![(1, lanes.x()), (3, Read), (4, Write)],
+            Kernel::CrossLanes(lanes) => vec![(1, lanes.x()), (3, lanes.other()), (4, Write)],
             Kernel::MuLanes { lanes, den, div, .. } => pick(&[
                 (true, 1, lanes.x()),
                 (true, 2, Read),
-                (true, 3, Read),
+                (true, 3, lanes.other()),
                 (true, 4, Write),
                 (den, 5, Write),
                 (div, 6, Write),

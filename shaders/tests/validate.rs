@@ -30,10 +30,7 @@ fn naga_accepts_every_variant() {
         needed.set(Capabilities::SHADER_FLOAT16_IN_FLOAT32, kernel.label().contains("half: true"));
         needed.set(Capabilities::SUBGROUP, ladder.subgroups);
         needed.set(Capabilities::FLOAT64, ladder.double);
-        needed.set(
-            Capabilities::SHADER_INT64,
-            ladder.double || ["reads: Words", "reads: Texture"].iter().any(|r| kernel.label().contains(r)),
-        );
+        needed.set(Capabilities::SHADER_INT64, ladder.double || kernel.label().contains("reads: Words"));
         if let Kernel::Matrices(pass) = kernel {
             needed |= Capabilities::COOPERATIVE_MATRIX;
             needed.set(Capabilities::SHADER_FLOAT16, pass.matrices.halves);
@@ -59,7 +56,10 @@ fn the_listed_bindings_are_those_of_the_text() {
                     Some((v.binding.as_ref()?.binding, Access::Write))
                 }
                 AddressSpace::Storage { .. } => Some((v.binding.as_ref()?.binding, Access::Read)),
-                AddressSpace::Handle => Some((v.binding.as_ref()?.binding, Access::Texture)),
+                AddressSpace::Handle => {
+                    let access = if v.name.as_deref() == Some("x") { Access::Texture } else { Access::Copy };
+                    Some((v.binding.as_ref()?.binding, access))
+                }
                 _ => None,
             })
             .collect();

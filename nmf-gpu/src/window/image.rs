@@ -1,14 +1,16 @@
 //! Windows of dense X as textures, beside their buffers.
 //!
 //! A processor reads a buffer lane by lane, each read behind a condition, but a texel of a texture for all lanes at once: passes of
-//! the kernels that keep rows in registers take two thirds to nine tenths of the time. The rule: on processors, for X that is resident
-//! and stored as f32 in at most 1 GiB, where no budget of memory is set, every window fits the largest texture, and the driver has the memory.
+//! the kernels that keep rows in registers take a third to nine tenths of the time, with the other factor copied into a texture
+//! before each of them (`queue/copies.rs`). The rule: on processors, for X that is resident and stored as f32 in at most 1 GiB,
+//! where no budget of memory is set, every window fits the largest texture, and the driver has the memory.
 //! (A processor's memory is the host's, and nobody says how much of it is left.)
 
 use super::dense::{Cut, Form};
 use crate::device::Device;
 use crate::plan::Sharing;
 use crate::pool::Pool;
+use crate::queue::rows;
 use nmf_core::{Error, Result};
 
 /// Bytes of X that are doubled without asking.
@@ -22,7 +24,7 @@ pub(super) struct Image {
 }
 
 impl Image {
-    /// A texture for each window, or none for any.
+    /// A texture for each window, or none for any. Whatever else is bound must fit one, too.
     pub(super) fn of_all(device: &Device, pool: &Pool, cuts: &[Cut], form: Form) -> Result<Vec<Image>> {
         let largest = device.limits.max_texture_dimension_2d as usize;
         let fit = |c: &Cut| (1..=largest).contains(&c.ld()) && (1..=largest).contains(&c.rows.len());
@@ -31,6 +33,7 @@ impl Image {
             || bytes > MOST
             || form.unit != 0.0
             || pool.budget().is_some()
+            || rows(device.max_binding()) > device.limits.max_texture_dimension_2d.into()
             || !cuts.iter().all(fit)
         {
             return Ok(Vec::new());
@@ -51,7 +54,7 @@ impl Image {
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
             format: wgpu::TextureFormat::Rgba32Float,
-            usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
+            usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST,
             view_formats: &[],
         };
         Ok(Image { raw: device.scoped("a texture of X", |d| d.create_texture(&descriptor))?, width })

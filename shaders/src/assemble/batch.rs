@@ -32,6 +32,9 @@ var<private> run: u32;
 var<private> run_k: u32;
 ";
 
+/// Where the run's part of the other factor begins, in a texture that is a copy of all parts.
+pub(super) const OTHER: &str = "run * par.step3 + ";
+
 /// A buffer of a text: its name, its binding, and how many of its elements make a quad.
 struct Buffer {
     name: String,

@@ -4,7 +4,7 @@
 //! a compiler does not manage to keep in registers would cost more than all the rest.
 
 use super::{Holes, output};
-use crate::{Lanes, Reads};
+use crate::{COPY_WIDTH, Lanes, Reads};
 use std::fmt::Write;
 
 const COMPONENTS: [&str; 4] = ["x", "y", "z", "w"];
@@ -55,7 +55,7 @@ pub(super) fn holes(lanes: Lanes, what: Products) -> Holes {
         ("STAGED", staged_memory(lanes)),
         ("STAGE", stage(lanes)),
         ("ROWS", rows.to_string()),
-        ("OTHER", other(lanes, what).into()),
+        ("OTHER", other(lanes, what)),
         ("BINDINGS", bindings),
         ("X_MEMORY", x_memory(lanes)),
         ("PLACE", place(lanes)),
@@ -68,8 +68,17 @@ pub(super) fn holes(lanes: Lanes, what: Products) -> Holes {
 }
 
 /// The other factor, and how a quad of it is read.
-fn other(lanes: Lanes, what: Products) -> &'static str {
-    if lanes.reads != Reads::Quads && !what.model {
+fn other(lanes: Lanes, what: Products) -> String {
+    let text = if lanes.reads == Reads::Texture {
+        return format!(
+            "@group(0) @binding(3) var other: texture_storage_2d<rgba32float, read>;
+
+fn other_quad(at: u32) -> vec4<f32> {{
+    let place = {{RUN_OTHER}}at;
+    return textureLoad(other, vec2<u32>(place % {COPY_WIDTH}u, place / {COPY_WIDTH}u));
+}}"
+        );
+    } else if lanes.reads == Reads::Words && !what.model {
         "@group(0) @binding(3) var<storage, read> other: array<vec2<u64>>;
 
 fn other_quad(at: u32) -> vec4<f32> {
@@ -81,7 +90,8 @@ fn other_quad(at: u32) -> vec4<f32> {
 fn other_quad(at: u32) -> vec4<f32> {
     return other[at];
 }"
-    }
+    };
+    text.into()
 }
 
 /// The loop over a block, four summed entries at a time.
