@@ -272,6 +272,23 @@ pub trait Backend: Send {
         Ok(before)
     }
 
+    /// [`mu_step`](Self::mu_step) of the Frobenius loss with its divergence before, which may be the difference ½‖X‖² − ⟨N, f⟩ + ½⟨D, f⟩ where all
+    /// entries count: N and D are at hand, a model is not. The caller knows ½‖X̃‖² (`half_norm`), and that the divergence is far enough
+    /// above zero for that.
+    fn mu_step_by_difference(
+        &mut self,
+        x: &Self::Data,
+        side: Side,
+        f: &mut Self::Factor,
+        other: &Self::Factor,
+        scratch: &mut Self::Terms,
+        rule: &Rule,
+        half_norm: f64,
+    ) -> Result<Option<Self::Scalar>> {
+        let _ = half_norm;
+        self.mu_step(&Loss::FRO, x, side, f, other, scratch, rule, true)
+    }
+
     /// Σ d(xᵢⱼ, vᵢⱼ) over the observed entries, V = W·Hᵀ floored as in [`terms`](Self::terms). Never formed as a
     /// difference of large sums for dense data (ALGORITHMS: that loses all digits near an exact fit).
     fn divergence(&mut self, loss: &Loss, x: &Self::Data, w: &Self::Factor, h: &Self::Factor) -> Result<Self::Scalar>;

@@ -217,6 +217,29 @@ impl<T: Number> Backend for Gpu<T> {
         Ok(before)
     }
 
+    fn mu_step_by_difference(
+        &mut self,
+        x: &Data<T>,
+        side: Side,
+        f: &mut Factor,
+        other: &Factor,
+        scratch: &mut Terms,
+        rule: &Rule,
+        half_norm: f64,
+    ) -> Result<Option<Scalar>> {
+        if x.observed != Observed::All {
+            // a model of the stored entries is made anyway
+            return self.mu_step(&Loss::FRO, x, side, f, other, scratch, rule, true);
+        }
+        self.check_pair(x, side, f, other)?;
+        same_terms(scratch, f)?;
+        self.record_terms(&Loss::FRO, x, side, (f, other), 1.0, Accumulate::Set, scratch, false)?;
+        let buffers = [&f.buf, &scratch.den, &scratch.num];
+        let sum = self.sum_term(Term::Quadratic, &buffers, f.rows, f.k, Params::default(), 1.0)?;
+        self.apply(scratch, f, rule)?;
+        Ok(Some(Scalar { constant: half_norm, ..sum }))
+    }
+
     fn divergence(&mut self, loss: &Loss, x: &Data<T>, w: &Factor, h: &Factor) -> Result<Scalar> {
         self.check_pair(x, Side::Rows, w, h)?;
         self.record_divergence(loss, x, w, h)

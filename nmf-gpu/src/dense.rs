@@ -80,16 +80,8 @@ impl<T: Number> Gpu<T> {
         kq: u32,
         to: Target<'_>,
     ) -> Result<()> {
-        let pass = Pass {
-            p: at.p,
-            q: at.q,
-            kq,
-            cols,
-            half: at.half(),
-            image: x.image().is_some(),
-            double: T::DOUBLE,
-            arrays: 1,
-        };
+        let image = x.image().is_some() && self.stream.has_picture(other)?;
+        let pass = Pass { p: at.p, q: at.q, kq, cols, half: at.half(), image, double: T::DOUBLE, arrays: 1 };
         let plan = self.plan(what, pass);
         let kernel = match plan.way {
             Way::Lanes(lanes) => Kernel::CrossLanes(lanes),
@@ -165,10 +157,10 @@ impl<T: Number> Gpu<T> {
     ) -> Result<Option<Scalar>> {
         let kq = quads(f.k as usize);
         let (cols, arrays) = (side == Side::Cols, 2 + u32::from(den));
+        let image = panels.iter().all(DensePanel::image) && self.stream.has_picture(&other.buf)?;
         let plan = |panel: &DensePanel| {
             let at = extents(panel, side);
-            let pass =
-                Pass { p: at.p, q: at.q, kq, cols, half: at.half(), image: panel.image(), double: T::DOUBLE, arrays };
+            let pass = Pass { p: at.p, q: at.q, kq, cols, half: at.half(), image, double: T::DOUBLE, arrays };
             (at, self.plan(What::Update(kind), pass))
         };
         let plans: Vec<(Params, Plan)> = panels.iter().map(plan).collect();

@@ -163,7 +163,8 @@ fn compile(device: &Device, kernel: Kernel, batched: bool, cache: Option<&wgpu::
 #[allow(unsafe_code)]
 fn unchecked(device: &wgpu::Device, text: wgpu::ShaderModuleDescriptor<'_>) -> wgpu::ShaderModule {
     // SAFETY: the texts are this workspace's own, never input. Every index into a buffer or a texture is guarded by row, column
-    // or count of the parameter block, which the backend fills from the sizes of the buffers it binds; column
+    // or count of the parameter block, which the backend fills from the sizes of the buffers it binds (a factor's texture has room
+    // for its whole buffer); column
     // indices of sparse matrices are checked at upload, where the groups of their rows are cut from the rows' starts too;
     // orders of sweeps are permutations of the columns; the limbs of
     // an exact sum are addressed by exponents of eight bits (in f64 of eleven, those of factors clamped), which cannot leave them; all loops count up to such a

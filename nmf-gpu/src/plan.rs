@@ -71,7 +71,7 @@ pub(crate) enum Sharing {
 impl Sharing {
     pub(crate) fn on(device: &Device) -> Sharing {
         let lanes = device.info.limits.iter().find(|l| l.0 == "subgroup_min_size").map_or(0, |l| l.1);
-        // processors read 64-bit words
+        // without textures, processors read 64-bit words
         let processor = device.info.software && device.raw.features().contains(wgpu::Features::SHADER_INT64);
         match (device.ladder.subgroups && lanes >= u64::from(BROADCAST), processor) {
             (false, _) => Sharing::Memory,

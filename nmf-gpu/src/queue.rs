@@ -10,7 +10,6 @@ mod landing;
 mod sending;
 
 pub(crate) use batch::Batch;
-pub(crate) use copies::rows;
 pub(crate) use landing::Landing;
 
 use crate::device::Device;
@@ -96,7 +95,7 @@ impl Params {
 enum Command {
     Run { pipeline: wgpu::ComputePipeline, bind: wgpu::BindGroup, grid: (u32, u32, u32) },
     Copy { from: wgpu::Buffer, offset: u64, to: wgpu::Buffer, at: u64, bytes: u64 },
-    Picture { from: wgpu::Buffer, to: wgpu::Texture },
+    Picture { from: wgpu::Buffer, to: wgpu::Texture, rows: std::ops::Range<u64> },
 }
 
 /// How much was done: for tests of residency and batching.
@@ -126,8 +125,10 @@ pub(crate) struct Stream {
     commands: Vec<Command>,
     params: Vec<u8>,
     uniform: wgpu::Buffer,
-    /// Where factors are copied for kernels that read them as textures, one after the other.
+    /// Where factors are copied for kernels that read them as textures, one after the other; kept as long as this.
     picture: Option<wgpu::Texture>,
+    /// The device had no room for one.
+    no_pictures: bool,
     work: f64,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     staging: Vec<wgpu::Buffer>,
@@ -152,6 +153,7 @@ impl Stream {
             params: Vec::new(),
             uniform,
             picture: None,
+            no_pictures: false,
             work: 0.0,
             in_flight: VecDeque::new(),
             staging: Vec::new(),
@@ -206,7 +208,7 @@ impl Stream {
         }
         let pipeline = self.pipelines.get(&self.device, kernel, self.batch.is_some())?;
         let copied = numbers.iter().zip(buffers).find(|((_, access), _)| *access == Access::Copy);
-        let copied = copied.map(|(_, b)| self.picture(b)).transpose()?;
+        let copied = copied.map(|(_, b)| self.fill_picture(b, &params)).transpose()?;
         let (per_submit, per_dispatch) = self.limits_of_work();
         let side = self.device.limits.max_compute_workgroups_per_dimension.max(1);
         // fewer workgroups than a large card holds would leave it idle; even heavy ones take well below half a second
@@ -248,7 +250,7 @@ impl Stream {
                 let resource = match (access, image) {
                     (Access::Texture | Access::Copy, Some(image)) => wgpu::BindingResource::TextureView(image),
                     (Access::Texture | Access::Copy, None) => {
-                        return Err(Error::Device(format!("{}: X has no texture", kernel.label())));
+                        return Err(Error::Device(format!("{}: binding {n} has no texture", kernel.label())));
                     }
                     _ => b.raw().as_entire_binding(),
                 };

@@ -65,7 +65,7 @@ fn class(what: What, pass: &Pass) -> String {
     // only rows in registers read a texture
     let stored = match (pass.half, pass.image && LANE_CLASSES.contains(&quads)) {
         (true, _) => "-f16",
-        (false, true) => "-texture",
+        (false, true) => "-textures",
         (false, false) => "",
     };
     format!("{what}-{side}-q{quads}-{size}{stored}")
@@ -409,7 +409,7 @@ mod tests {
         b.tune(&[4], &[Loss::FRO, Loss::KL], |t| seen.push(t.clone())).unwrap();
         let names: Vec<&str> = seen.iter().map(|t| t.class.as_str()).collect();
         let image = b.sharing() == Sharing::Lanes;
-        let stored = if image { "-texture" } else { "" };
+        let stored = if image { "-textures" } else { "" };
         for want in ["product-rows", "kl-rows", "product-cols", "kl-cols"] {
             assert!(names.contains(&format!("{want}-q1-small{stored}").as_str()), "{names:?}");
         }

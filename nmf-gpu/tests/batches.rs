@@ -268,3 +268,14 @@ fn what_makes_no_batch_is_refused() {
     assert!(b.read_of(&f, 1).is_err() && b.read(&f).is_ok());
     assert!(b.batch_size(&x, 4) > 1 && gpu(Some(1)).batch_size(&x, 4) == 1);
 }
+
+#[test]
+fn runs_that_fill_several_rows_of_a_texture_are_what_they_are_alone() {
+    // W's parts are 183 quads each, so that the 23rd begins in one row of 4,096 and ends in the next; some end early
+    let x = Matrix::Dense(counts(61, 45));
+    for loss in [Loss::FRO, Loss::KL] {
+        let stop = Stop { max_iter: 12, tol: 3e-3, every: 3, ..Stop::default() };
+        let nmf = Nmf::new(10).loss(loss.clone()).solver(SolverKind::Mu).restarts(40).seed(5).stop(stop).trace_every(0);
+        same(&nmf, &x, &format!("{loss}"));
+    }
+}

@@ -101,7 +101,13 @@ fn half_the_bytes() {
 #[test]
 fn a_texture_beside_the_buffer_changes_no_bit() {
     // longer than a workgroup's rows, odd sizes, and rows that do not fill their last quad; also in several windows
-    for (x, window) in [(values(301, 270, 1), None), (spread(90, 129), None), (values(150, 67, 2), Some(12_000))] {
+    // (rows of 64 columns: the last window begins in the second row of the factor's texture)
+    for (x, window, k) in [
+        (values(301, 270, 1), None, 5),
+        (spread(90, 129), None, 5),
+        (values(150, 67, 2), Some(12_000), 5),
+        (values(400, 260, 3), Some(120_000), 64),
+    ] {
         let all = |memory| {
             let mut b = Gpu::new(&GpuOptions { memory, max_binding: window, ..GpuOptions::default() }).unwrap();
             let before = b.memory_in_use();
@@ -110,12 +116,32 @@ fn a_texture_beside_the_buffer_changes_no_bit() {
             let limit = |name| b.adapter().limits.iter().find(|l| l.0 == name).map_or(0, |l| l.1);
             let wide = b.adapter().features.iter().any(|f| f == "SHADER_INT64");
             let texture = b.is_software() && limit("subgroup_min_size") >= 8 && wide;
-            (everything(&mut b, &data, 5), used, texture)
+            (everything(&mut b, &data, k), used, texture)
         };
         let ((without, bytes, _), (with, used, texture)) = (all(Some(1 << 30)), all(None));
         same(&with, &without, "with a texture of X");
         assert_eq!(used, if texture { 2 * bytes } else { bytes });
     }
+}
+
+#[test]
+fn factors_of_all_sizes_share_one_texture() {
+    // recorded without a wait between them: the second needs a larger texture than the first, the third a part of it
+    let all = |memory| {
+        let mut b = Gpu::new(&GpuOptions { memory, ..GpuOptions::default() }).unwrap();
+        let data = b.upload(MatrixRef::from(&values(70, 1000, 1)), 1.0, Observed::All).unwrap();
+        let mut made = Vec::new();
+        for (k, seed) in [(5, 1), (20, 2), (5, 3), (64, 4), (20, 5)] {
+            for (side, rows, other) in [(Side::Rows, 70, 1000), (Side::Cols, 1000, 70)] {
+                let other = b.factor(values(other, k, seed).view()).unwrap();
+                let mut out = b.factor(Array2::zeros((rows, k)).view()).unwrap();
+                b.cross(&data, side, &other, &mut out).unwrap();
+                made.push(out);
+            }
+        }
+        made.iter().map(|f| b.read(f).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(all(None), all(Some(1 << 30)));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The WGSL texts of the GPU backend, their assembly, and (in the tests) their validation.
 //!
 //! A [`Kernel`] names one generated variant. Its [`source`](Kernel::source) is a plain concatenation of the files
-//! under `wgsl/` with a few named holes filled in; its [`bindings`](Kernel::bindings) say which buffers it takes.
+//! under `wgsl/` with a few named holes filled in; its [`bindings`](Kernel::bindings) say which buffers and textures it takes.
 //! Nothing here knows wgpu, so that the texts can be checked, printed and packaged on their own.
 
 mod assemble;
@@ -297,7 +297,7 @@ impl Kernel {
         assemble::source(self, ladder, true)
     }
 
-    /// The storage buffers by binding number in group 0. Binding 0 is always the uniform parameter block.
+    /// The storage buffers and textures by binding number in group 0. Binding 0 is always the uniform parameter block.
     pub fn bindings(&self) -> Vec<(u32, Access)> {
         use Access::{Read, Write};
         match *self {

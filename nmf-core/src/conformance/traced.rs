@@ -193,6 +193,20 @@ impl<B: Backend> Backend for Traced<B> {
         self.inner.mu_step(loss, x, side, f, other, scratch, rule, measure)
     }
 
+    fn mu_step_by_difference(
+        &mut self,
+        x: &B::Data,
+        side: Side,
+        f: &mut B::Factor,
+        other: &B::Factor,
+        scratch: &mut B::Terms,
+        rule: &Rule,
+        half_norm: f64,
+    ) -> Result<Option<B::Scalar>> {
+        self.counts.operations += 1;
+        self.inner.mu_step_by_difference(x, side, f, other, scratch, rule, half_norm)
+    }
+
     fn mu_steps(
         &mut self,
         loss: &Loss,

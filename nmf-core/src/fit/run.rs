@@ -313,7 +313,7 @@ impl<T: Element> Origin<'_, T> {
         (w, h): (&mut B::Factor, &mut B::Factor),
     ) -> Result<()> {
         let Origin::Start(start) = *self else {
-            return Err(Error::Unsupported("a snapshot goes on alone, not in a batch".into()));
+            return Err(Error::Unsupported("a snapshot or a start that is freed goes alone, not in a batch".into()));
         };
         check_start(start, problem.dim(), start.h.ncols(), 1)?;
         let units = problem.units();

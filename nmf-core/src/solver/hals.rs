@@ -73,7 +73,7 @@ pub(super) fn before_step<B: Backend>(
 
 /// Whether the divergence is far above `least`: the newest one known is some iterations old, and a factor of ten lets it fall
 /// in the meantime.
-fn is_far<B: Backend>(m: &Model<'_, B>, least: f64) -> bool {
+pub(super) fn is_far<B: Backend>(m: &Model<'_, B>, least: f64) -> bool {
     m.last_divergence.is_some_and(|d| d > 10.0 * least)
 }
 
@@ -109,7 +109,7 @@ impl<B: Backend> Hals<B> {
 /// The share of ½‖X‖² above which ½‖X‖² − ⟨A, W⟩ + ½⟨WᵀW, G⟩ keeps enough digits. Rounding each of the mk entries of A
 /// independently leaves an error of about ε/√(mk) of ½‖X‖² (measured on 800×600, k = 16, f32: 2e-9), so that at a
 /// thousandth of ½‖X‖² about five digits are right in f32, and more in f64 at a millionth.
-fn least_share<T: Element>() -> f64 {
+pub(super) fn least_share<T: Element>() -> f64 {
     if T::EPS > 1e-10 { 1e-3 } else { 1e-6 }
 }
 

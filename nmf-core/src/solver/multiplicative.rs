@@ -9,6 +9,7 @@
 //!
 //! Requirements: a start without zeros where the solution has none, since a zero stays zero.
 
+use super::hals::{is_far, least_share};
 use super::{Measure, Measured, Model, Solver};
 use crate::{Backend, Result, Side, Snapshot};
 
@@ -46,9 +47,15 @@ impl<B: Backend> Solver<B> for Multiplicative<B> {
             before = Some(b.divergence(m.loss, m.data, &m.w, &m.h)?);
             wanted = false;
         }
+        let least = least_share::<B::Elem>() * m.half_norm;
+        let by_difference = wanted && m.loss.is_fro() && is_far(m, least);
         if m.w_is_free(b) {
             let t = &mut self.terms_w;
-            let s = b.mu_step(m.loss, m.data, Side::Rows, &mut m.w, &m.h, t, &m.rule_w, wanted)?;
+            let s = if by_difference {
+                b.mu_step_by_difference(m.data, Side::Rows, &mut m.w, &m.h, t, &m.rule_w, m.half_norm)?
+            } else {
+                b.mu_step(m.loss, m.data, Side::Rows, &mut m.w, &m.h, t, &m.rule_w, wanted)?
+            };
             before = before.or(s);
             wanted = false;
         }
@@ -56,6 +63,7 @@ impl<B: Backend> Solver<B> for Multiplicative<B> {
             let s = b.mu_step(m.loss, m.data, Side::Cols, &mut m.h, &m.w, &mut self.terms_h, &m.rule_h, wanted)?;
             before = before.or(s);
         }
-        Ok(before.map(Measured::direct))
+        let least = if by_difference { least } else { f64::NEG_INFINITY };
+        Ok(before.map(|scalar| Measured { scalar, offset: 0.0, least }))
     }
 }

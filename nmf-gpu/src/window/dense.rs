@@ -79,7 +79,7 @@ impl Form {
         if self.unit == 0.0 { self.number } else { 2 }
     }
 
-    fn quad_bytes(self) -> u64 {
+    pub(super) fn quad_bytes(self) -> u64 {
         4 * self.entry_bytes()
     }
 

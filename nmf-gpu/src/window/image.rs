@@ -1,8 +1,8 @@
 //! Windows of dense X as textures, beside their buffers.
 //!
-//! A processor reads a buffer lane by lane, each read behind a condition, but a texel of a texture for all lanes at once: passes of
-//! the kernels that keep rows in registers take a third to nine tenths of the time, with the other factor copied into a texture
-//! before each of them (`queue/copies.rs`). The rule: on processors, for X that is resident and stored as f32 in at most 1 GiB,
+//! A processor reads a buffer lane by lane, each read behind a condition, but a texel of a texture for all lanes at once: so
+//! the kernels that keep rows in registers read textures there (`benches/RESULTS.md` has the figures), the other factor's copied before
+//! each pass (`queue/copies.rs`). The rule: on processors, for X that is resident and stored as f32 in at most 1 GiB,
 //! where no budget of memory is set, every window fits the largest texture, and the driver has the memory.
 //! (A processor's memory is the host's, and nobody says how much of it is left.)
 
@@ -10,7 +10,6 @@ use super::dense::{Cut, Form};
 use crate::device::Device;
 use crate::plan::Sharing;
 use crate::pool::Pool;
-use crate::queue::rows;
 use nmf_core::{Error, Result};
 
 /// Bytes of X that are doubled without asking.
@@ -24,16 +23,15 @@ pub(super) struct Image {
 }
 
 impl Image {
-    /// A texture for each window, or none for any. Whatever else is bound must fit one, too.
+    /// A texture for each window, or none for any.
     pub(super) fn of_all(device: &Device, pool: &Pool, cuts: &[Cut], form: Form) -> Result<Vec<Image>> {
         let largest = device.limits.max_texture_dimension_2d as usize;
         let fit = |c: &Cut| (1..=largest).contains(&c.ld()) && (1..=largest).contains(&c.rows.len());
         let bytes: u64 = cuts.iter().map(|c| c.bytes(form)).sum();
         if Sharing::on(device) != Sharing::Lanes
             || bytes > MOST
-            || form.unit != 0.0
+            || form.quad_bytes() != 16
             || pool.budget().is_some()
-            || rows(device.max_binding()) > device.limits.max_texture_dimension_2d.into()
             || !cuts.iter().all(fit)
         {
             return Ok(Vec::new());

@@ -150,6 +150,22 @@ pub(super) fn one_step<B: Backend>(
     }
     let measured = p.ok("mu_step", r)?;
     let (num, den) = expected_terms(loss, case, side);
+    if measure && loss.is_fro() {
+        let half_norm = 0.5 * case.x.dense().x.iter().map(|x| x * x).sum::<f64>();
+        let mut df = p.factor(f)?;
+        let r = p.b.mu_step_by_difference(x, side, &mut df, &dother, &mut scratch, rule, half_norm);
+        let measured = p.ok("mu_step_by_difference", r)?;
+        let found = p.read(&df)?;
+        p.close("mu_step_by_difference", &found, &bounds::apply::<B::Elem>(&num, &den, &wide(f), rule))?;
+        let Some(s) = measured else {
+            return Err(p.fail("mu_step_by_difference", "measured nothing"));
+        };
+        let (w, h) = (wide(&case.w), wide(&case.h));
+        // the tolerance of sparse X is that of a difference
+        let before = bounds::divergence::<B::Elem>(loss, &case.x.dense(), true, &w.view(), &h.view());
+        let found = p.value("mu_step_by_difference", Ok(s))?;
+        p.close_scalar_or("mu_step_by_difference", found, before, "the divergence is not that before the update")?;
+    }
     let found = p.read(&df)?;
     p.close("mu_step", &found, &bounds::apply::<B::Elem>(&num, &den, &wide(f), rule))?;
     p.must("mu_step", measured.is_some() == measure, "measured without being asked, or not although asked")?;
