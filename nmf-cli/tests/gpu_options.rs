@@ -274,7 +274,7 @@ fn tuning_keeps_what_it_measured() {
     let classes: Vec<&str> = tuned.as_array().unwrap().iter().map(|t| t["class"].as_str().unwrap()).collect();
     // how the adapter holds dense X is part of a class: on a processor it is a texture
     let storage = classes[0].strip_prefix("product-rows-q1-small").unwrap_or("?");
-    assert!(["", "-texture"].contains(&storage), "{classes:?}");
+    assert!(["", "-textures"].contains(&storage), "{classes:?}");
     for class in ["product-rows-q1-small", "kl-cols-q1-small", "is-rows-q1-small", "beta-cols-q1-small"] {
         assert!(classes.contains(&format!("{class}{storage}").as_str()), "{class}: {classes:?}");
     }
