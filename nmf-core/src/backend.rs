@@ -274,7 +274,7 @@ pub trait Backend: Send {
 
     /// [`mu_step`](Self::mu_step) of the Frobenius loss with its divergence before, which may be the difference ½‖X‖² − ⟨N, f⟩ + ½⟨D, f⟩ where all
     /// entries count: N and D are at hand, a model is not. The caller knows ½‖X̃‖² (`half_norm`), and that the divergence is far enough
-    /// above zero for that.
+    /// above zero for that. With the scalar: whether it is that difference. The factor is the same, bit for bit, either way.
     fn mu_step_by_difference(
         &mut self,
         x: &Self::Data,
@@ -284,9 +284,9 @@ pub trait Backend: Send {
         scratch: &mut Self::Terms,
         rule: &Rule,
         half_norm: f64,
-    ) -> Result<Option<Self::Scalar>> {
+    ) -> Result<Option<(Self::Scalar, bool)>> {
         let _ = half_norm;
-        self.mu_step(&Loss::FRO, x, side, f, other, scratch, rule, true)
+        Ok(self.mu_step(&Loss::FRO, x, side, f, other, scratch, rule, true)?.map(|s| (s, false)))
     }
 
     /// Σ d(xᵢⱼ, vᵢⱼ) over the observed entries, V = W·Hᵀ floored as in [`terms`](Self::terms). Never formed as a

@@ -212,9 +212,18 @@ impl<T: Number> Backend for Gpu<T> {
     ) -> Result<Option<Scalar>> {
         self.check_pair(x, side, f, other)?;
         same_terms(scratch, f)?;
-        let before = self.record_terms(loss, x, side, (f, other), 1.0, Accumulate::Set, scratch, measure)?;
+        // the product of fro is another pass, with other roundings, than the one that makes the model, too: what a run of a batch
+        // computes must not depend on how the others are measured. (X on the host is not sent twice; it has no batches.)
+        let apart = measure && loss.is_fro() && x.observed == Observed::All && !x.streamed();
+        let before = match (apart, side) {
+            (false, _) => None,
+            (true, Side::Rows) => Some(self.record_divergence(loss, x, f, other)?),
+            (true, Side::Cols) => Some(self.record_divergence(loss, x, other, f)?),
+        };
+        let at_once = measure && !apart;
+        let with = self.record_terms(loss, x, side, (f, other), 1.0, Accumulate::Set, scratch, at_once)?;
         self.apply(scratch, f, rule)?;
-        Ok(before)
+        Ok(before.or(with))
     }
 
     fn mu_step_by_difference(
@@ -226,10 +235,11 @@ impl<T: Number> Backend for Gpu<T> {
         scratch: &mut Terms,
         rule: &Rule,
         half_norm: f64,
-    ) -> Result<Option<Scalar>> {
-        if x.observed != Observed::All {
-            // a model of the stored entries is made anyway
-            return self.mu_step(&Loss::FRO, x, side, f, other, scratch, rule, true);
+    ) -> Result<Option<(Scalar, bool)>> {
+        // halves are another X than that of ½‖X‖², and pairs of halves lose digits that a difference needs
+        if x.observed != Observed::All || x.halves() || self.stream.device.matrices.is_some() {
+            let before = self.mu_step(&Loss::FRO, x, side, f, other, scratch, rule, true)?;
+            return Ok(before.map(|s| (s, false)));
         }
         self.check_pair(x, side, f, other)?;
         same_terms(scratch, f)?;
@@ -237,7 +247,7 @@ impl<T: Number> Backend for Gpu<T> {
         let buffers = [&f.buf, &scratch.den, &scratch.num];
         let sum = self.sum_term(Term::Quadratic, &buffers, f.rows, f.k, Params::default(), 1.0)?;
         self.apply(scratch, f, rule)?;
-        Ok(Some(Scalar { constant: half_norm, ..sum }))
+        Ok(Some((Scalar { constant: half_norm, ..sum }, true)))
     }
 
     fn divergence(&mut self, loss: &Loss, x: &Data<T>, w: &Factor, h: &Factor) -> Result<Scalar> {

@@ -9,7 +9,7 @@ use crate::queue::Params;
 use crate::tune::What;
 use crate::window::{Data, DensePanel, Layout};
 use nmf_core::{Error, Loss, Result, Side};
-use nmf_shaders::{Kernel, LossKind, MatrixPass};
+use nmf_shaders::{Kernel, LossKind, MatrixPass, Reads};
 use std::sync::Arc;
 
 /// Where a product goes: acc ← α·result or acc + α·result, from row `row0` on.
@@ -69,6 +69,18 @@ impl<T: Number> Gpu<T> {
         self.stream.run(Kernel::Reduce, &[part, to.acc], params, groups, 512.0 * f64::from(chunks))
     }
 
+    /// How a pass is made. Where the other factor cannot be read as a texture, the same way reads buffers.
+    fn plan_to_read(&mut self, what: What, pass: Pass, other: &Buf) -> Result<Plan> {
+        let mut plan = self.plan(what, pass);
+        if let Way::Lanes(lanes) = &mut plan.way
+            && lanes.reads == Reads::Texture
+            && !self.stream.has_picture(other)?
+        {
+            lanes.reads = Pass { image: false, ..pass }.reads(self.sharing());
+        }
+        Ok(plan)
+    }
+
     /// acc ← α·X̃·other (+ acc) for one window: `at` holds its extents, `other` has `kq` quads per row.
     pub(crate) fn product(
         &mut self,
@@ -80,9 +92,17 @@ impl<T: Number> Gpu<T> {
         kq: u32,
         to: Target<'_>,
     ) -> Result<()> {
-        let image = x.image().is_some() && self.stream.has_picture(other)?;
-        let pass = Pass { p: at.p, q: at.q, kq, cols, half: at.half(), image, double: T::DOUBLE, arrays: 1 };
-        let plan = self.plan(what, pass);
+        let pass = Pass {
+            p: at.p,
+            q: at.q,
+            kq,
+            cols,
+            half: at.half(),
+            image: x.image().is_some(),
+            double: T::DOUBLE,
+            arrays: 1,
+        };
+        let plan = self.plan_to_read(what, pass, other)?;
         let kernel = match plan.way {
             Way::Lanes(lanes) => Kernel::CrossLanes(lanes),
             Way::Tiles { tall } => Kernel::CrossDense { cols, blocks: plan.blocks, tall, half: at.half() },
@@ -157,13 +177,13 @@ impl<T: Number> Gpu<T> {
     ) -> Result<Option<Scalar>> {
         let kq = quads(f.k as usize);
         let (cols, arrays) = (side == Side::Cols, 2 + u32::from(den));
-        let image = panels.iter().all(DensePanel::image) && self.stream.has_picture(&other.buf)?;
-        let plan = |panel: &DensePanel| {
+        let plan = |panel: &DensePanel| -> Result<(Params, Plan)> {
             let at = extents(panel, side);
-            let pass = Pass { p: at.p, q: at.q, kq, cols, half: at.half(), image, double: T::DOUBLE, arrays };
-            (at, self.plan(What::Update(kind), pass))
+            let pass =
+                Pass { p: at.p, q: at.q, kq, cols, half: at.half(), image: panel.image(), double: T::DOUBLE, arrays };
+            Ok((at, self.plan_to_read(What::Update(kind), pass, &other.buf)?))
         };
-        let plans: Vec<(Params, Plan)> = panels.iter().map(plan).collect();
+        let plans = panels.iter().map(plan).collect::<Result<Vec<_>>>()?;
         let sums = self.sums_buffer(div, plans.iter().map(|(_, plan)| u64::from(plan.sums())).sum())?;
         let mut sum0 = 0;
         for (panel, (at, plan)) in panels.iter().zip(plans) {

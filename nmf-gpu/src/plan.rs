@@ -135,7 +135,7 @@ impl Pass {
         once && self.is_busy(&Way::Tiles { tall: true }, sharing)
     }
 
-    fn reads(&self, sharing: Sharing) -> Reads {
+    pub(crate) fn reads(&self, sharing: Sharing) -> Reads {
         match (sharing, self.image) {
             (Sharing::Lanes, true) => Reads::Texture,
             (Sharing::Lanes, false) if self.arrays == 1 && !self.half => Reads::Words,

@@ -94,6 +94,11 @@ impl<T: Number> Data<T> {
         (self.rows, self.cols)
     }
 
+    /// Whether X is stored as halves.
+    pub(crate) fn halves(&self) -> bool {
+        matches!(&self.layout, Layout::Dense(panels) if panels.iter().any(|p| p.unit != 0.0))
+    }
+
     /// Whether X stays on the host and is sent in panels.
     pub fn streamed(&self) -> bool {
         match &self.layout {

@@ -279,3 +279,24 @@ fn runs_that_fill_several_rows_of_a_texture_are_what_they_are_alone() {
         same(&nmf, &x, &format!("{loss}"));
     }
 }
+
+#[test]
+fn factors_do_not_depend_on_how_others_are_measured() {
+    // one start at the fit itself, whose objective is summed directly, and one far from it, alone traced by difference;
+    // the product of so many columns and the pass that makes the model, too, divide their sums in different places
+    let (w, h) = (counts(300, 64).mapv(|v| v + 0.1), counts(64, 400).mapv(|v| v + 0.1));
+    let x = w.dot(&h);
+    let far = (counts(64, 300).reversed_axes().mapv(|v| v + 0.5), counts(400, 64).reversed_axes().mapv(|v| v + 0.2));
+    let nmf = |trace| {
+        let stop = Stop { max_iter: 4, tol: 0.0, every: 1, ..Stop::default() };
+        Nmf::new(64).loss(Loss::FRO).solver(SolverKind::Mu).stop(stop).trace_every(trace)
+    };
+    let bits = |start: &(Array2<f32>, Array2<f32>), trace| {
+        let fitted =
+            nmf(trace).start(start.0.clone(), start.1.clone()).fit(&mut gpu(None), MatrixRef::from(&x)).unwrap();
+        fitted.w().iter().chain(fitted.h().iter()).map(|v| v.to_bits()).collect::<Vec<_>>()
+    };
+    for start in [(w, h), far] {
+        assert_eq!(bits(&start, 1), bits(&start, 0));
+    }
+}

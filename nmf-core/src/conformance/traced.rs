@@ -202,7 +202,7 @@ impl<B: Backend> Backend for Traced<B> {
         scratch: &mut B::Terms,
         rule: &Rule,
         half_norm: f64,
-    ) -> Result<Option<B::Scalar>> {
+    ) -> Result<Option<(B::Scalar, bool)>> {
         self.counts.operations += 1;
         self.inner.mu_step_by_difference(x, side, f, other, scratch, rule, half_norm)
     }

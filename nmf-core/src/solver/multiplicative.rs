@@ -47,12 +47,16 @@ impl<B: Backend> Solver<B> for Multiplicative<B> {
             before = Some(b.divergence(m.loss, m.data, &m.w, &m.h)?);
             wanted = false;
         }
-        let least = least_share::<B::Elem>() * m.half_norm;
-        let by_difference = wanted && m.loss.is_fro() && is_far(m, least);
+        // what is a difference of large sums is hidden where its digits are gone
+        let (far, mut least) = (least_share::<B::Elem>() * m.half_norm, f64::NEG_INFINITY);
         if m.w_is_free(b) {
             let t = &mut self.terms_w;
-            let s = if by_difference {
-                b.mu_step_by_difference(m.data, Side::Rows, &mut m.w, &m.h, t, &m.rule_w, m.half_norm)?
+            let s = if wanted && m.loss.is_fro() && is_far(m, far) {
+                let s = b.mu_step_by_difference(m.data, Side::Rows, &mut m.w, &m.h, t, &m.rule_w, m.half_norm)?;
+                s.map(|(s, is_difference)| {
+                    least = if is_difference { far } else { least };
+                    s
+                })
             } else {
                 b.mu_step(m.loss, m.data, Side::Rows, &mut m.w, &m.h, t, &m.rule_w, wanted)?
             };
@@ -63,7 +67,6 @@ impl<B: Backend> Solver<B> for Multiplicative<B> {
             let s = b.mu_step(m.loss, m.data, Side::Cols, &mut m.h, &m.w, &mut self.terms_h, &m.rule_h, wanted)?;
             before = before.or(s);
         }
-        let least = if by_difference { least } else { f64::NEG_INFINITY };
         Ok(before.map(|scalar| Measured { scalar, offset: 0.0, least }))
     }
 }

@@ -56,6 +56,12 @@ fn everything<B: Backend>(b: &mut B, x: &B::Data, (w, h): (B::Factor, B::Factor)
                 made.factors.push((name("mu_steps"), updated));
                 made.scalars.extend(before.map(|s| (name("the divergence before mu_steps"), s)));
             }
+            if loss.is_fro() {
+                let (mut updated, mut t) = (copy(b)?, b.new_terms(rows, k)?);
+                let before = b.mu_step_by_difference(x, side, &mut updated, other, &mut t, &rule, 1e3)?;
+                made.factors.push((name("mu_step_by_difference"), updated));
+                made.scalars.extend(before.map(|s| (name("the divergence before mu_step_by_difference"), s.0)));
+            }
             if side == Side::Rows {
                 made.scalars.push((name("divergence"), b.divergence(&loss, x, &w, &h)?));
             }

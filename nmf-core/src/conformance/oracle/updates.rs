@@ -157,7 +157,7 @@ pub(super) fn one_step<B: Backend>(
         let measured = p.ok("mu_step_by_difference", r)?;
         let found = p.read(&df)?;
         p.close("mu_step_by_difference", &found, &bounds::apply::<B::Elem>(&num, &den, &wide(f), rule))?;
-        let Some(s) = measured else {
+        let Some((s, _)) = measured else {
             return Err(p.fail("mu_step_by_difference", "measured nothing"));
         };
         let (w, h) = (wide(&case.w), wide(&case.h));
