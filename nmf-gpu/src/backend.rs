@@ -213,8 +213,8 @@ impl<T: Number> Backend for Gpu<T> {
         self.check_pair(x, side, f, other)?;
         same_terms(scratch, f)?;
         // the product of fro is another pass, with other roundings, than the one that makes the model, too: what a run of a batch
-        // computes must not depend on how the others are measured. (X on the host is not sent twice; it has no batches.)
-        let apart = measure && loss.is_fro() && x.observed == Observed::All && !x.streamed();
+        // computes must not depend on how the others are measured.
+        let apart = measure && loss.is_fro() && x.observed == Observed::All;
         let before = match (apart, side) {
             (false, _) => None,
             (true, Side::Rows) => Some(self.record_divergence(loss, x, f, other)?),
