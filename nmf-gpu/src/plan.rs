@@ -36,7 +36,7 @@ pub(crate) struct Pass {
     pub(crate) cols: bool,
     /// X is stored as halves.
     pub(crate) half: bool,
-    /// X lies in a texture as well.
+    /// X lies in a texture as well; lane kernels then read the other factor from one, too.
     pub(crate) image: bool,
     /// All numbers are f64, which take two registers each.
     pub(crate) double: bool,
